@@ -1,0 +1,137 @@
+"""What several test files share: a small data root, the command in this process, and a suite on both."""
+
+import json
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
+SURF = "office_caltech/{}_SURF_L10.mat"
+SUITE = """\
+dataset: office_caltech
+pairs: ['amazon:webcam', 'webcam:amazon']
+protocol: transductive
+base: 1nn
+steps: 5
+batch_size: 16
+seeds: 2
+methods: [source_only, coral]
+"""
+PLUGIN = '''\
+"""A plugin."""
+
+from zoo.adapters.base import Mapping
+
+
+class {cls}(Mapping):
+    """A shift of the target by a constant."""
+
+    def __init__(self, by: float = {by}) -> None:
+        self.by = by
+
+    def fit_map(self, task):
+        {fit}
+
+    def target(self, X):
+        return X + self.by
+'''
+
+
+@dataclass
+class Done:
+    """How a call of the command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def _write_surf(root, *, per_class=8, d=6, change=lambda name, X, y: (X, y)):
+    """A data root with four small domains in the files of Office-Caltech; `change` edits one before it is written."""
+    for i, (name, stem) in enumerate(DOMAINS.items()):
+        rng = np.random.default_rng(i)
+        y = np.repeat(np.arange(1, 11), per_class)
+        X = rng.normal(size=(len(y), d)) + 3 * np.random.default_rng(9).normal(size=(10, d))[y - 1] + 0.5 * i
+        X, y = change(name, X, y)
+        path = root / SURF.format(stem)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        savemat(path, {"fts": X, "labels": y[:, None]})
+    return root
+
+
+def _write_plugin(path, *, by=0.5, fit="pass"):
+    """A plugin that shifts the target by `by` and runs `fit` while it fits."""
+    path.write_text(PLUGIN.format(cls=path.stem.title().replace("_", ""), by=by, fit=fit))
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_surf():
+    return _write_surf
+
+
+@pytest.fixture(scope="session")
+def write_plugin():
+    return _write_plugin
+
+
+@pytest.fixture(scope="session")
+def surf(tmp_path_factory):
+    return _write_surf(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def suite_file(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Gives the one fork server of this process, started when first asked for: it imports for seconds."""
+    from zoo.bench.executors import processes
+
+    started, start = [], processes._Server
+
+    def give():
+        if not started:
+            started.append(start())
+            started[0].end, started[0].close = started[0].close, lambda: None
+        return started[0]
+
+    yield give
+    for one in started:
+        one.end()
+
+
+@pytest.fixture
+def zoo(server, monkeypatch, capsys, surf, tmp_path):
+    """Call the command in this process, in an empty folder, with the small data root."""
+    from zoo import cli
+    from zoo.bench.executors import processes
+
+    monkeypatch.setattr(processes, "_Server", server)
+    empty = tmp_path / "cwd"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    monkeypatch.setenv("ZOO_DATA", str(surf))
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, args)])
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        return Done(code, *capsys.readouterr())
+
+    return call

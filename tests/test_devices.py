@@ -1,0 +1,97 @@
+"""Device tests without a GPU: a tensor made without a device meets the meta device, and raises."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from zoo import nets, train
+from zoo.adapters.base import DeepAdapter
+from zoo.adapters.feature.dan import Dan
+from zoo.adapters.feature.dann import Dann
+
+SHAPES = {"mlp": (5,), "cnn": (1, 8, 8)}
+
+
+def rehearse(
+    method: DeepAdapter, net_name: str, forward: str | None = None, labelled: bool = True
+) -> list[torch.Tensor]:
+    """Two steps of the training loop on the meta device; returns what moved.
+
+    No device context and no patched default: only what the adapter makes itself could end elsewhere.
+    """
+    shape, n = SHAPES[net_name], 12
+    net = nets.build(net_name, shape, 3).to("meta")
+
+    def rows(*size: int) -> torch.Tensor:
+        return torch.empty(n, *size, device="meta")
+
+    def labels() -> torch.Tensor:
+        return torch.empty(n, dtype=torch.int64, device="meta")
+
+    if forward:
+        method.forward = forward
+    task = SimpleNamespace(device=torch.device("meta"), n_classes=3, generator=None)
+    extra = method.setup(net, task)
+    modules = [] if extra is None else [extra.to("meta")]
+    streams = train.Streams(
+        s=(rows(*shape), labels()), t=rows(*shape), l=(rows(*shape), labels()) if labelled else None
+    )
+    budget = train.Budget(steps=2, batch_size=8)
+    train.run(net, streams, budget, method=method, task=task, modules=modules)
+    return [p.grad for m in (net, *modules) for p in m.parameters()]
+
+
+@pytest.mark.parametrize("net", SHAPES)
+@pytest.mark.parametrize("forward", ["joint", "separate"])
+@pytest.mark.parametrize("method", [Dan, Dann])
+def test_on_meta(method, forward, net):
+    grads = rehearse(method(), net, forward)
+    assert all(g is not None and g.device.type == "meta" for g in grads)
+
+
+@pytest.mark.parametrize("method", [Dan, Dann])
+def test_needs_no_labelled_target(method):
+    assert all(g is not None for g in rehearse(method(), "mlp", labelled=False))
+
+
+class _OmegaOnTheCpu(DeepAdapter):
+    def omega(self, b: train.Batch) -> torch.Tensor:
+        return (b.zs.mean(0)[:3] + torch.zeros(3)).sum()
+
+
+class _TargetsOnTheCpu(Dann):
+    def omega(self, b: train.Batch) -> torch.Tensor:
+        logits = self.discriminator_(torch.cat([b.zs, b.zt]))
+        return nn.functional.binary_cross_entropy_with_logits(logits, torch.ones(len(logits)))
+
+
+class _ModuleNotReturned(Dann):
+    def setup(self, net: nets.Net, task: object) -> None:
+        super().setup(net, task)
+
+
+@pytest.mark.parametrize("wrong", [_OmegaOnTheCpu, _TargetsOnTheCpu, _ModuleNotReturned])
+def test_the_test_fails_where_it_should(wrong):
+    with pytest.raises((RuntimeError, ValueError), match=r"meta|device"):
+        rehearse(wrong(), "mlp")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", [Dan, Dann])
+def test_on_cuda(method, precision):
+    g = torch.Generator().manual_seed(0)
+    net = nets.build("mlp", (5,), 3).cuda()
+    X, y = torch.randn(40, 5, generator=g).cuda(), (torch.arange(40) % 3).cuda()
+    adapter = method()
+    task = SimpleNamespace(device=torch.device("cuda"), n_classes=3, generator=None)
+    extra = adapter.setup(net, task)
+    modules = [] if extra is None else [extra.cuda()]
+    budget = train.Budget(steps=3, batch_size=16, precision=precision)
+    train.run(net, train.Streams(s=(X, y), t=X + 1), budget, method=adapter, task=task, modules=modules)
+    assert all(bool(torch.isfinite(p).all()) for p in net.parameters())

@@ -1,0 +1,179 @@
+"""The contract: what an adapter of each family has to say, and nothing else.
+
+An adapter is one public class in one file. Its class attributes are literals and its constructor only stores, with a
+literal default for every parameter, because both are read without importing the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from zoo.nets import Net
+    from zoo.task import Task
+    from zoo.train import Batch
+
+
+class Adapter:
+    """Fits on a Task, predicts class scores.
+
+    Attributes
+    ----------
+    needs : set of field names of `zoo.task.Task`
+        All it will ever be given.
+    family : {'baseline', 'instance', 'feature', 'parameter', 'relational'}
+        What it transfers; stated by plugins on plain `Adapter` only, otherwise the folder or the base class says it.
+    learner : {'base', 'net', 'both', 'own'}
+        Which learner it trains in the end.
+    deterministic : bool
+        Nothing in it draws random numbers.
+    transductive_only : bool
+        It has no rule for samples that it was not fitted on.
+    cite : key in ``zoo/refs.bib``
+    space : search ranges, ``{"reg": ("log", 1e-3, 10)}``
+    certificate_ : dict of floats, optional
+        Set by `fit`: what the method knows about its own result (a duality gap, a residual); goes into the record.
+    """
+
+    needs: ClassVar[set[str]] = {"Xs", "ys", "Xt"}
+    family: ClassVar[str] = ""
+    learner: ClassVar[str] = "own"
+    deterministic: ClassVar[bool] = True
+    transductive_only: ClassVar[bool] = False
+    host_sync: ClassVar[bool] = False
+    cite: ClassVar[str] = ""
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    model_: Any
+
+    def fit(self, task: Task) -> Adapter:
+        """Learn from what the task grants; returns self."""
+        raise NotImplementedError
+
+    def predict(self, X: Tensor, A: Any = None) -> Tensor:
+        """Class scores [n, n_classes] of target samples; rows sum to 1 and do not depend on one another."""
+        return self.model_.predict(X)
+
+    def predict_source(self, X: Tensor) -> Tensor:
+        """Class scores of source samples that were held out (source validation)."""
+        return self.predict(X)
+
+    def get_params(self) -> dict[str, Any]:
+        """The constructor's parameters as stored."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+
+class Reweighting(Adapter):
+    """Instance family: a method only says `weights`; the base classifier is trained on the source under them.
+
+    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead.
+    """
+
+    family = "instance"
+    learner = "base"
+
+    def weights(self, task: Task) -> Tensor:
+        """Non-negative weights [n_s] of the source samples; rescaled to mean 1 by `fit`."""
+        raise NotImplementedError
+
+    def fit(self, task: Task) -> Reweighting:
+        w = self.weights(task)
+        if not bool(torch.isfinite(w).all()) or bool((w < 0).any()) or float(w.sum()) <= 0:
+            raise FloatingPointError("weights are not finite, non-negative and somewhere positive")
+        self.weights_ = w * (len(w) / w.sum())
+        if task.learner.weighted and getattr(self, "how", "weight") == "weight":
+            self.model_ = task.learner.fit(task.Xs, task.ys, task.n_classes, self.weights_)
+        else:
+            # On the CPU, so that the draw does not depend on the device.
+            g = torch.Generator().manual_seed(task.generator.initial_seed())
+            drawn = torch.multinomial(self.weights_.cpu().double(), len(w), replacement=True, generator=g)
+            rows = drawn.to(w.device)
+            self.model_ = task.learner.fit(task.Xs[rows], task.ys[rows], task.n_classes)
+        return self
+
+
+class Mapping(Adapter):
+    """Fixed-feature family: a method only says the maps; the base classifier is trained on the mapped source."""
+
+    family = "feature"
+    learner = "base"
+
+    def fit_map(self, task: Task) -> None:
+        """Learn the maps from ``task.Xs`` [n_s, d] and ``task.Xt`` [n_t, d]."""
+        raise NotImplementedError
+
+    def source(self, X: Tensor) -> Tensor:
+        """Mapped source samples; unchanged by default."""
+        return X
+
+    def target(self, X: Tensor) -> Tensor:
+        """Mapped target samples; unchanged by default."""
+        return X
+
+    def fit(self, task: Task) -> Mapping:
+        self.fit_map(task)
+        self.model_ = task.learner.fit(self.source(task.Xs), task.ys, task.n_classes)
+        return self
+
+    def predict(self, X: Tensor, A: Any = None) -> Tensor:
+        return self.model_.predict(self.target(X))
+
+    def predict_source(self, X: Tensor) -> Tensor:
+        return self.model_.predict(self.source(X))
+
+
+class DeepAdapter(Adapter):
+    """Learned-feature family: a method only says its Ω; the training loop minimises L_s + λ·L_t + Ω.
+
+    A method with several optimisers overrides ``step(net, opt, b)``, where `b` holds inputs only and
+    `zoo.train.forward` fills features and logits.
+    """
+
+    family = "feature"
+    learner = "net"
+    deterministic = False
+    forward: ClassVar[str] = "separate"
+    views: ClassVar[int] = 1
+    refresh_every: ClassVar[int] = 0
+
+    def setup(self, net: Net, task: Task) -> nn.Module | None:
+        """Extra modules that train along (a discriminator), if any; the engine moves them to the device."""
+        return None
+
+    def omega(self, b: Batch) -> Tensor:
+        """The scalar Ω of a batch; `zoo.train.Batch` names its fields."""
+        raise NotImplementedError
+
+    def refresh(self, net: Net, task: Task) -> None:
+        """Called every `refresh_every` steps: pseudo-labels, centroids."""
+
+    def fit(self, task: Task) -> DeepAdapter:
+        self.model_ = task.learner.train(task, self)
+        return self
+
+
+class Tuning(Adapter):
+    """Parameter family: a method only says what moves, at which rate, and the penalty against the source's θ."""
+
+    needs: ClassVar[set[str]] = {"model", "Xl", "yl"}
+    family = "parameter"
+    learner = "net"
+    deterministic = False
+
+    def groups(self, net: Net) -> list[dict[str, Any]]:
+        """Optimiser groups ``{"params": [...], "rate": multiple of the suite's rate}``; the rest is frozen."""
+        return [{"params": list(net.parameters()), "rate": 1.0}]
+
+    def omega(self, net: Net, source: Net) -> Tensor:
+        """Penalty against the source's parameters; 0 by default."""
+        return next(net.parameters()).new_zeros(())
+
+    def fit(self, task: Task) -> Tuning:
+        self.model_ = task.learner.tune(task, self)
+        return self

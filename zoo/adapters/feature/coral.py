@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from zoo.adapters.base import Mapping
+from zoo.errors import BadInput
+from zoo.ops.coral import coral
+
+if TYPE_CHECKING:
+    from zoo.task import Task
+
+
+class Coral(Mapping):
+    """CORAL: maps the source so that its covariance is the target's, ``Xs (Cs + reg)^-½ (Ct + reg)^½``.
+
+    Parameters
+    ----------
+    reg : float
+        Added to both diagonals. With 0 the covariances become equal, in the directions where the source varies.
+    """
+
+    cite = "sun2016return"
+    space = {"reg": ("log", 1e-3, 10)}
+
+    def __init__(self, reg: float = 1.0) -> None:
+        self.reg = reg
+
+    def fit_map(self, task: Task) -> None:
+        if self.reg < 0:
+            raise BadInput(f"coral: reg is at least 0, got {self.reg}")
+        self.map_ = coral(task.Xs, task.Xt, self.reg)
+
+    def source(self, X: Tensor) -> Tensor:
+        return (X.double() @ self.map_).to(X.dtype)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.adapters.base import DeepAdapter
+from zoo.ops.mmd import mmd2, multi_gaussian
+
+if TYPE_CHECKING:
+    from zoo.train import Batch
+
+
+class Dan(DeepAdapter):
+    """DAN: the penalty is the multi-kernel MMD between source and target, of the features and of the class scores.
+
+    Parameters
+    ----------
+    weight : float
+        Multiple of the penalty.
+    scores : bool
+        Align the class scores as well, the last of the layers that Long et al. (2015) adapt.
+    """
+
+    forward = "joint"
+    cite = "long2015learning"
+    space = {"weight": ("log", 0.1, 10)}
+
+    def __init__(self, weight: float = 1.0, scores: bool = True) -> None:
+        self.weight, self.scores = weight, scores
+
+    def omega(self, b: Batch) -> Tensor:
+        loss = mmd2(multi_gaussian(torch.cat([b.zs, b.zt])), len(b.zs))
+        if self.scores:
+            loss = loss + mmd2(multi_gaussian(torch.cat([b.ls, b.lt]).softmax(1)), len(b.ls))
+        return self.weight * loss

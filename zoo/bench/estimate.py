@@ -1,0 +1,116 @@
+"""What a plan will cost, before it is run: measured on this machine with a few steps, not guessed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.bench.plan import Cell
+from zoo.bench.protocol import FOLDS, Protocol
+from zoo.bench.run import Benchmark
+from zoo.report import records
+
+PROBE_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The plan as counts per row, and its seconds."""
+
+    suite: str
+    folder: str
+    cells: int
+    done: int
+    rows: list[dict[str, Any]]
+    unsupported: list[dict[str, str]]
+    seconds: float
+    workers: int
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.suite}: {self.cells} cells, {self.done} of them done before, in {self.folder}", ""]
+        width = max(len(r["label"]) for r in self.rows)
+        for r in self.rows:
+            lines.append(
+                f"{r['label']:{width}}  {r['learner']:12} {r['setting']:22} {r['cells']:5} cells  {r['seconds']:8.1f} s"
+            )
+        lines += [f"{u['label']:{width}}  {u['learner']:12} unsupported: {u['reason']}" for u in self.unsupported]
+        lines += ["", f"about {self.seconds:.0f} s on {self.workers} workers, imports not counted"]
+        lines += [
+            "(seconds from this folder's records where there are any, otherwise from a probe of source_only here)"
+        ]
+        return "\n".join(lines)
+
+
+def estimate(benchmark: Benchmark) -> Estimate:
+    """Count the cells that are left and estimate their cost from records, or from a probe of source_only."""
+    earlier: dict[tuple[str, str], list[float]] = {}
+    if (benchmark.store.folder / "run.json").exists():
+        for r in records.read(benchmark.store.folder).records:
+            if r["status"] == "ok":
+                earlier.setdefault((r["method"], r["learner"]), []).append(r["fit_s"] + r["predict_s"])
+    probes: dict[str, float] = {}
+
+    def seconds(cell: Cell) -> float:
+        known = earlier.get((cell.row.info.name, cell.identity["learner"]))
+        if known:
+            return sum(known) / len(known)
+        if cell.use not in probes:
+            probes[cell.use] = _probe(benchmark, cell.use)
+        streams = len(cell.grant & {"Xs", "Xt", "Xl"})
+        folds = FOLDS if "yt" in cell.grant and benchmark.suite.protocol == "transductive" else 1
+        return probes[cell.use] * folds * (streams if cell.use == "net" else 1)
+
+    counts: Counter[tuple[str, str, str]] = Counter()
+    costs: Counter[tuple[str, str, str]] = Counter()
+    for cell in benchmark.todo:
+        key = (cell.row.label, cell.identity["learner"], cell.identity["setting"])
+        counts[key] += 1
+        costs[key] += seconds(cell)  # type: ignore[assignment]
+    rows = [
+        {"label": k[0], "learner": k[1], "setting": k[2], "cells": n, "seconds": round(float(costs[k]), 3)}
+        for k, n in counts.items()
+    ]
+    total = len(benchmark.plan.cells)
+    return Estimate(
+        benchmark.suite.name,
+        str(benchmark.store.folder),
+        total,
+        total - len(benchmark.todo),
+        rows,
+        benchmark.plan.unsupported,
+        float(sum(costs.values())) / benchmark.workers,
+        benchmark.workers,
+    )
+
+
+def _probe(benchmark: Benchmark, use: str) -> float:
+    """Seconds that the learner takes on the first pair's source."""
+    suite = benchmark.suite
+    source, target = benchmark.plan.pairs[0]
+    fields = Protocol(suite, benchmark.data).pair(source, target, 0).fields
+    executor = benchmark.executor = benchmark.executor or benchmark._executor()
+    channel = executor.open()
+    budget = {**suite.net_budget, "steps": min(PROBE_STEPS, suite.steps)}
+    message = {
+        "op": "model",
+        "arrays": {"Xs": fields["Xs"], "ys": fields["ys"]},
+        "learner": {"base": suite.base, "net": suite.net, "use": "net", "budget": budget, "seed": 0},
+        "n_classes": len(benchmark.data.classes),
+        "device": benchmark.device,
+    }
+    info = benchmark.known["source_only"]
+    if use == "base":
+        message |= {"op": "fit", "info": info, "parameters": {}, "needs": sorted(info.needs), "model": None}
+        message |= {"featurise": False, "images": False, "seed": 0}
+        message["learner"] |= {"use": "base"}  # type: ignore[operator]
+    times = []
+    for _ in range(2):  # the first pays for imports and warm-up
+        channel.send(message)
+        (ready,) = executor.wait([channel], None)
+        times.append(ready.receive()["fit_s"])
+    channel.close()
+    return times[1] * (suite.steps / budget["steps"] if use == "net" else 1)

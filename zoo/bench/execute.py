@@ -1,0 +1,286 @@
+"""Cells become records: the driver's loop over workers. It alone holds labels, scores, and writes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zoo.bench.executors import Channel, Executor
+from zoo.bench.metrics import metrics
+from zoo.bench.plan import Cell
+from zoo.bench.protocol import FOLDS, Pair, Protocol
+from zoo.bench.store import Store
+
+LOWEST = float(np.finfo(np.float16).min)
+
+
+@dataclass
+class Job:
+    """A cell, or a source model (``cell`` is then one of the cells that need it), and how far it is."""
+
+    cell: Cell
+    model: bool = False
+    fold: int = 0
+    phase: str = ""
+    costs: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def worker(self) -> tuple[Any, ...]:
+        return ("source models",) if self.model else self.cell.worker
+
+
+@dataclass
+class Slot:
+    """A place for a worker; ``sent`` are the arrays it holds, by name."""
+
+    channel: Channel | None = None
+    worker: tuple[Any, ...] = ()
+    job: Job | None = None
+    deadline: float = float("inf")
+    sent: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Driver:
+    """Runs jobs on an executor and stores a record for each cell.
+
+    Parameters
+    ----------
+    common : dict
+        What every record says alike (device, versions).
+    timeout : seconds that one cell may take, or None
+    report : called with every record as it is stored
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        store: Store,
+        executor: Executor,
+        *,
+        common: dict[str, Any],
+        images: bool,
+        timeout: float | None = None,
+        report: Callable[[dict[str, Any]], None] = lambda record: None,
+    ) -> None:
+        self.protocol, self.store, self.executor = protocol, store, executor
+        self.common, self.images, self.timeout, self.report = common, images, timeout, report
+        self.models: dict[str, dict[str, np.ndarray]] = {}
+        self.lost: dict[str, str] = {}  # source models that failed, and why
+        self.queues: dict[tuple[Any, ...], deque[Job]] = {}
+
+    def run(self, cells: Iterable[Cell]) -> None:
+        """Run all cells; a worker that dies or overruns costs its own cell only."""
+        self._enqueue(cells)
+        slots = [Slot() for _ in range(self.executor.width)]
+        try:
+            while True:
+                for slot in slots:
+                    while slot.job is None and (job := self._next(slot)):
+                        self._begin(slot, job)
+                busy = {id(s.channel): s for s in slots if s.job}
+                if not busy:
+                    return
+                patience = max(0.0, min(s.deadline for s in busy.values()) - time.monotonic())
+                channels = [s.channel for s in busy.values() if s.channel]
+                ready = self.executor.wait(channels, None if patience == float("inf") else patience)
+                for channel in ready:
+                    self._advance(busy[id(channel)])
+                for slot in busy.values():
+                    if slot.job and time.monotonic() > slot.deadline:
+                        self._end(slot)
+                        self._finish(slot, "timeout", f"stopped after {self.timeout:g} s")
+        finally:
+            for slot in slots:
+                self._end(slot)
+
+    def _enqueue(self, cells: Iterable[Cell]) -> None:
+        cells = sorted(cells, key=lambda c: (c.use != "net", str(c.seed), str(c.source), c.row.info.name, c.id))
+        wanted = {c.model: c for c in cells if c.model}
+        for key, cell in wanted.items():
+            arrays = self.store.artefact(str(key))
+            if arrays is None:
+                self.queues.setdefault(("source models",), deque()).append(Job(cell, model=True))
+            else:
+                self.models[str(key)] = arrays
+        for cell in cells:
+            self.queues.setdefault(cell.worker, deque()).append(Job(cell))
+
+    def _next(self, slot: Slot) -> Job | None:
+        """The next job that can run: source models first, then of the worker at hand, then of the longest queue."""
+        longest = sorted(self.queues, key=lambda w: (w != ("source models",), w != slot.worker, -len(self.queues[w])))
+        for worker in longest:
+            queue = self.queues[worker]
+            for _ in range(len(queue)):
+                job = queue.popleft()
+                key = job.cell.model
+                if job.model or key is None or key in self.models or key in self.lost:
+                    if not queue:
+                        del self.queues[worker]
+                    return job
+                queue.append(job)
+        return None
+
+    def _begin(self, slot: Slot, job: Job) -> None:
+        slot.job = job
+        if (why := self.lost.get(job.cell.model or "")) and not job.model:
+            status, _, reason = why.partition(": ")
+            self._finish(slot, status, f"its source model: {reason}")
+            return
+        if slot.channel is None or slot.worker != job.worker:
+            self._end(slot)
+            slot.channel, slot.worker = self.executor.open(), job.worker
+        slot.deadline = float("inf") if self.timeout is None else time.monotonic() + self.timeout
+        self._send_fit(slot, job)
+
+    def _send_fit(self, slot: Slot, job: Job) -> None:
+        cell, suite = job.cell, self.protocol.suite
+        pair = self._pair(cell)
+        fields = pair.oracle if "yt" in cell.grant else pair.fields
+        if (fold := self._fold(job, pair)) is not None:
+            fields = fields | {k: fields[k][fold != job.fold] for k in ("Xt", "yt")}
+        names = {"Xs", "ys"} if job.model else cell.grant & fields.keys()
+        arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
+        slot.sent |= {k: fields[k] for k in names}
+        model = None if job.model or not cell.model else self.models[cell.model]
+        job.phase = "fit"
+        assert slot.channel
+        slot.channel.send(
+            {
+                "op": "model" if job.model else "fit",
+                "info": cell.row.info,
+                "parameters": cell.row.parameters,
+                "needs": sorted(cell.grant),
+                "arrays": arrays,
+                "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
+                "featurise": cell.use == "base" and suite.features == "source",
+                "images": self.images and (job.model or cell.use == "net"),
+                "learner": {
+                    "base": suite.base,
+                    "net": suite.net,
+                    "use": "net" if job.model else cell.use,
+                    "budget": suite.net_budget,
+                    "seed": cell.seed or 0,
+                },
+                "n_classes": len(self.protocol.data.classes),
+                "device": self.common["device"],
+                "seed": cell.seed or 0,
+            }
+        )
+
+    def _send_predict(self, slot: Slot, job: Job) -> None:
+        """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
+        pair = self._pair(job.cell)
+        transductive = pair.oracle_folds is not None
+        if (fold := self._fold(job, pair)) is not None:
+            arrays, fitted = {"test": pair.oracle["Xt"][fold == job.fold]}, None
+        else:
+            arrays = {"test": pair.test}
+            fitted = "test" if transductive and "Xt" in job.cell.grant else None
+            if not transductive:
+                arrays |= {"adapt": pair.fields["Xt"], "validation": pair.validation}
+        job.phase = "predict"
+        assert slot.channel
+        slot.channel.send({"op": "predict", "arrays": arrays, "fitted": fitted})
+
+    def _advance(self, slot: Slot) -> None:
+        """Take a worker's answer and send the next message of its job, if there is one."""
+        job, channel = slot.job, slot.channel
+        assert job
+        assert channel
+        try:
+            answer = channel.receive()
+        except EOFError:
+            reason = channel.obituary()
+            self._end(slot)
+            self._finish(slot, "failed", reason)
+            return
+        if answer["status"] != "ok":
+            self._finish(slot, answer["status"], answer["reason"])
+        elif job.model:
+            self._keep_model(slot, job, answer)
+        elif job.phase == "fit":
+            _add(job.costs, answer, ("fit_s", "fit_cpu_s"))
+            job.costs["certificate"] = answer["certificate"]
+            self._send_predict(slot, job)
+        else:
+            _add(job.costs, answer, ("predict_s",))
+            for peak in ("peak_rss_mb", "peak_cuda_mb"):
+                job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
+            pair = self._pair(job.cell)
+            fold = self._fold(job, pair)
+            if fold is None:
+                job.scores = answer["scores"]
+                self._finish(slot, "ok", "")
+                return
+            whole = job.scores.setdefault("test", np.empty((len(fold), len(self.protocol.data.classes))))
+            whole[fold == job.fold] = answer["scores"]["test"]
+            job.fold += 1
+            if job.fold < FOLDS:
+                self._send_fit(slot, job)
+            else:
+                job.scores["test"] = whole[pair.oracle_tested]
+                self._finish(slot, "ok", "")
+
+    def _keep_model(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
+        key = str(job.cell.model)
+        arrays = {**answer["state"], "__fit_s__": np.array(answer["fit_s"])}
+        self.store.keep(key, arrays)
+        self.models[key] = arrays
+        slot.job = None
+
+    def _finish(self, slot: Slot, status: str, reason: str) -> None:
+        """Score, store and report a cell, whatever became of it."""
+        job, slot.job = slot.job, None
+        assert job
+        cell = job.cell
+        if job.model:
+            self.lost[str(cell.model)] = f"{status}: {reason}"
+            return
+        pair = self._pair(cell)
+        predictions = {}
+        for name, scores in job.scores.items():
+            with np.errstate(divide="ignore"):
+                predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
+            predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
+            predictions[f"{name}_rows"] = pair.rows.get(name, np.empty(0, np.int64)).astype(np.int32)
+        shared = float(self.models[cell.model]["__fit_s__"]) if cell.model in self.models else 0.0
+        record = {
+            "cell": cell.id,
+            "family": cell.row.info.family,
+            **cell.identity,
+            "status": status,
+            "reason": reason,
+            "metrics": metrics(job.scores["test"], pair.y_test) if status == "ok" else {},
+            "validators": {},
+            "n_test": len(pair.y_test),
+            "shared_s": shared,
+            **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
+            "certificate": {},
+            **job.costs,
+            **self.common,
+        }
+        self.store.append(record, predictions if status == "ok" else {})
+        self.report(record)
+
+    def _end(self, slot: Slot) -> None:
+        if slot.channel:
+            slot.channel.close()
+        slot.channel, slot.worker, slot.sent = None, (), {}
+
+    def _pair(self, cell: Cell) -> Pair:
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0)
+
+    def _fold(self, job: Job, pair: Pair) -> np.ndarray | None:
+        """The fold of every row of the adapt part, where oracle cells are judged out of fold."""
+        return pair.oracle_folds if "yt" in job.cell.grant and not job.model else None
+
+
+def _add(costs: dict[str, Any], answer: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        costs[name] = costs.get(name, 0.0) + answer[name]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.bench.executors import Executor
+from zoo.bench.worker import Session
+
+
+class Local(Executor):
+    """Runs cells in this process, for debugging: no vault, no hard timeout."""
+
+    def __init__(self, workers: int) -> None:
+        import threadpoolctl
+        import torch
+
+        torch.set_num_threads(1)  # as in a worker, so that results are the same
+        self.limit = threadpoolctl.threadpool_limits(1)
+
+    def open(self) -> _Here:
+        return _Here()
+
+    def wait(self, channels: Sequence[Any], timeout: float | None) -> Sequence[Any]:
+        return [c for c in channels if c.answer is not None]
+
+    def shutdown(self) -> None:
+        self.limit.restore_original_limits()
+
+
+class _Here:
+    def __init__(self) -> None:
+        self.session, self.answer = Session(), None
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.answer = self.session.handle(message)  # type: ignore[assignment]
+
+    def receive(self) -> dict[str, Any]:
+        answer, self.answer = self.answer, None
+        return answer  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self.answer = None
+
+    def obituary(self) -> str:
+        return ""

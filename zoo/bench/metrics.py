@@ -1,0 +1,59 @@
+"""Metrics of class scores; what has no meaning is None. The driver computes them, since only it has the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
+    """Accuracy, balanced accuracy, macro F1 and AUROC, negative log-likelihood and calibration error.
+
+    Parameters
+    ----------
+    scores : array [n, n_classes]
+        Class scores, rows summing to 1.
+    y : int array [n]
+        Labels.
+
+    Returns
+    -------
+    dict
+        ``auroc`` is one against rest, averaged over classes (None with a class missing); ``nll`` is None where a true
+        class has score 0 (1-NN); ``ece`` uses 15 bins of the top score (Guo et al. 2017), None for one-hot scores.
+
+    >>> metrics(np.array([[0.8, 0.2], [0.4, 0.6], [0.7, 0.3]]), np.array([0, 1, 1]))["balanced_accuracy"]
+    0.75
+    """
+    n, n_classes = scores.shape
+    predicted = scores.argmax(1)
+    confusion = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+    hits, true, guessed = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    present = (true + guessed) > 0
+    nll = -np.log(scores[np.arange(n), y], where=scores[np.arange(n), y] > 0, out=np.full(n, -np.inf)).mean()
+    top = scores.max(1)
+    return {
+        "accuracy": float((predicted == y).mean()),
+        "balanced_accuracy": float((hits[true > 0] / true[true > 0]).mean()),
+        "f1_macro": float((2 * hits[present] / (true + guessed)[present]).mean()),
+        "auroc": _auroc(scores, y, true),
+        "nll": float(nll) if np.isfinite(nll) else None,
+        "ece": None if (top == 1).all() else _ece(top, predicted == y),
+    }
+
+
+def _auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray) -> float | None:
+    if (counts == 0).any() or (counts == len(y)).any():
+        return None
+    order = np.sort(scores, axis=0)
+    total = 0.0
+    for c in range(scores.shape[1]):  # mid-ranks, so that ties count half
+        own = scores[y == c, c]
+        ranks = np.searchsorted(order[:, c], own) + np.searchsorted(order[:, c], own, side="right")
+        total += ((ranks.sum() + len(own)) / 2 - len(own) * (len(own) + 1) / 2) / (len(own) * (len(y) - len(own)))
+    return float(total / scores.shape[1])
+
+
+def _ece(top: np.ndarray, right: np.ndarray) -> float:
+    bins = np.clip(np.ceil(top * 15).astype(int) - 1, 0, 14)
+    gap = np.bincount(bins, weights=right.astype(float) - top, minlength=15)
+    return float(np.abs(gap).sum() / len(top))

@@ -1,0 +1,276 @@
+"""The plan: a suite becomes cells, each with the hash of all that decides its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo import discover
+from zoo.bench.protocol import Data
+from zoo.bench.suite import Suite, scalar
+from zoo.errors import BadInput
+from zoo.task import setting_of
+
+HERE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method with concrete parameters under a label: one row of the table per setting and learner."""
+
+    label: str
+    info: discover.MethodInfo
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The unit of work. `identity` is all that decides its result; `id` is the hash of that."""
+
+    id: str
+    row: Row
+    identity: dict[str, Any]
+    grant: frozenset[str]
+    use: str  # base or net
+    model: str | None  # key of the source model that it needs
+
+    @property
+    def source(self) -> str | None:
+        return self.identity["source"]
+
+    @property
+    def target(self) -> str:
+        return self.identity["target"]
+
+    @property
+    def seed(self) -> int | None:
+        return self.identity["seed"]
+
+    @property
+    def worker(self) -> tuple[Any, ...]:
+        """Cells of one worker: one target and one grant of its labels."""
+        if "yt" in self.grant:
+            return (self.target, "oracle", self.seed)
+        return (self.target, "labels", self.seed) if "Xl" in self.grant else (self.target, "none", None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    suite: Suite
+    pairs: list[tuple[str, str]]
+    rows: list[Row]
+    cells: list[Cell]
+    unsupported: list[dict[str, str]]
+    code: dict[str, dict[str, str]] = field(default_factory=dict)  # label → learner → hash
+
+
+def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
+    """The pairs of a suite, by default all ordered ones, in the data set's order.
+
+    Raises
+    ------
+    BadInput
+        Malformed pair, unknown domain, a domain paired with itself.
+    """
+    domains = discover.datasets()[suite.dataset].domains
+    if not suite.pairs:
+        return [(s, t) for s in domains for t in domains if s != t]
+    pairs = []
+    for text in suite.pairs:
+        source, colon, target = text.partition(":")
+        if not (source and colon and target):
+            raise BadInput(f"pair {text!r}: write SOURCE:TARGET, such as {domains[0]}:{domains[1]}")
+        for name in (*source.split("+"), target):
+            if name not in domains:
+                raise discover.unknown(f"domain in pair {text!r}:", name, domains)
+        if target in source.split("+"):
+            raise BadInput(f"pair {text!r}: the target is also a source")
+        pairs.append((source, target))
+    return list(dict.fromkeys(pairs))
+
+
+def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: list[str]) -> list[Row]:
+    """The rows asked for: ``--set`` over the suite's parameters over the constructor's defaults.
+
+    Raises
+    ------
+    BadInput
+        Unknown method or parameter, a value of the wrong type, two rows under one label.
+    """
+    rows: dict[str, Row] = {}
+    for entry in suite.methods or tuple(known):
+        name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+        if isinstance(entry, dict) and len(entry) != 1:
+            raise BadInput(f"methods: one method an entry, such as '- coral: {{reg: 0.1}}', got {entry}")
+        if name not in known:
+            raise discover.unknown("method", name, known)
+        given = dict(given or {})
+        label = str(given.pop("as", name))
+        if label in rows:
+            raise BadInput(f"methods: {label!r} stands twice; give one of them another label with 'as:'")
+        rows[label] = Row(label, known[name], _parameters(known[name], given))
+    if suite.reference not in known:
+        raise discover.unknown("reference", suite.reference, known)
+    if suite.methods and suite.reference not in rows:
+        rows[suite.reference] = Row(suite.reference, known[suite.reference], dict(known[suite.reference].parameters))
+    for text in settings:
+        target, equals, value = text.partition("=")
+        label, dot, parameter = target.partition(".")
+        if not (equals and dot and parameter):
+            raise BadInput(f"--set {text}: write METHOD.PARAM=VALUE, such as coral.reg=0.1")
+        hit = [r for r in rows.values() if label == r.label] or [r for r in rows.values() if label == r.info.name]
+        if not hit:
+            raise discover.unknown("method in --set:", label, rows)
+        for row in hit:
+            changed = _parameters(row.info, {parameter: scalar(value)}, row.parameters)
+            rows[row.label] = Row(row.label, row.info, changed)
+    order = list(known)
+    return sorted(rows.values(), key=lambda r: (order.index(r.info.name), r.label))
+
+
+def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str, Any] | None = None) -> dict[str, Any]:
+    resolved = dict(info.parameters if base is None else base)
+    for name, value in given.items():
+        if name not in info.parameters:
+            raise discover.unknown(f"parameter of {info.name}", name, info.parameters)
+        resolved[name] = _cast(f"{info.name}.{name}", value, info.parameters[name])
+    return resolved
+
+
+def _cast(name: str, value: Any, default: Any) -> Any:
+    """`value` as the type of `default`, so that 1 and 1.0 name the same cell."""
+    if isinstance(value, float) and not math.isfinite(value):
+        pass
+    elif default is None or (isinstance(value, bool) and isinstance(default, bool)):
+        return value
+    elif isinstance(default, bool) or isinstance(value, bool):
+        pass
+    elif isinstance(default, float) and isinstance(value, int | float):
+        return float(value)
+    elif isinstance(default, int) and isinstance(value, int | float) and value == int(value):
+        return int(value)
+    elif isinstance(default, str) and isinstance(value, str):
+        return value
+    elif isinstance(default, list | tuple) and isinstance(value, list | tuple):
+        return type(default)(value)
+    raise BadInput(f"{name}: expected {type(default).__name__} such as {default!r}, got {value!r}")
+
+
+def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Data) -> Plan:
+    """All cells of a suite, in an order that does not matter, and what cannot run, with its reason."""
+    cells: dict[str, Cell] = {}
+    unsupported: list[dict[str, str]] = []
+    code: dict[str, dict[str, str]] = {}
+    asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
+    asked = asked or {"net" if discover.datasets()[suite.dataset].images else "base"}
+    for row in rows:
+        for use in sorted(asked if row.info.learner == "both" else {_use(row.info.learner)}):
+            learner = learner_name(suite, use)
+            if reason := _refusal(suite, row.info):
+                unsupported.append({"label": row.label, "learner": learner, "reason": reason})
+                continue
+            code.setdefault(row.label, {})[learner] = _code(suite, row.info, use)
+            grants = [row.info.needs]
+            if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
+                grants.append(row.info.needs | {"Xl", "yl"})
+            for grant in grants:
+                for source, target in pairs:
+                    for seed in _seeds(suite, row, use):
+                        cell = _cell(suite, row, use, grant, source, target, seed, data, code[row.label][learner])
+                        cells[cell.id] = cell
+    return Plan(suite, pairs, rows, list(cells.values()), unsupported, code)
+
+
+def learner_name(suite: Suite, use: str) -> str:
+    """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
+    if use == "net":
+        return suite.net
+    return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
+
+
+def canonical(value: Any) -> str:
+    """The hash of a JSON value; equal for equal values in any key order.
+
+    >>> canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _use(learner: str) -> str:
+    return "net" if learner == "net" else "base"
+
+
+def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
+    if info.needs & {"Xl", "yl"} and not suite.labels:
+        return "needs labelled target samples (--labels K)"
+    if missing := info.needs & {"As", "At", "Fs", "Ft"}:
+        return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
+    if info.transductive_only and suite.protocol != "transductive":
+        return "has no rule for new target samples (protocol: transductive only)"
+    return ""
+
+
+def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
+    """All seeds, or None alone where nothing in the cell depends on the seed."""
+    draws = row.info.kind == "reweighting" and (suite.base == "1nn" or row.parameters.get("how") == "resample")
+    fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features == "raw"
+    return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))
+
+
+def _code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
+    """Hash of the adapter's file and of the learner's, with all zoo files that they import."""
+    net = [HERE / "learners" / "net.py", HERE / "nets" / f"{suite.net}.py"]
+    base = [HERE / "learners" / "base.py"] if info.learner != "own" else []
+    if use == "net":
+        return discover.code_hash(info.path, *net)
+    return discover.code_hash(info.path, *base, *(net if suite.features == "source" else []))
+
+
+def _cell(
+    suite: Suite,
+    row: Row,
+    use: str,
+    grant: frozenset[str],
+    source: str | None,
+    target: str,
+    seed: int | None,
+    data: Data,
+    code: str,
+) -> Cell:
+    on_features = use == "base" and suite.features == "source"
+    borrowed = "zscore" in suite.normalise and suite.normalise_by == "source"
+    if not (grant & {"Xs", "ys", "model"} or on_features or borrowed):
+        source = None
+    content = {name: data.domains[name].content for name in (*(source.split("+") if source else ()), target)}
+    identity = {
+        "data": content,
+        "source": source,
+        "target": target,
+        "setting": setting_of(grant),
+        "method": row.info.name,
+        "learner": learner_name(suite, use),
+        "seed": seed,
+        "trial": 0,
+        "parameters": row.parameters,
+        "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base"),
+        "code": code,
+    }
+    model = None
+    if source and (on_features or "model" in grant or (use == "net" and row.info.name == "source_only")):
+        model = canonical(
+            {
+                "data": {name: content[name] for name in source.split("+")},
+                "source": source,
+                "seed": seed,
+                "classes": data.classes,
+                "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
+                "code": discover.code_hash(HERE / "learners" / "net.py", HERE / "nets" / f"{suite.net}.py"),
+            }
+        )
+    return Cell(canonical(identity), row, identity, grant, use, model)

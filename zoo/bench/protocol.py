@@ -1,0 +1,215 @@
+"""The protocol: who is trained on what and tested on what. Drawn from the data and the seed, never from the method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from zoo import discover
+from zoo.bench.suite import Suite
+from zoo.errors import BadInput
+from zoo.task import Domain, derive
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Data:
+    """The domains that a suite uses, with classes matched by name."""
+
+    domains: dict[str, Domain]
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Everything there is to a pair at a seed; the labels in it stay with the driver.
+
+    ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
+    """
+
+    fields: dict[str, np.ndarray]
+    oracle: dict[str, np.ndarray]
+    test: np.ndarray
+    y_test: np.ndarray
+    validation: np.ndarray
+    rows: dict[str, np.ndarray]
+    oracle_folds: np.ndarray | None
+    oracle_tested: np.ndarray | None
+
+
+def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None) -> Data:
+    """Load the domains of `pairs`, check them, and match their classes by name.
+
+    Raises
+    ------
+    BadInput
+        NaN or infinite features, differing shapes, one class only, a target class that no source has, too few
+        samples for ``labels: K`` — each with the domain's name.
+    """
+    info = discover.datasets()[suite.dataset]
+    dataset = discover.load(info)()
+    names = [d for d in info.domains if any(d in (*s.split("+"), t) for s, t in pairs)]
+    raw = {name: dataset.load(name, root) for name in names}
+    shape = raw[names[0]][0].shape[1:]
+    for name, (X, labels) in raw.items():
+        where = f"{suite.dataset}: domain {name}"
+        if not np.isfinite(X).all():
+            row = int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
+            raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
+        if X.shape[1:] != shape:
+            raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
+        if len(X) != len(labels):
+            raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
+    classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
+    index = {c: i for i, c in enumerate(classes)}
+    domains = {
+        name: Domain.build(name, X, np.array([index[str(c)] for c in labels]), classes)
+        for name, (X, labels) in raw.items()
+    }
+    for source, target in pairs:
+        have = set(np.concatenate([domains[s].y for s in source.split("+")]).tolist())
+        if len(have) < 2:
+            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
+        if missing := set(domains[target].y.tolist()) - have:
+            named = ", ".join(classes[c] for c in sorted(missing))
+            raise BadInput(f"{suite.dataset}: pair {source}:{target}: target class {named} is never seen in the source")
+        if isinstance(suite.labels, int) and suite.labels:
+            _enough(suite, domains[target], classes)
+    return Data(domains, classes)
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    return (0, int(name), "") if name.isdigit() else (1, 0, name)
+
+
+def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
+    adapt = Protocol.adapt_rows(suite, domain, 0)
+    counts = np.bincount(domain.y[adapt], minlength=len(classes))
+    for c in np.unique(domain.y):
+        if counts[c] < int(suite.labels) + 1:
+            raise BadInput(
+                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples of every class in the adapt part, but "
+                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
+            )
+
+
+class Protocol:
+    """Splits, labelled draws and normalisation of one suite over loaded data."""
+
+    def __init__(self, suite: Suite, data: Data) -> None:
+        self.suite, self.data = suite, data
+        self.pair = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
+        self._scaled = lru_cache(maxsize=None)(self._rows_scaled)
+
+    @staticmethod
+    def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
+        """Rows to train on or adapt to: 80 %, stratified; all of them in transductive."""
+        if suite.protocol == "transductive":
+            return np.arange(len(domain.y))
+        return np.flatnonzero(~_stratified(domain.y, 0.2, "split", suite.dataset, domain.name, seed))
+
+    def _pair(self, source: str | None, target: str, seed: int) -> Pair:
+        suite, t = self.suite, self.data.domains[target]
+        adapt = self.adapt_rows(suite, t, seed)
+        held = np.setdiff1d(np.arange(len(t.y)), adapt)
+        labelled, unlabelled = self._labelled(t, adapt, seed)
+        test = unlabelled if suite.protocol == "transductive" else held
+        parts, statistics = self._sources(source, seed)
+        if suite.normalise_by == "domain" or not parts:
+            statistics = self._statistics(target, adapt)
+        X = self._normalised(target, statistics)
+        fields = {"Xt": X[unlabelled]}
+        if len(labelled):
+            fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
+        oracle = {"Xt": X[adapt], "yt": t.y[adapt]}
+        rows = {"test": t.rows[test], "adapt": t.rows[unlabelled]}
+        validation = np.empty((0, *X.shape[1:]), np.float32)
+        if parts:
+            shared = {
+                "Xs": np.concatenate([p[0] for p in parts]),
+                "ys": np.concatenate([p[1] for p in parts]),
+                "ds": np.repeat(np.arange(len(parts)), [len(p[0]) for p in parts]),
+            }
+            fields |= shared
+            oracle |= shared
+            validation = np.concatenate([p[2] for p in parts])
+            rows["validation"] = np.concatenate([p[3] for p in parts])
+        transductive = suite.protocol == "transductive"
+        return Pair(
+            fields,
+            oracle,
+            X[test],
+            t.y[test],
+            validation,
+            rows,
+            _folds(t.y, "folds", suite.dataset, target) if transductive else None,
+            np.isin(adapt, test) if transductive else None,
+        )
+
+    def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the K labelled samples per class, and those of Xt, from which they are taken."""
+        if self.suite.labels == "all":
+            return adapt, adapt
+        rank = _rank_in_class(t.y[adapt], "labels", self.suite.dataset, t.name, seed)
+        chosen = rank < int(self.suite.labels)
+        return adapt[chosen], adapt[~chosen]
+
+    def _sources(self, source: str | None, seed: int):  # type: ignore[no-untyped-def]
+        """(X, y, X held out, file rows held out) of each source domain, and the statistics of the last."""
+        parts, statistics = [], None
+        for name in source.split("+") if source else ():
+            d = self.data.domains[name]
+            train = self.adapt_rows(self.suite, d, seed)
+            held = np.setdiff1d(np.arange(len(d.y)), train)
+            statistics = self._statistics(name, train)
+            X = self._normalised(name, statistics)
+            parts.append((X[train], d.y[train], X[held], d.rows[held]))
+        return parts, statistics
+
+    def _rows_scaled(self, name: str) -> np.ndarray:
+        """Row norms concern no other sample, so they are computed once per domain."""
+        X = self.data.domains[name].X
+        orders = {"l1": 1, "l2": 2}
+        for how in (h for h in self.suite.normalise if h in orders):
+            flat = np.linalg.norm(X.reshape(len(X), -1).astype(np.float64), ord=orders[how], axis=1)
+            X = X / np.where(flat > 0, flat, 1.0).reshape(-1, *[1] * (X.ndim - 1))
+        return X
+
+    def _statistics(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        if "zscore" not in self.suite.normalise:
+            return None
+        X = self._scaled(name)[rows].astype(np.float64)
+        std = X.std(0, ddof=1) if len(X) > 1 else np.zeros(X.shape[1:])
+        return X.mean(0), np.where(std > 0, std, 1.0)  # a constant column becomes 0, not NaN
+
+    def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
+        X = self._scaled(name)
+        if statistics is not None:
+            X = (X - statistics[0]) / statistics[1]
+        return X.astype(np.float32)
+
+
+def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:
+    """A random rank of each row within its class, from 0."""
+    noise = np.random.default_rng(derive(*seed)).random(len(y))
+    order = np.lexsort((noise, y))
+    first = np.searchsorted(y[order], y[order])
+    rank = np.empty(len(y), np.int64)
+    rank[order] = np.arange(len(y)) - first
+    return rank
+
+
+def _stratified(y: np.ndarray, share: float, *seed: object) -> np.ndarray:
+    """A mask that holds out `share` of every class; at least one sample of each that has two."""
+    counts = np.bincount(y)
+    held = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
+    return _rank_in_class(y, *seed) < held[y]
+
+
+def _folds(y: np.ndarray, *seed: object) -> np.ndarray:
+    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes."""
+    return (_rank_in_class(y, *seed) + y) % FOLDS

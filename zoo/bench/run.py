@@ -1,0 +1,257 @@
+"""One benchmark run: suite → plan → cells → records → table."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from zoo import discover
+from zoo.bench import plan, protocol, suite
+from zoo.bench.execute import Driver
+from zoo.bench.executors import Executor
+from zoo.bench.store import Store, refuse_another_suite
+from zoo.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run folder, read lazily."""
+
+    folder: Path
+
+    @cached_property
+    def _run(self) -> Any:
+        from zoo.report import records
+
+        return records.read(self.folder)
+
+    def frame(self) -> Any:
+        """All cells as a pandas DataFrame, one row a cell."""
+        from zoo.report.frame import frame
+
+        return frame([self._run])
+
+    def table(self, format: str = "md", metric: str = "accuracy", cost: bool = True) -> str:
+        """The comparison table as md, latex, csv, html or json."""
+        from zoo.report import table
+
+        return table.render(table.build(self._run, metric=metric, cost=cost), format)
+
+    def _repr_html_(self) -> str:
+        return self.table("html")
+
+
+class Benchmark:
+    """A run that has been checked and planned, but has written nothing yet.
+
+    Parameters are those of ``zoo run``; see the README.
+
+    Raises
+    ------
+    BadInput
+        Anything wrong with the suite, the data, the methods or the folder.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        methods: Sequence[str] | None = None,
+        pairs: Sequence[str] | None = None,
+        seeds: int | None = None,
+        data_root: str | Path | None = None,
+        plugins: Sequence[str | Path] = (),
+        settings: Sequence[str] = (),
+        device: str = "auto",
+        executor: str = "processes",
+        workers: int | None = None,
+        timeout: float | None = None,
+        out: str | Path | None = None,
+        fresh: bool = False,
+        **overrides: Any,
+    ) -> None:
+        wanted = {"methods": methods, "pairs": pairs, "seeds": seeds, **overrides}
+        self.suite = suite.load(name, wanted)
+        if executor not in (known := discover.executors()):
+            raise discover.unknown("executor", executor, known)
+        for option, value in (("--workers", workers), ("--timeout", timeout)):
+            if value is not None and not value > 0:
+                raise BadInput(f"{option}: expected a number above 0, got {value}")
+        self.device, self.executor_name, self.timeout = _device(device), executor, timeout
+        self.workers = workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else 1)
+        self.known = discover.methods([Path(p) for p in plugins])
+        rows = plan.parse_rows(self.suite, self.known, list(settings))
+        pairs_ = plan.parse_pairs(self.suite)
+        self.store = Store(Path(out) if out else Path("runs") / self.suite.name)
+        self.fresh = fresh
+        self.old = {} if fresh else self.store.meta()
+        if self.old:
+            refuse_another_suite(self.old["suite"], self.suite.model_dump(mode="json"), self.store.folder)
+        self.executor: Executor | None = None
+        if executor == "processes":
+            self.executor = self._executor()  # its imports run beside the loading of the data
+        try:
+            root = data_root or os.environ.get("ZOO_DATA")
+            self.data = protocol.load(self.suite, pairs_, Path(root) if root else None)
+            self.plan = plan.build(self.suite, rows, pairs_, self.data)
+            done = set() if fresh else self.store.done()
+            self.todo = [c for c in self.plan.cells if c.id not in done]
+            self._try_plugins()
+        except BaseException:
+            self.close()
+            raise
+
+    def _executor(self) -> Executor:
+        module = importlib.import_module(f"zoo.bench.executors.{self.executor_name}")
+        return getattr(module, self.executor_name.capitalize())(self.workers)
+
+    def _try_plugins(self) -> None:
+        """Import each plugin once in a process of its own, before anything is written."""
+        rows = [r for r in self.plan.rows if r.info.plugin]
+        if not rows:
+            return
+        from zoo.bench.executors.processes import Processes
+
+        apart = self.executor if isinstance(self.executor, Processes) else Processes(1)
+        try:
+            for row in rows:
+                channel = apart.open()
+                channel.send({"op": "check", "info": row.info, "parameters": row.parameters})
+                try:
+                    answer = channel.receive()
+                except EOFError:
+                    answer = {"status": "failed", "reason": channel.obituary()}
+                channel.close()
+                if answer["status"] != "ok":
+                    raise BadInput(f"plugin {row.info.path} cannot be used: {answer['reason']}")
+        finally:
+            if apart is not self.executor:
+                apart.shutdown()
+
+    def run(self, report: Callable[[dict[str, Any]], None] = lambda record: None) -> Results:
+        """Run what is not done yet; `report` is called with every record."""
+        try:
+            if self.fresh:
+                self.store.clear()
+            self.store.begin(self._meta())
+            if self.todo:
+                executor = self.executor = self.executor or self._executor()
+                driver = Driver(
+                    protocol.Protocol(self.suite, self.data),
+                    self.store,
+                    executor,
+                    common={"device": self.device, "versions": versions()},
+                    images=discover.datasets()[self.suite.dataset].images,
+                    timeout=self.timeout,
+                    report=report,
+                )
+                driver.run(self.todo)
+        finally:
+            self.close()
+        return Results(self.store.folder)
+
+    def close(self) -> None:
+        """End the workers."""
+        self.store.close()
+        if self.executor:
+            self.executor.shutdown()
+            self.executor = None
+
+    def _meta(self) -> dict[str, Any]:
+        p = self.plan
+        return {
+            "suite": self.suite.model_dump(mode="json"),
+            "domains": {
+                name: {"content": d.content, "n": len(d.y), "classes": len(self.data.classes)}
+                for name, d in self.data.domains.items()
+            },
+            "pairs": [f"{s}:{t}" for s, t in p.pairs],
+            "rows": {
+                r.label: {
+                    "method": r.info.name,
+                    "family": r.info.family,
+                    "parameters": r.parameters,
+                    "code": p.code.get(r.label, {}),
+                }
+                for r in p.rows
+            },
+            "unsupported": p.unsupported,
+            "versions": versions(),
+            "device": self.device,
+            "git": _revision(),
+            "command": " ".join(["zoo", *sys.argv[1:]]) if Path(sys.argv[0]).name == "zoo" else sys.argv[0],
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+
+
+def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
+    """Run a suite, or a suite file, and return its `Results`.
+
+    Parameters
+    ----------
+    name : suite or path of a YAML file
+    quiet : print no progress
+    **options : those of `Benchmark`, i.e. of ``zoo run``: ``methods=[...]``, ``pairs=["a:b"]``, ``seeds=3``, ...
+    """
+    benchmark = Benchmark(name, **options)
+    if quiet:
+        return benchmark.run()
+    from zoo.bench.progress import progress
+
+    with progress(benchmark) as report:
+        return benchmark.run(report)
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result may depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("zoo", "torch", "numpy", "scipy", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "?"
+    return found
+
+
+def _device(name: str) -> str:
+    """Resolve ``auto`` without importing torch where there can be no GPU."""
+    if name == "cpu" or (name == "auto" and not _cuda_possible()):
+        return "cpu"
+    import torch
+
+    if name == "auto":
+        # Asks the driver's library, so that this process makes no CUDA context.
+        return "cuda" if torch.cuda.device_count() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise BadInput(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
+    return name
+
+
+def _cuda_possible() -> bool:
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or sys.platform == "win32"
+
+
+def _revision() -> str:
+    """The git revision of the zoo that runs, where it is a checkout."""
+    try:
+        here = Path(__file__).parent
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,208 @@
+"""What runs on the other side of the vault: one adapter at a time, on arrays that hold no label it may not see.
+
+A session receives no cell id, no data hash and no path of data; test rows arrive only after `fit` has returned.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import discover
+from zoo.errors import Diverged, LeakError, Unsupported, ZooError
+from zoo.task import Task, derive
+
+
+class Session:
+    """Answers the driver's messages: ``check``, ``model``, ``fit``, then ``predict``."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+        self.adapter: Any = None
+
+    def handle(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Answer one message; what an adapter raises becomes a typed status, never an exception here."""
+        op = {"check": self.check, "model": self.train_source, "fit": self.fit, "predict": self.predict}[message["op"]]
+        try:
+            return {"status": "ok", **op(message)}
+        except Exception as error:
+            return {"status": _status(error), "reason": _reason(error)}
+
+    def check(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Import a plugin and construct it, so that a broken one is refused before anything is written."""
+        discover.load(message["info"])(**message["parameters"])
+        return {}
+
+    def train_source(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Train a source model; returns its state as arrays."""
+        t = self._tensors(message)
+        with _Clock() as clock:
+            net = _learner(message, None).fit(t["Xs"], t["ys"], message["n_classes"])
+        return {"state": {k: v.cpu().numpy() for k, v in net.state_dict().items()}, "fit_s": clock.wall}
+
+    def fit(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Fit an adapter on what it is granted."""
+        _reset_peak()
+        tensors = self._tensors(message)
+        source = self._source_model(message, tensors)
+        self.embed = source.embed if message["featurise"] else None
+        if not message["images"] or self.embed:
+            tensors = {k: self._vectors(v) if k in ("Xs", "Xt", "Xl") else v for k, v in tensors.items()}
+        self.images, self.device = message["images"], message["device"]
+        seed = message["seed"]
+        _seed_everything(seed)
+        needs = set(message["needs"])
+        shared = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
+        task = Task(
+            {**tensors, "model": source},
+            needs=needs,
+            learner=_learner(message, shared),
+            n_classes=message["n_classes"],
+            device=message["device"],
+            seed=seed,
+        )
+        self.n_classes = message["n_classes"]
+        adapter = discover.load(message["info"])(**message["parameters"])
+        with _Clock() as clock:
+            self.adapter = adapter.fit(task)
+        if self.adapter is not adapter:
+            raise TypeError(f"fit returned {type(self.adapter).__name__}, not self")
+        certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
+        return {"fit_s": clock.wall, "fit_cpu_s": clock.cpu, "certificate": certificate}
+
+    def predict(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Class scores of the sets in ``arrays``: test, adapt, validation."""
+        scores = {}
+        with _Clock() as clock:
+            for name, X in message["arrays"].items():
+                X = self._tensor(X)
+                X = X if self.images and not self.embed else self._vectors(X)
+                scores[name] = self._scores(self._rule(name, message["fitted"]), X)
+        self.adapter = None
+        return {"scores": scores, "predict_s": clock.wall, "peak_rss_mb": _peak(), "peak_cuda_mb": self._peak_cuda()}
+
+    def _rule(self, name: str, fitted: str | None) -> Callable[[Any], Any]:
+        if name == "validation":
+            return self.adapter.predict_source
+        if name == fitted and hasattr(self.adapter, "scores_t"):
+            return lambda X: self.adapter.scores_t()
+        return self.adapter.predict
+
+    def _scores(self, rule: Callable[[Any], Any], X: Any) -> np.ndarray:
+        import torch
+
+        with torch.no_grad():
+            scores = rule(X) if len(X) else X.new_zeros(0, self.n_classes)
+        scores = scores.detach().double().cpu().numpy()
+        if scores.shape != (len(X), self.n_classes):
+            raise ValueError(f"predict gave scores of shape {scores.shape}, expected {(len(X), self.n_classes)}")
+        if not np.isfinite(scores).all():
+            raise FloatingPointError("predict gave scores that are NaN or infinite")
+        if (scores < 0).any() or np.abs(scores.sum(1) - 1).max(initial=0.0) > 1e-3:
+            raise ValueError("predict gave rows that are not class scores (non-negative, summing to 1)")
+        return scores
+
+    def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Arrays of a message as tensors of this cell's own; None stands for the array sent last under that name."""
+        self.device = message["device"]
+        for name, array in message["arrays"].items():
+            if array is not None:
+                self.arrays[name] = array
+        return {name: self._tensor(self.arrays[name]) for name in message["arrays"]}
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        import torch
+
+        return torch.tensor(array, device=self.device)  # a copy: an adapter may write into it
+
+    def _vectors(self, X: Any) -> Any:
+        return self.embed(X) if self.embed else X.flatten(1)
+
+    def _source_model(self, message: dict[str, Any], tensors: dict[str, Any]) -> Any:
+        if message["model"] is None:
+            return None
+        import torch
+
+        from zoo import nets
+
+        shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
+        net = nets.build(message["learner"]["net"], shape, message["n_classes"])
+        net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
+        return net.to(message["device"]).eval()
+
+    def _peak_cuda(self) -> float | None:
+        import torch
+
+        if torch.device(self.device).type != "cuda":
+            return None
+        return torch.cuda.max_memory_allocated(self.device) / 2**20
+
+
+def _learner(message: dict[str, Any], source: Any) -> Any:
+    from zoo.learners import Learner
+    from zoo.train import Budget
+
+    spec = dict(message["learner"])
+    return Learner(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source)
+
+
+def _seed_everything(seed: int) -> None:
+    """Global generators too: an adapter that uses them must not depend on what this worker ran before."""
+    import torch
+
+    torch.manual_seed(derive("global", seed))
+    np.random.seed(derive("global", seed) % 2**32)
+    random.seed(derive("global", seed))
+
+
+def _status(error: Exception) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+        return "oom"
+    return "diverged" if isinstance(error, Diverged) else "unsupported" if isinstance(error, Unsupported) else "failed"
+
+
+def _reason(error: Exception) -> str:
+    """One line: what, and in which line of which file for errors that nobody raised on purpose."""
+    first = (str(error).splitlines() or [""])[0][:300]
+    if isinstance(error, ZooError) and not isinstance(error, LeakError):
+        return first
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next(
+        (f for f in reversed(frames) if "site-packages" not in f.filename and "worker.py" not in f.filename), None
+    )
+    place = f" ({Path(where.filename).name}:{where.lineno})" if where else ""
+    return f"{type(error).__name__}: {first}{place}"
+
+
+class _Clock:
+    """Wall and CPU seconds of a block."""
+
+    def __enter__(self) -> _Clock:
+        self.wall, self.cpu = -time.perf_counter(), -time.process_time()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.wall += time.perf_counter()
+        self.cpu += time.process_time()
+
+
+def _reset_peak() -> None:
+    """Restart the peak of this process's memory (Linux); elsewhere `_peak` says None."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak() -> float | None:
+    try:
+        line = next(r for r in Path("/proc/self/status").read_text().splitlines() if r.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) / 1024

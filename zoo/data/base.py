@@ -1,0 +1,52 @@
+"""What a data set has to say. Class attributes are literals: listing data sets imports nothing heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from zoo.errors import BadInput
+
+
+class Dataset:
+    """A named set of domains that share their classes.
+
+    Attributes
+    ----------
+    domains : names of the domains, in the order in which tables show them
+    images : whether samples are images [n, channels, height, width] in [0, 1], rather than vectors [n, d]
+    cite : key in ``zoo/refs.bib``
+    origin : where it comes from; licence: under which terms
+    folder : its folder under the data root, or "" where it is embedded
+    """
+
+    domains: ClassVar[tuple[str, ...]] = ()
+    images: ClassVar[bool] = False
+    cite: ClassVar[str] = ""
+    origin: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    folder: ClassVar[str] = ""
+
+    def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
+        """Samples as float32 [n, ...] and class names [n], as they stand in the file.
+
+        Raises
+        ------
+        BadInput
+            The files are not there or cannot be read.
+        """
+        raise NotImplementedError
+
+    def file(self, root: Path | None, name: str) -> Path:
+        """A file of this data set under the data root, or one clear line about how to get it."""
+        if root is None:
+            raise BadInput(
+                f"the data of {self.folder} are not in the package: give --data-root DIR (or set ZOO_DATA) with "
+                f"{self.folder}/{name} in it; origin: {self.origin}"
+            )
+        path = root / self.folder / name
+        if not path.is_file():
+            raise BadInput(f"{path} is not there; origin: {self.origin}")
+        return path

@@ -1,0 +1,70 @@
+"""Learners: what a method trains in the end, the same for every method of a suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from zoo.adapters.base import DeepAdapter, Tuning
+    from zoo.nets import Net
+    from zoo.task import Task
+    from zoo.train import Budget
+
+
+class Learner:
+    """The suite's shared base classifier or network, with its budget and seed.
+
+    Parameters
+    ----------
+    base : {'1nn', 'logistic', 'linear_svm'}
+        The base classifier, from scikit-learn.
+    net : str
+        The network, a file under ``zoo/nets/``.
+    use : {'base', 'net'}
+        Which of them `fit` trains; `train` and `tune` are for networks whatever it says.
+    source : (Xs, ys, Net), optional
+        The source model, where it has been trained already: fitting those samples again returns a copy of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: str = "logistic",
+        net: str = "mlp",
+        budget: Budget,
+        seed: int = 0,
+        use: str = "base",
+        device: Any = "cpu",
+        source: tuple[torch.Tensor, torch.Tensor, Net] | None = None,
+    ) -> None:
+        self.base, self.net, self.use = base, net, use
+        self.budget, self.seed, self.device, self.source = budget, seed, device, source
+
+    @property
+    def weighted(self) -> bool:
+        """Whether sample weights matter to it; to 1-NN duplicates change nothing, so there one resamples."""
+        return self.use == "net" or self.base != "1nn"
+
+    def fit(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None = None) -> Any:
+        """Train on labelled samples; returns a model whose ``predict(X)`` gives class scores [n, n_classes]."""
+        if self.use == "base":
+            from zoo.learners.base import fit_base
+
+            return fit_base(self.base, X, y, n_classes, weight)
+        from zoo.learners.net import fit_net
+
+        return fit_net(self, X, y, n_classes, weight)
+
+    def train(self, task: Task, method: DeepAdapter) -> Net:
+        """Train a network by ``min L_s + λ·L_t + Ω`` with the Ω of `method`."""
+        from zoo.learners.net import train_net
+
+        return train_net(self, task, method)
+
+    def tune(self, task: Task, method: Tuning) -> Net:
+        """Train a copy of ``task.model`` by ``min L_t + Ω``, moving what `method` says."""
+        from zoo.learners.net import tune_net
+
+        return tune_net(self, task, method)

@@ -1,0 +1,56 @@
+"""Networks as learners: which data go into the training loop, and what is trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from zoo import nets, train
+
+if TYPE_CHECKING:
+    from zoo.adapters.base import DeepAdapter, Tuning
+    from zoo.learners import Learner
+    from zoo.nets import Net
+    from zoo.task import Task
+
+
+def fit_net(learner: Learner, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: Any = None) -> Net:
+    """Train a fresh network on labelled samples alone."""
+    if learner.source is not None and learner.source[0] is X and learner.source[1] is y and weight is None:
+        return copy.deepcopy(learner.source[2])
+    net = _fresh(learner, X, n_classes)
+    train.run(net, train.Streams(s=(X, y), ws=weight), learner.budget, seed=learner.seed)
+    return net
+
+
+def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
+    """Train a fresh network with the Ω of a deep adapter; labelled target samples join where granted."""
+    net = _fresh(learner, task.Xs, task.n_classes)
+    labelled = (task.Xl, task.yl) if task.has("Xl") else None
+    with train.seeded("setup", learner.seed):
+        extra = method.setup(net, task)
+    modules = [] if extra is None else [extra.to(task.device)]
+    streams = train.Streams(s=(task.Xs, task.ys), t=task.Xt, l=labelled)
+    train.run(net, streams, learner.budget, seed=learner.seed, method=method, task=task, modules=modules)
+    return net
+
+
+def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
+    """Tune a copy of the source model on the labelled target samples."""
+    source, net = task.model, copy.deepcopy(task.model)
+    for p in source.parameters():
+        p.requires_grad_(False)
+    groups = method.groups(net)
+    moving = {id(p) for group in groups for p in group["params"]}
+    for p in net.parameters():
+        p.requires_grad_(id(p) in moving)
+    streams = train.Streams(l=(task.Xl, task.yl))
+    train.run(net, streams, learner.budget, seed=learner.seed, groups=groups, penalty=lambda: method.omega(net, source))
+    return net
+
+
+def _fresh(learner: Learner, X: torch.Tensor, n_classes: int) -> Net:
+    with train.seeded("init", learner.seed):
+        return nets.build(learner.net, tuple(X.shape[1:]), n_classes).to(X.device)

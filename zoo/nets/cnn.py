@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from zoo.nets import Net
+
+
+class Cnn(Net):
+    """Two convolutions and a hidden layer of 128 units, all with batch norm, for small images."""
+
+    width = 128
+
+    def __init__(self, shape: tuple[int, ...], n_classes: int) -> None:
+        super().__init__()
+        channels, height, width = shape
+
+        def block(i: int, o: int) -> list[nn.Module]:
+            return [nn.Conv2d(i, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(2)]
+
+        flat = 64 * (height // 4) * (width // 4)
+        self.body = nn.Sequential(*block(channels, 32), *block(32, 64), nn.Flatten())
+        self.neck = nn.Sequential(nn.Linear(flat, self.width, bias=False), nn.BatchNorm1d(self.width), nn.ReLU())
+        self.head = nn.Linear(self.width, n_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.neck(self.body(x))

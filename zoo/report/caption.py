@@ -1,0 +1,93 @@
+"""What a table's caption says: everything that the numbers depend on, and nothing that differs between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+PROTOCOLS = {
+    "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
+    "transductive": "transductive (adaptation and test on all target samples, statistics too)",
+    "folds": "folds (one target fold to train, the others to test, in turn)",
+}
+
+
+def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str]) -> str:
+    """The caption; the network and its budget are named where a row depends on them.
+
+    Parameters
+    ----------
+    title : metric and number of seeds
+    short : abbreviation of each domain, if heads are abbreviated
+    """
+    suite, domains = meta["suite"], meta["domains"]
+    used = [name for name in domains if name in _names(meta["pairs"])]
+    sizes = ", ".join(f"{name} {domains[name]['n']}" if "n" in domains[name] else name for name in used)
+    classes = {domains[name].get("classes") for name in used} - {None}
+    sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 else ""
+    protocol = suite.get("protocol", "holdout")
+    parts = [
+        f"{suite.get('name')}: {title}",
+        f"Data: {suite.get('dataset') or 'own'} ({sizes})",
+        f"Protocol: {PROTOCOLS.get(protocol, protocol)}",
+        f"Normalisation: {_normalisation(suite)}",
+        f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features",
+    ]
+    net = suite.get("net")
+    if net and any(net in learner.split("@") for learner in learners):
+        parts.append(f"Net: {net}, {_budget(suite)}")
+    labels = suite.get("labels") or 0
+    if labels:
+        amount = "all labels of the adapt part" if labels == "all" else f"{labels} a class"
+        parts.append(f"Labelled target samples: {amount}, only where the setting grants them")
+    trials = suite.get("trials") or 0
+    parts.append(f"Parameters: as given{f', {trials} trials a method' if trials else ', no search'}")
+    if short:
+        parts.append("Domains: " + ", ".join(f"{abbreviation} {name}" for name, abbreviation in sorted(short.items())))
+    versions = meta.get("versions", {})
+    parts.append(", ".join(f"{x} {versions[x]}" for x in ("zoo", "torch", "scikit-learn", "numpy") if x in versions))
+    return ". ".join(part for part in parts if part) + "."
+
+
+def abbreviations(pairs: list[str]) -> dict[str, str]:
+    """The shortest beginnings that tell the domains of pairs apart.
+
+    >>> abbreviations(["amazon:caltech", "webcam+mnist:mnistm"])
+    {'amazon': 'A', 'caltech': 'C', 'mnist': 'Mnist', 'mnistm': 'Mnistm', 'webcam': 'W'}
+    """
+    names = sorted(_names(pairs))
+
+    def shortest(name: str) -> str:
+        others = [other.lower() for other in names if other != name]
+        lengths = (k for k in range(1, len(name)) if not any(x.startswith(name[:k].lower()) for x in others))
+        short = name[: next(lengths, len(name))]
+        return short[0].upper() + short[1:]
+
+    return {name: shortest(name) for name in names}
+
+
+def _names(pairs: list[str]) -> set[str]:
+    return {name for pair in pairs for side in pair.split(":") for name in side.split("+")}
+
+
+def _normalisation(suite: dict[str, Any]) -> str:
+    steps = suite.get("normalise") or []
+    steps = [steps] if isinstance(steps, str) else steps
+    if not steps:
+        return "none"
+    by = {"domain": "statistics of each domain", "source": "statistics of the source"}
+    how = suite.get("normalise_by", "domain")
+    return f"{', '.join(steps)} ({by.get(how, how)})"
+
+
+def _budget(suite: dict[str, Any]) -> str:
+    parts = [f"weights {suite['weights']}"] if suite.get("weights") else []
+    parts += [f"trainable {suite['trainable']}"] if suite.get("trainable") else []
+    parts += [
+        f"{suite.get('steps')} steps × {suite.get('batch_size')} samples",
+        f"{suite.get('optimiser')} at {suite.get('learning_rate')}",
+        f"{suite.get('schedule')} schedule",
+    ]
+    parts += [f"{key.replace('_', ' ')} {suite[key]}" for key in ("momentum", "weight_decay") if suite.get(key)]
+    parts += [f"precision {suite['precision']}"] if suite.get("precision", "auto") != "auto" else []
+    return ", ".join(parts)

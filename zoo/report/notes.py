@@ -1,0 +1,141 @@
+"""The lines under a table: what its signs mean, what is missing from it and why, and which rows to doubt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from zoo.report.lines import EQUAL, Line
+from zoo.report.records import Run
+
+if TYPE_CHECKING:
+    from zoo.report.table import Table
+
+
+def notes(
+    run: Run, table: Table, lines: list[Line], stale: Counter[str], heads: dict[str, str], better: str
+) -> list[str]:
+    """All notes, in the order in which they are printed.
+
+    Parameters
+    ----------
+    table : the table without its notes
+    lines, stale : as from `zoo.report.lines.lines`
+    heads : the printed name of each pair
+    better : "higher" or "lower"
+    """
+    twice = Counter((line.label, line.learner) for line in lines)
+    names = {
+        id(line): f"{line.label} ({line.learner}{f', {line.setting}' if twice[line.label, line.learner] > 1 else ''})"
+        for line in lines
+    }
+    return [
+        *_legend(run, table, better),
+        *_stale(stale),
+        *_failures(lines, names, heads),
+        *_unsupported(run),
+        *_at_chance(run, lines, names, heads),
+        *_identical(lines, names),
+    ]
+
+
+def _legend(run: Run, table: Table, better: str) -> Iterator[str]:
+    if not table.groups:
+        yield "no finished cells yet"
+    cells = {c.key: [row.cells[j] for _, rows in table.groups for row in rows] for j, c in enumerate(table.columns)}
+    every = [cell for column in cells.values() for cell in column]
+    if any(cell.std is not None for cell in every):
+        yield "±: sample standard deviation over seeds; of an average: of the seeds' averages"
+    if any(cell.mark for cell in every):
+        yield (
+            f"bold: best, underlined: second of a column within a setting ({better} is better); not ranked: oracle, "
+            "methods that see no target, and where a seed or a pair is missing"
+        )
+    if any(cell.text == "–" for key, column in cells.items() if ":" in key for cell in column):
+        yield "–: not run, or the metric has no meaning there"
+    if any("pairs)" in cell.tail for cell in cells["average"]):
+        yield "average with a count of pairs: over those that every row of the setting finished"
+    if any(cell.n for cell in cells["negative_transfer"]):
+        reference = run.meta["suite"].get("reference", "source_only")
+        yield f"negative transfer: pairs on which a row is worse than {reference} of the same learner"
+    if any(cell.n for cell in cells.get("time_s", [])):
+        yield "time: mean fit of a cell, shared artefacts included; memory: highest peak of a cell's process"
+
+
+def _stale(stale: Counter[str]) -> Iterator[str]:
+    if stale:
+        counts = ", ".join(f"{label} {count}" for label, count in sorted(stale.items()))
+        yield f"stale records, of other code, data or parameters, left out: {counts}"
+
+
+def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
+    """One line for each row, status and reason, naming the cells."""
+    for line in lines:
+        failed: dict[tuple[str, str], dict[str, list[str]]] = {}
+        for pair, head in heads.items():
+            for seed, record in sorted(line.pairs.get(pair, {}).items(), key=lambda item: item[0] or 0):
+                if record["status"] not in ("ok", "unsupported"):
+                    key = record["status"], _one_line(record.get("reason")) or "no reason given"
+                    failed.setdefault(key, {}).setdefault(head, []).extend([] if seed is None else [str(seed)])
+        for (status, reason), cells in sorted(failed.items()):
+            where = (f"{head} (seed{'s'[: len(s) > 1]} {', '.join(s)})" if s else head for head, s in cells.items())
+            yield f"{status}: {names[id(line)]} on {', '.join(where)}: {reason}"
+
+
+def _unsupported(run: Run) -> Iterator[str]:
+    """One line a reason: what the plan left out, and what only turned out when it ran."""
+    said = [(u["label"], u.get("learner"), u["reason"]) for u in run.meta.get("unsupported", [])]
+    for record in run.records:
+        if record["status"] == "unsupported":
+            labels = [label for label in run.labels(record) if not run.stale(record, label)]
+            said += [(label, record["learner"], record.get("reason")) for label in labels]
+    reasons: dict[str, dict[str, set[str]]] = {}
+    for label, learner, reason in said:
+        reasons.setdefault(_one_line(reason), {}).setdefault(label, set()).update({learner} - {None, ""})
+    for reason, methods in sorted(reasons.items()):
+        who = (f"{x} ({', '.join(sorted(learners))})" if learners else x for x, learners in sorted(methods.items()))
+        yield f"unsupported: {', '.join(who)}: {reason}"
+
+
+def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
+    """Cells whose mean accuracy is at most dummy's, or at most one over the number of classes."""
+    flagged = []
+    for line in lines:
+        low = []
+        for pair in heads:
+            classes = run.meta["domains"].get(pair.split(":")[1], {}).get("classes")
+            levels = [other.mean(pair, "accuracy") for other in lines if other.method == "dummy"]
+            level = max([x for x in levels if x is not None] + ([1 / classes] if classes else []), default=None)
+            mean = line.mean(pair, "accuracy")
+            if mean is not None and level is not None and mean <= level + EQUAL:
+                low.append(heads[pair])
+        if low and line.method != "dummy":
+            where = "all pairs" if 1 < len(low) == len(heads) else ", ".join(low)
+            flagged.append(f"{names[id(line)]} on {where}")
+    if flagged:
+        yield f"at chance (no better than dummy or 1/classes): {'; '.join(flagged)}"
+
+
+def _identical(lines: list[Line], names: dict[int, str]) -> Iterator[str]:
+    """Rows whose predictions, or all of whose metrics, are those of source_only wherever both are finished."""
+    flagged = []
+    for line in lines:
+        twin = next((x for x in lines if x.method == "source_only" and x.learner == line.learner), None)
+        if twin is None or line.method == "source_only":
+            continue
+        both = [
+            (record, other)
+            for pair, seeds in line.pairs.items()
+            for seed, record in seeds.items()
+            if (other := twin.pairs.get(pair, {}).get(seed) or twin.pairs.get(pair, {}).get(None))
+            and record["status"] == other["status"] == "ok"
+        ]
+        if both and all(any(a.get(k) and a[k] == b.get(k) for k in ("predictions_sha256", "metrics")) for a, b in both):
+            flagged.append(names[id(line)])
+    if flagged:
+        yield f"identical to source_only of the same learner: {', '.join(flagged)}"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

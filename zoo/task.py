@@ -1,0 +1,191 @@
+"""The nouns: a Domain is a set of samples, a Task is what one method may see of one pair.
+
+Nothing here imports torch, so that the driver, which holds the labels, stays light.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import LeakError, Unsupported
+
+if TYPE_CHECKING:
+    import torch
+
+FIELDS = ("Xs", "ys", "Xt", "Xl", "yl", "As", "At", "Fs", "Ft", "model", "yt", "ds")
+
+
+def derive(*parts: object) -> int:
+    """A 63-bit seed from any printable parts; the same on every machine.
+
+    >>> derive("split", "digits", 0) == derive("split", "digits", 0) != derive("split", "digits", 1)
+    True
+    """
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def setting_of(needs: Iterable[str]) -> str:
+    """The label access that a set of needs amounts to.
+
+    >>> setting_of({"Xs", "ys", "Xt"}), setting_of({"model", "Xl", "yl"})
+    ('unsupervised', 'source-free few-shot')
+    """
+    needs = set(needs)
+    if "yt" in needs:
+        name = "oracle"
+    elif needs & {"Xl", "yl"}:
+        name = "semi-supervised" if "Xt" in needs else "few-shot"
+    else:
+        name = "unsupervised" if "Xt" in needs else "none"
+    return f"source-free {name}" if "model" in needs and "Xs" not in needs else name
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A named set of samples, in an order that tells nothing.
+
+    Attributes
+    ----------
+    X : array [n, ...]
+        Samples, permuted by a seed drawn from the content, labels included.
+    y : int array [n]
+        Class indices.
+    rows : int array [n]
+        Where each sample stood in the file it came from. Never leaves the driver.
+    content : str
+        sha256 of samples, labels and class names.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    rows: np.ndarray
+    content: str
+
+    @classmethod
+    def build(cls, name: str, X: np.ndarray, y: np.ndarray, classes: list[str]) -> Domain:
+        """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label."""
+        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        digest = hashlib.sha256(repr((X.shape, X.dtype.str, classes)).encode())
+        digest.update(X.data)
+        digest.update(y.data)
+        content = digest.hexdigest()
+        rows = np.random.default_rng(int(content, 16)).permutation(len(X))
+        return cls(name, X[rows], y[rows], rows, content)
+
+
+class Task:
+    """What one method may see of one source→target pair.
+
+    Fields (torch tensors on `device`): ``Xs, ys`` labelled source; ``Xt`` unlabelled target; ``Xl, yl`` the
+    few labelled target samples; ``As, At`` graphs; ``Fs, Ft`` facts; ``model`` a trained source model; ``yt``
+    labels of Xt (oracle only); ``ds`` which source domain, for several. Always there: ``learner``,
+    ``n_classes``, ``device``, ``seed``, ``generator``.
+
+    Raises
+    ------
+    LeakError
+        On reading a field that `needs` does not name.
+    Unsupported
+        On reading a field that `needs` names but this task was not granted.
+    """
+
+    learner: Any
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        needs: Iterable[str],
+        learner: Any,
+        n_classes: int,
+        device: Any = "cpu",
+        seed: int = 0,
+    ) -> None:
+        self.needs = frozenset(needs)
+        # What was not declared is not in the object, so that no walk over it can find it.
+        self.__dict__.update({k: v for k, v in fields.items() if k in self.needs and v is not None})
+        self.learner, self.n_classes, self.device, self.seed = learner, n_classes, device, seed
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in FIELDS:
+            raise AttributeError(f"a Task has no field {name!r}; it has {', '.join(FIELDS)}")
+        if name not in self.needs:
+            raise LeakError(f"task.{name} was read, but the adapter's needs do not name {name!r}")
+        raise Unsupported(f"needs {name}, which this task does not grant")
+
+    def has(self, name: str) -> bool:
+        """Whether a field is granted here; asking is never a leak."""
+        return name in self.__dict__
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """The method's own random numbers, seeded by the cell's seed; None on the meta device."""
+        import torch
+
+        if torch.device(self.device).type == "meta":
+            return None  # type: ignore[return-value]
+        return torch.Generator(self.device).manual_seed(derive("method", self.seed))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        Xs: Any,
+        ys: Any,
+        Xt: Any = None,
+        Xl: Any = None,
+        yl: Any = None,
+        *,
+        model: Any = None,
+        base: str = "logistic",
+        net: str = "mlp",
+        seed: int = 0,
+        **budget: Any,
+    ) -> Task:
+        """Make a task by hand, to use an adapter without the harness.
+
+        Parameters
+        ----------
+        Xs, ys, Xt, Xl, yl : array-likes
+            Source samples [n_s, ...] and labels [n_s], target samples, labelled target samples and labels.
+        model : Net, optional
+            A trained source model.
+        base, net : str
+            Names of the base classifier and of the network that deep adapters and tunings train.
+        **budget
+            Fields of `zoo.train.Budget`, such as ``steps=300``.
+
+        >>> from zoo.adapters.feature.coral import Coral
+        >>> import numpy as np; rng = np.random.default_rng(0)
+        >>> y = np.arange(60) % 2; X = rng.normal(size=(60, 3)) + 3 * y[:, None]
+        >>> Coral().fit(Task.from_arrays(X, y, 2 * X)).predict(2 * X).shape
+        torch.Size([60, 2])
+        """
+        import torch
+
+        from zoo.learners import Learner
+        from zoo.train import Budget
+
+        def samples(a: Any) -> torch.Tensor | None:
+            return None if a is None else torch.as_tensor(a, dtype=torch.float32)
+
+        def labels(a: Any) -> torch.Tensor | None:
+            return None if a is None else torch.as_tensor(a, dtype=torch.int64)
+
+        given = {"Xs": samples(Xs), "ys": labels(ys), "Xt": samples(Xt), "Xl": samples(Xl), "yl": labels(yl)}
+        seen = [y for y in (given["ys"], given["yl"]) if y is not None]
+        n_classes = int(max(int(y.max()) for y in seen)) + 1
+        return cls(
+            {**given, "model": model},
+            needs=(*given, "model"),
+            learner=Learner(base=base, net=net, budget=Budget(**budget), seed=seed),
+            n_classes=n_classes,
+            seed=seed,
+        )
