@@ -95,8 +95,7 @@ def suite_file(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def server():
-    """Gives the one fork server of this process, started when first asked for: it imports for seconds."""
+def _server():
     from zoo.bench.executors import processes
 
     started, start = [], processes._Server
@@ -113,12 +112,18 @@ def server():
 
 
 @pytest.fixture
+def server(_server, monkeypatch):
+    """All runs of this process share one fork server, started when first asked for: it imports for seconds."""
+    from zoo.bench.executors import processes
+
+    monkeypatch.setattr(processes, "_Server", _server)
+
+
+@pytest.fixture
 def zoo(server, monkeypatch, capsys, surf, tmp_path):
     """Call the command in this process, in an empty folder, with the small data root."""
     from zoo import cli
-    from zoo.bench.executors import processes
 
-    monkeypatch.setattr(processes, "_Server", server)
     empty = tmp_path / "cwd"
     empty.mkdir()
     monkeypatch.chdir(empty)

@@ -165,6 +165,13 @@ def test_a_folder_that_is_no_run(refused, tmp_path):
     assert says in refused("{tiny}", "--fresh", out=tmp_path / "work")
 
 
+def test_a_run_that_was_killed_while_it_began_goes_on(zoo, suite_file, tmp_path):
+    for name in ("records", "predictions"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    (tmp_path / "run" / ".run.json.4711").write_text('{"suite"')
+    assert zoo("run", suite_file, "--executor", "local", "--out", tmp_path / "run").code == 0
+
+
 def test_a_damaged_run(refused, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "run.json").write_text('{"suite": ')

@@ -22,7 +22,8 @@ from zoo import discover
 from zoo.discover import MethodInfo
 from zoo.errors import LeakError, Unsupported
 from zoo.learners import Learner
-from zoo.task import Task, derive
+from zoo.seeds import derive
+from zoo.task import Task
 from zoo.train import Budget
 
 CLASSES, WIDTH, LABELS = 3, 6, 3

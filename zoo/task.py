@@ -14,21 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import LeakError, Unsupported
+from zoo.seeds import derive
 
 if TYPE_CHECKING:
     import torch
 
 FIELDS = ("Xs", "ys", "Xt", "Xl", "yl", "As", "At", "Fs", "Ft", "model", "yt", "ds")
-
-
-def derive(*parts: object) -> int:
-    """A 63-bit seed from any printable parts; the same on every machine.
-
-    >>> derive("split", "digits", 0) == derive("split", "digits", 0) != derive("split", "digits", 1)
-    True
-    """
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def setting_of(needs: Iterable[str]) -> str:
@@ -165,7 +156,8 @@ class Task:
         >>> from zoo.adapters.feature.coral import Coral
         >>> import numpy as np; rng = np.random.default_rng(0)
         >>> y = np.arange(60) % 2; X = rng.normal(size=(60, 3)) + 3 * y[:, None]
-        >>> Coral().fit(Task.from_arrays(X, y, 2 * X)).predict(2 * X).shape
+        >>> task = Task.from_arrays(X, y, 2 * X)
+        >>> Coral().fit(task).predict(task.Xt).shape
         torch.Size([60, 2])
         """
         import torch

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from zoo.errors import Diverged
 from zoo.nets import Net
-from zoo.task import derive
+from zoo.seeds import derive
 
 CHECK_EVERY = 50  # steps between looks at the loss, the only synchronisation with the device
 

@@ -32,7 +32,7 @@ class Estimate:
 
     def __str__(self) -> str:
         lines = [f"{self.suite}: {self.cells} cells, {self.done} of them done before, in {self.folder}", ""]
-        width = max(len(r["label"]) for r in self.rows)
+        width = max((len(r["label"]) for r in [*self.rows, *self.unsupported]), default=0)
         for r in self.rows:
             lines.append(
                 f"{r['label']:{width}}  {r['learner']:12} {r['setting']:22} {r['cells']:5} cells  {r['seconds']:8.1f} s"

@@ -11,7 +11,8 @@ import numpy as np
 from zoo import discover
 from zoo.bench.suite import Suite
 from zoo.errors import BadInput
-from zoo.task import Domain, derive
+from zoo.seeds import derive
+from zoo.task import Domain
 
 FOLDS = 5
 

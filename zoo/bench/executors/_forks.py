@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import select
@@ -28,11 +29,8 @@ def serve(fd: int) -> None:
 
 def fork_server(fd: int) -> None:
     """Import what is heavy, then fork a worker for every request; tell how each ended."""
-    import torch  # noqa: F401
-
-    import zoo.bench.worker
-    import zoo.learners.net  # noqa: F401
-
+    for heavy in ("torch", "sklearn.linear_model", "sklearn.neighbors", "zoo.bench.worker", "zoo.learners.net"):
+        importlib.import_module(heavy)
     line = socket.socket(fileno=fd)
     wake, bell = os.pipe()
     os.set_blocking(wake, False)
