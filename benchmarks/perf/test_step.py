@@ -44,7 +44,7 @@ def bare(Xs, ys, Xt):
     for i in range(STEPS):
         rows, others = torch.randint(len(Xs), (BATCH,)), torch.randint(len(Xt), (BATCH,))
         zs, zt = f1(Xs[rows]), f1(Xt[others])
-        domain = disc(reverse(torch.cat([zs, zt]), 0.3 * warm_up(i / STEPS))).flatten()
+        domain = disc(reverse(torch.cat([zs, zt]), warm_up(i / STEPS))).flatten()
         f2(zt)
         loss = cross_entropy(f2(zs), ys[rows]) + binary_cross_entropy_with_logits(domain, is_source)
         opt.zero_grad(set_to_none=True)

@@ -226,10 +226,10 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
 def _code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
     """Hash of the adapter's file and of the learner's, with all zoo files that they import."""
     net = [HERE / "learners" / "net.py", HERE / "nets" / f"{suite.net}.py"]
-    base = [HERE / "learners" / "base.py"] if info.learner != "own" else []
     if use == "net":
         return discover.code_hash(info.path, *net)
-    return discover.code_hash(info.path, *base, *(net if suite.features == "source" else []))
+    base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
+    return discover.code_hash(info.path, base, *(net if suite.features == "source" else []))
 
 
 def _cell(

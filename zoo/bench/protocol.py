@@ -105,6 +105,7 @@ class Protocol:
         self.suite, self.data = suite, data
         self.pair = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
         self._scaled = lru_cache(maxsize=None)(self._rows_scaled)
+        self._own = lru_cache(maxsize=8)(self._normalised_by_own)
 
     @staticmethod
     def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
@@ -115,35 +116,35 @@ class Protocol:
 
     def _pair(self, source: str | None, target: str, seed: int) -> Pair:
         suite, t = self.suite, self.data.domains[target]
-        adapt = self.adapt_rows(suite, t, seed)
-        held = np.setdiff1d(np.arange(len(t.y)), adapt)
+        sources = source.split("+") if source else []
+        X, adapt, held = self._own(target, seed)
+        if suite.normalise_by == "source" and sources:
+            X = self._normalised(target, self._statistics(sources, seed))
         labelled, unlabelled = self._labelled(t, adapt, seed)
         test = unlabelled if suite.protocol == "transductive" else held
-        parts, statistics = self._sources(source, seed)
-        if suite.normalise_by == "domain" or not parts:
-            statistics = self._statistics(target, adapt)
-        X = self._normalised(target, statistics)
-        fields = {"Xt": X[unlabelled]}
+        Xt = _take(X, unlabelled)
+        fields = {"Xt": Xt}
         if len(labelled):
             fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
-        oracle = {"Xt": X[adapt], "yt": t.y[adapt]}
+        oracle = {"Xt": _take(X, adapt), "yt": t.y[adapt]}
         rows = {"test": t.rows[test], "adapt": t.rows[unlabelled]}
         validation = np.empty((0, *X.shape[1:]), np.float32)
-        if parts:
+        if sources:
+            parts = [(self.data.domains[name], *self._own(name, seed)) for name in sources]
             shared = {
-                "Xs": np.concatenate([p[0] for p in parts]),
-                "ys": np.concatenate([p[1] for p in parts]),
-                "ds": np.repeat(np.arange(len(parts)), [len(p[0]) for p in parts]),
+                "Xs": _joined([_take(Xs, train) for _, Xs, train, _ in parts]),
+                "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
+                "ds": np.repeat(np.arange(len(parts)), [len(train) for _, _, train, _ in parts]),
             }
             fields |= shared
             oracle |= shared
-            validation = np.concatenate([p[2] for p in parts])
-            rows["validation"] = np.concatenate([p[3] for p in parts])
+            validation = np.concatenate([Xs[held] for _, Xs, _, held in parts])
+            rows["validation"] = np.concatenate([d.rows[held] for d, _, _, held in parts])
         transductive = suite.protocol == "transductive"
         return Pair(
             fields,
             oracle,
-            X[test],
+            Xt if transductive else X[held],
             t.y[test],
             validation,
             rows,
@@ -159,18 +160,6 @@ class Protocol:
         chosen = rank < int(self.suite.labels)
         return adapt[chosen], adapt[~chosen]
 
-    def _sources(self, source: str | None, seed: int):  # type: ignore[no-untyped-def]
-        """(X, y, X held out, file rows held out) of each source domain, and the statistics of the last."""
-        parts, statistics = [], None
-        for name in source.split("+") if source else ():
-            d = self.data.domains[name]
-            train = self.adapt_rows(self.suite, d, seed)
-            held = np.setdiff1d(np.arange(len(d.y)), train)
-            statistics = self._statistics(name, train)
-            X = self._normalised(name, statistics)
-            parts.append((X[train], d.y[train], X[held], d.rows[held]))
-        return parts, statistics
-
     def _rows_scaled(self, name: str) -> np.ndarray:
         """Row norms concern no other sample, so they are computed once per domain."""
         X = self.data.domains[name].X
@@ -180,18 +169,39 @@ class Protocol:
             X = X / np.where(flat > 0, flat, 1.0).reshape(-1, *[1] * (X.ndim - 1))
         return X
 
-    def _statistics(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    def _normalised_by_own(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A domain's samples by its own statistics, its rows to train on or adapt to, and those held out."""
+        d = self.data.domains[name]
+        train = self.adapt_rows(self.suite, d, seed)
+        return (
+            self._normalised(name, self._statistics([name], seed)),
+            train,
+            np.setdiff1d(np.arange(len(d.y)), train),
+        )
+
+    def _statistics(self, names: list[str], seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and standard deviation of what the domains train on or adapt to, all of it together."""
         if "zscore" not in self.suite.normalise:
             return None
-        X = self._scaled(name)[rows].astype(np.float64)
-        std = X.std(0, ddof=1) if len(X) > 1 else np.zeros(X.shape[1:])
+        used = [_take(self._scaled(n), self.adapt_rows(self.suite, self.data.domains[n], seed)) for n in names]
+        X = _joined(used).astype(np.float64, copy=False)
+        std = X.std(0)
         return X.mean(0), np.where(std > 0, std, 1.0)  # a constant column becomes 0, not NaN
 
     def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
         X = self._scaled(name)
         if statistics is not None:
             X = (X - statistics[0]) / statistics[1]
-        return X.astype(np.float32)
+        return X.astype(np.float32, copy=False)
+
+
+def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows in ascending order; all of them without a copy."""
+    return X if len(rows) == len(X) else X[rows]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:

@@ -114,12 +114,13 @@ class Session:
         for name, array in message["arrays"].items():
             if array is not None:
                 self.arrays[name] = array
-        return {name: self._tensor(self.arrays[name]) for name in message["arrays"]}
+        # Copies, for an adapter may write into them.
+        return {name: self._tensor(self.arrays[name].copy()) for name in message["arrays"]}
 
     def _tensor(self, array: np.ndarray) -> Any:
         import torch
 
-        return torch.tensor(array, device=self.device)  # a copy: an adapter may write into it
+        return torch.from_numpy(array).to(self.device)
 
     def _vectors(self, X: Any) -> Any:
         return self.embed(X) if self.embed else X.flatten(1)

@@ -26,6 +26,11 @@ class Classifier:
         return torch.as_tensor(scores, device=X.device)
 
 
+def weighted(name: str) -> bool:
+    """Whether the base classifier `name` can use sample weights."""
+    return name != "1nn"
+
+
 def fit_base(
     name: str, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None = None
 ) -> Classifier:
@@ -38,7 +43,7 @@ def fit_base(
     ValueError
         Weights with 1-NN, which cannot use them.
     """
-    if name == "1nn" and weight is not None:
+    if weight is not None and not weighted(name):
         raise ValueError("1-NN cannot use weights: resample instead")
     rows, labels = X.detach().cpu().double().numpy(), y.detach().cpu().numpy()
     extra = {} if weight is None else {"sample_weight": weight.detach().cpu().double().numpy()}

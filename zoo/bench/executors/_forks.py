@@ -13,23 +13,27 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
+# What a first fit imports; an optimiser's first step imports dynamo, 900 modules.
+HEAVY = ["torch", "torch._dynamo", "sklearn.linear_model", "sklearn.neighbors", "zoo.bench.worker", "zoo.learners.net"]
+
 
 def serve(fd: int) -> None:
     """Answer messages on a socket until its other end closes."""
     import torch
 
+    from zoo.bench.executors import _wire
     from zoo.bench.worker import Session
 
     torch.set_num_threads(1)
     connection, session = Connection(fd), Session()
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            connection.send(session.handle(connection.recv()))
+            _wire.send(connection, session.handle(_wire.receive(connection)))
 
 
 def fork_server(fd: int) -> None:
     """Import what is heavy, then fork a worker for every request; tell how each ended."""
-    for heavy in ("torch", "sklearn.linear_model", "sklearn.neighbors", "zoo.bench.worker", "zoo.learners.net"):
+    for heavy in HEAVY:
         importlib.import_module(heavy)
     line = socket.socket(fileno=fd)
     wake, bell = os.pipe()

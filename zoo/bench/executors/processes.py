@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from zoo.bench.executors import Executor
+from zoo.bench.executors import Executor, _wire
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -49,11 +49,11 @@ class _Worker:
 
     def send(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a dead worker is met at `receive`
-            self.connection.send(message)
+            _wire.send(self.connection, message)
 
     def receive(self) -> dict[str, Any]:
         try:
-            return self.connection.recv()
+            return _wire.receive(self.connection)
         except (ConnectionResetError, EOFError) as error:
             raise EOFError from error
 
@@ -97,7 +97,8 @@ class _Server:
         return news
 
     def close(self) -> None:
-        self.line.close()  # the server sees the end of the line, kills its workers and leaves
+        self.line.close()
+        self.process.kill()  # its workers have been closed before
         self.process.wait()
 
 
@@ -122,6 +123,7 @@ class _Forked:
 def _start(end: socket.socket, role: str) -> subprocess.Popen[bytes]:
     """A fresh interpreter that inherits one socket and neither the caller's environment of data nor its folder."""
     env = {k: v for k, v in os.environ.items() if k not in ("ZOO_DATA", "PWD", "OLDPWD")} | dict.fromkeys(THREADS, "1")
+    env.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # a fresh worker faults all its pages in; fewer, then
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
         f"from zoo.bench.executors._forks import {role}; {role}(int(sys.argv[1]))"
