@@ -461,7 +461,7 @@ def _literals(file: _File, node: ast.ClassDef, types: dict[str, type] | None) ->
     found = {}
     for statement in node.body:
         names, value = _bound(statement)
-        for name in names if types is None else names & types.keys():
+        for name in sorted(names if types is None else names & types.keys()):
             try:
                 found[name] = ast.literal_eval(value)  # type: ignore[arg-type]
             except (ValueError, TypeError, SyntaxError):
