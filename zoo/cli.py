@@ -232,6 +232,8 @@ def table(
         return
     built = [tables.build(records.read(folder), metric=metric, cost=not no_cost) for folder in folders]
     text = "\n".join(tables.render(t, format or "md") for t in built)
+    if format == "json" and len(built) > 1:
+        text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
     if out is None:
         print(text)
         return

@@ -22,6 +22,9 @@ from zoo.bench.executors import Executor
 from zoo.bench.store import Store, refuse_another_suite
 from zoo.errors import BadInput
 
+IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
+_HANGS = {"status": "timeout", "reason": f"its import takes more than {IMPORT_LIMIT:g} s"}
+
 
 @dataclass(frozen=True)
 class Results:
@@ -88,7 +91,7 @@ class Benchmark:
             if value is not None and not value > 0:
                 raise BadInput(f"{option}: expected a number above 0, got {value}")
         self.device, self.executor_name, self.timeout = _device(device), executor, timeout
-        self.workers = workers or (len(os.sched_getaffinity(0)) if self.device == "cpu" else 1)
+        self.workers = workers or (_cores() if self.device == "cpu" else 1)
         self.known = discover.methods([Path(p) for p in plugins])
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
@@ -128,12 +131,13 @@ class Benchmark:
                 channel = apart.open()
                 channel.send({"op": "check", "info": row.info, "parameters": row.parameters})
                 try:
-                    answer = channel.receive()
+                    answer = channel.receive() if apart.wait([channel], IMPORT_LIMIT) else _HANGS
                 except EOFError:
                     answer = {"status": "failed", "reason": channel.obituary()}
                 channel.close()
                 if answer["status"] != "ok":
-                    raise BadInput(f"plugin {row.info.path} cannot be used: {answer['reason']}")
+                    place = "" if str(row.info.path) in answer["reason"] else f" {row.info.path}"
+                    raise BadInput(f"plugin{place} cannot be used: {answer['reason']}")
         finally:
             if apart is not self.executor:
                 apart.shutdown()
@@ -221,6 +225,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "?"
     return found
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 PROTOCOLS = {
     "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
-    "transductive": "transductive (adaptation and test on all target samples, statistics too)",
+    "transductive": "transductive (adapted to and tested on all target samples; oracle rows: out of 5 folds)",
     "folds": "folds (one target fold to train, the others to test, in turn)",
 }
 

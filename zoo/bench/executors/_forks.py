@@ -51,7 +51,7 @@ def fork_server(fd: int) -> None:
             _reap(line, children)
         if line in ready:
             try:
-                data, fds, _, _ = socket.recv_fds(line, 16, 1)
+                data, fds, _, _ = socket.recv_fds(line, 1, 1)
             except ConnectionResetError:
                 break
             if not data:
@@ -66,7 +66,7 @@ def fork_server(fd: int) -> None:
                 _live(fds[0])
             os.close(fds[0])
             children.add(pid)
-            line.send(json.dumps({"pid": pid}).encode())
+            _tell(line, pid=pid)
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -91,4 +91,8 @@ def _reap(line: socket.socket, children: set[int]) -> None:
         if done:
             children.discard(pid)
             with contextlib.suppress(OSError):
-                line.send(json.dumps({"ended": pid, "code": os.waitstatus_to_exitcode(status)}).encode())
+                _tell(line, ended=pid, code=os.waitstatus_to_exitcode(status))
+
+
+def _tell(line: socket.socket, **news: int) -> None:
+    line.sendall(json.dumps(news).encode() + b"\n")

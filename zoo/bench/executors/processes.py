@@ -74,24 +74,29 @@ class _Server:
     """The driver's side of the fork server: asks for a worker, learns its pid, and later how it ended."""
 
     def __init__(self) -> None:
-        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.line, theirs = socket.socketpair()
         self.process = _start(theirs, "fork_server")
         theirs.close()
+        self.unread = b""
         self.ended: dict[int, int] = {}
 
     def fork(self, end: socket.socket) -> _Forked:
-        socket.send_fds(self.line, [b"fork"], [end.fileno()])
+        socket.send_fds(self.line, [b"f"], [end.fileno()])
         while True:
             news = self.read()
             if "pid" in news:
                 return _Forked(self, news["pid"])
 
     def read(self, timeout: float | None = None) -> dict[str, int]:
+        """The server's next line: a worker it has forked, or one that has ended."""
         self.line.settimeout(timeout)
-        data = self.line.recv(1024)
-        if not data:
-            raise RuntimeError(f"the fork server ended with exit code {self.process.wait()}")
-        news = json.loads(data)
+        while b"\n" not in self.unread:
+            data = self.line.recv(4096)
+            if not data:
+                raise RuntimeError(f"the fork server ended with exit code {self.process.wait()}")
+            self.unread += data
+        line, _, self.unread = self.unread.partition(b"\n")
+        news = json.loads(line)
         if "ended" in news:
             self.ended[news["ended"]] = news["code"]
         return news
