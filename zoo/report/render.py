@@ -63,7 +63,7 @@ def rich(table: Table) -> RenderableType:
         grid.add_row(Text(setting, style="italic"))
         for row in rows:
             texts = [Text.assemble((c.text, styles[c.mark]), c.tail) for c in row.cells]
-            grid.add_row(Text(f" {row.label}"), Text(row.learner), *texts)
+            grid.add_row(Text(f" {row.name}"), Text(row.learner), *texts)
     notes = Text("\n".join(table.notes), style="dim")
     return Group(Text(table.caption), Padding(grid, (1, 0)), notes)
 
@@ -82,7 +82,7 @@ def _md(table: Table) -> str:
         if setting.endswith("oracle") and len(table.groups) > 1:
             body.append(["---"] * width)
         body.append([f"*{setting}*"] + [""] * (width - 1))
-        body += [[*map(escape, (row.label, row.learner, row.family)), *map(show, row.cells)] for row in rows]
+        body += [[*map(escape, (row.name, row.learner, row.family)), *map(show, row.cells)] for row in rows]
     widths = [max(3, *(len(line[j]) for line in body if line)) for j in range(width)]
     body[1] = [":" + "-" * (w - 1) if j < len(STUB) else "-" * (w - 1) + ":" for j, w in enumerate(widths)]
     pads = [str.ljust] * len(STUB) + [str.rjust] * len(table.columns)
@@ -118,7 +118,7 @@ def _latex(table: Table) -> str:
     for setting, rows in table.groups:
         body.append(r"\midrule[\heavyrulewidth]" if setting.endswith("oracle") else r"\midrule")
         body.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(setting)}}}}} \\")
-        body += [line([*map(_tex, (row.label, row.learner, row.family)), *map(show, row.cells)]) for row in rows]
+        body += [line([*map(_tex, (row.name, row.learner, row.family)), *map(show, row.cells)]) for row in rows]
     notes = [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
     notes += [f"{_tex(note)}\\par" for note in table.notes] + [r"\end{minipage}"]
     return "\n".join(
@@ -189,7 +189,7 @@ def _html(table: Table) -> str:
         out.append(f"<tbody{rule}>")
         out.append(f'<tr><th colspan="{width}" style="text-align:left"><i>{html.escape(setting)}</i></th></tr>')
         for row in rows:
-            stub = "".join(map(left, (row.label, row.learner, row.family)))
+            stub = "".join(map(left, (row.name, row.learner, row.family)))
             out.append(f"<tr>{stub}{''.join(map(show, row.cells))}</tr>")
         out.append("</tbody>")
     if table.notes:

@@ -48,7 +48,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method with one learner in one setting; `cells` in the order of the table's columns."""
+    """One method with one learner in one setting; `cells` in the order of the table's columns.
+
+    `name` is the label as printed, with the n of the whole row where that is not the caption's.
+    """
 
     setting: str
     learner: str
@@ -56,6 +59,11 @@ class Row:
     label: str
     method: str
     cells: list[Cell]
+    remark: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.label + self.remark
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
             cells.append(_average(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
             cells.append(_negative(line, _reference(line, rows, suite), pairs, metric))
             cells += [_time(line), _memory(line)] if cost else []
-            filled.append(Row(line.setting, line.learner, line.family, line.label, line.method, cells))
+            filled.append(_gathered(Row(line.setting, line.learner, line.family, line.label, line.method, cells)))
         ranked = setting != "none" and not group[0].oracle
         groups.append((setting, _marked(filled, metric) if ranked else filled))
     words = f"{metric.replace('_', ' ')}{' in %' if unit else ''}"
@@ -145,6 +153,15 @@ def _cell(values: list[float], metric: str, n: int, ranked: bool, *remarks: str)
     tail = "" if std is None else f" ± {scale * std:.{digits}f}"
     tail += f" ({', '.join(remarks)})" if remarks else ""
     return Cell(mean, std, len(values), f"{scale * mean:.{digits}f}", tail, ranked=ranked)
+
+
+def _gathered(row: Row) -> Row:
+    """Say once what would stand behind each value of a row: that all come from one cell."""
+    remark = " (n=1)"
+    values = [cell for cell in row.cells if cell.ranked]
+    if not values or any(cell.tail != remark for cell in values):
+        return row
+    return replace(row, remark=remark, cells=[replace(c, tail="") if c.ranked else c for c in row.cells])
 
 
 def _pair(line: Line, pair: str, metric: str, planned: set[int], n: int) -> Cell:
