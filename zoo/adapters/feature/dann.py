@@ -24,7 +24,7 @@ class Dann(DeepAdapter):
     ----------
     weight : float
         Strength of the reversed gradient at the end of its warm-up; the discriminator itself learns at full rate. The
-        default is the paper's. (0.3 gains 6 and 11 points on ``quickstart``; but only the target's labels say so.)
+        default is the paper's. (0.3 scores higher on ``quickstart``; but only the target's labels say so.)
     hidden : int
         Width of the discriminator's two hidden layers.
     """
