@@ -138,6 +138,10 @@ def run(
     timeout: Annotated[float | None, typer.Option(help="Seconds that one cell may take.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the run folder holds.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only part I of N of the cells, split by their ids; one --out for all."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its estimated cost; run nothing.")
     ] = False,
@@ -162,6 +166,7 @@ def run(
         timeout=timeout,
         out=out,
         fresh=fresh,
+        shard=shard,
         protocol=protocol,
         labels=int(labels) if labels and labels.lstrip("-").isdigit() else labels,
         net=net,
@@ -202,10 +207,14 @@ def _run(benchmark: Any, as_json: bool) -> None:
     folder = results.folder
     if as_json:
         table = json.loads(results.table("json"))
-        print(json.dumps({"run": str(folder), "ran": len(benchmark.todo), "failed": failed, "table": table}, indent=1))
+        ran = {"run": str(folder), "shard": benchmark.shard, "ran": len(benchmark.todo)}
+        print(json.dumps({**ran, "failed": failed, "table": table}, indent=1))
     else:
         _show(folder, "accuracy", True)
         print(f"\nrun folder   {folder}")
+        if benchmark.shard:
+            print(f"shard        {benchmark.shard}: the table shows what all shards have done so far")
+            print(f"             zoo status {folder}     what is left")
         print(f"next         zoo table {folder} --format latex     the table for a paper")
         print(f"             zoo run {benchmark.suite.name} --plugin FILE.py     your own method in this table")
         print("             zoo list methods; zoo info METHOD")
@@ -234,13 +243,54 @@ def table(
     text = "\n".join(tables.render(t, format or "md") for t in built)
     if format == "json" and len(built) > 1:
         text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
-    if out is None:
-        print(text)
+    _output(text, out)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")], as_json: AsJson = False
+) -> None:
+    """How far a run is: cells planned, done and failed, time spent, and what running it again would do."""
+    from zoo.report import records
+    from zoo.report import status as states
+
+    state = states.build(records.read(folder))
+    if as_json:
+        print(json.dumps({"run": str(folder), **state.to_json()}, indent=1))
         return
-    try:
-        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"--out {out}: {error.strerror}") from None
+    print(f"{folder}: {state.head}\n")
+    _columns([[str(v) for v in row.texts()] for row in state.rows], list(states.COLUMNS))
+    print("\n".join(["", *state.notes]))
+
+
+@app.command()
+def cite(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    plugin: Plugins = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
+    from zoo import discover
+    from zoo.report import cite as citations
+    from zoo.report import records
+
+    known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
+    _output(citations.bibtex(records.read(folder), known), out)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The method's name: lower-case letters, digits and _.")],
+    kind: Annotated[str, typer.Option(help="reweighting, mapping, deep, parameter or relational.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the file.")] = Path(),
+) -> None:
+    """Write NAME.py: a small whole method to start from, which passes the contract tests as it is."""
+    from zoo import templates
+
+    path = templates.write(name, kind, out)
+    print(f"written   {path}")
+    print(f"next      zoo check {path}")
+    print(f"          zoo run quickstart --plugin {path} --methods {name}     its row beside source_only")
 
 
 @app.command()
@@ -274,6 +324,17 @@ def _show(folder: Path, metric: str, cost: bool) -> None:
         Console().print(tables.rich(built))
     else:
         print(tables.render(built, "md"))
+
+
+def _output(text: str, out: Path | None) -> None:
+    """Print, or write to the file of ``--out``."""
+    if out is None:
+        print(text)
+        return
+    try:
+        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"--out {out}: {error.strerror}") from None
 
 
 def _split(text: str | None) -> list[str] | None:

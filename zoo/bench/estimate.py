@@ -74,7 +74,7 @@ def estimate(benchmark: Benchmark) -> Estimate:
         {"label": k[0], "learner": k[1], "setting": k[2], "cells": n, "seconds": round(float(costs[k]), 3)}
         for k, n in counts.items()
     ]
-    total = len(benchmark.plan.cells)
+    total = len(benchmark.cells)
     return Estimate(
         benchmark.suite.name,
         str(benchmark.store.folder),

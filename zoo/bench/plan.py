@@ -67,6 +67,14 @@ class Plan:
     unsupported: list[dict[str, str]]
     code: dict[str, dict[str, str]] = field(default_factory=dict)  # label → learner → hash
 
+    def ids(self, row: Row) -> dict[str, dict[str, list[str]]]:
+        """Ids of a row's cells by learner and setting; rows that differ in their labels only share theirs."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for c in sorted(self.cells, key=lambda c: c.id):
+            if (c.row.info.name, c.row.parameters) == (row.info.name, row.parameters):
+                found.setdefault(c.identity["learner"], {}).setdefault(c.identity["setting"], []).append(c.id)
+        return found
+
 
 def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     """The pairs of a suite, by default all ordered ones, in the data set's order.

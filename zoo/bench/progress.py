@@ -17,9 +17,9 @@ def progress(benchmark: Benchmark) -> Iterator[Callable[[dict[str, Any]], None]]
     from rich.console import Console
 
     console = Console(stderr=True)
-    total, cells = len(benchmark.todo), len(benchmark.plan.cells)
+    total, cells = len(benchmark.todo), len(benchmark.cells)
     kept = f", {cells - total} done before" if total < cells else ""
-    suite = benchmark.suite.name
+    suite = benchmark.suite.name + (f", shard {benchmark.shard}" if benchmark.shard else "")
     n, on = benchmark.workers, benchmark.device
     console.print(f"{suite}: {total} cells to run{kept} on {n} worker{'s'[: n > 1]} ({on})", highlight=False)
     if not total:

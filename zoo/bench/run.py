@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -81,6 +82,7 @@ class Benchmark:
         timeout: float | None = None,
         out: str | Path | None = None,
         fresh: bool = False,
+        shard: str | None = None,
         **overrides: Any,
     ) -> None:
         wanted = {"methods": methods, "pairs": pairs, "seeds": seeds, **overrides}
@@ -90,6 +92,9 @@ class Benchmark:
         for option, value in (("--workers", workers), ("--timeout", timeout)):
             if value is not None and not value > 0:
                 raise BadInput(f"{option}: expected a number above 0, got {value}")
+        part, parts = _shard(shard)
+        if fresh and shard:
+            raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
         self.device, self.executor_name, self.timeout = _device(device), executor, timeout
         self.workers = workers or (_cores() if self.device == "cpu" else 1)
         self.known = discover.methods([Path(p) for p in plugins])
@@ -108,7 +113,9 @@ class Benchmark:
             self.data = protocol.load(self.suite, pairs_, Path(root) if root else None)
             self.plan = plan.build(self.suite, rows, pairs_, self.data)
             done = set() if fresh else self.store.done()
-            self.todo = [c for c in self.plan.cells if c.id not in done]
+            self.shard = shard
+            self.cells = [c for c in self.plan.cells if int(c.id, 16) % parts == part - 1]
+            self.todo = [c for c in self.cells if c.id not in done]
             self._try_plugins()
         except BaseException:
             self.close()
@@ -186,6 +193,7 @@ class Benchmark:
                     "family": r.info.family,
                     "parameters": r.parameters,
                     "code": p.code.get(r.label, {}),
+                    "cells": p.ids(r),
                 }
                 for r in p.rows
             },
@@ -225,6 +233,21 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "?"
     return found
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    """Which of how many parts of the plan: a cell belongs to the I-th of N where its id, mod N, is I - 1.
+
+    >>> _shard("2/3"), _shard(None)
+    ((2, 3), (1, 1))
+    """
+    if text is None:
+        return 1, 1
+    found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
+    part, parts = map(int, found.groups()) if found else (1, 0)
+    if part > parts:
+        raise BadInput(f"--shard {text}: expected I/N with I from 1 to N, such as 1/4")
+    return part, parts
 
 
 def _cores() -> int:

@@ -144,10 +144,15 @@ def refuse_another_suite(old: dict[str, Any], new: dict[str, Any], folder: Path)
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """A folder's run.json after another command: its pairs and rows join those that were there."""
     rows = dict(old["rows"])
+    data = all(old["domains"].get(name, d) == d for name, d in new["domains"].items())
     for label, row in new["rows"].items():
         before = rows.get(label, {})
         same = all(before.get(k) == row[k] for k in ("method", "parameters"))
-        rows[label] = {**row, "code": {**before["code"], **row["code"]}} if same else row
+        if same:
+            cells = _joined(before, row) if data else row["cells"]
+            rows[label] = {**row, "code": {**before["code"], **row["code"]}, "cells": cells}
+        else:
+            rows[label] = row
     said = {(u["label"], u["learner"]): u for u in (*old["unsupported"], *new["unsupported"])}
     return {
         **new,
@@ -156,6 +161,18 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         "domains": {**old["domains"], **new["domains"]},
         "unsupported": [u for (label, learner), u in said.items() if learner not in rows[label]["code"]],
     }
+
+
+def _joined(before: dict[str, Any], row: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """A row's planned cells, with those that earlier commands planned with the same code."""
+    joined = dict(row["cells"])
+    for learner, settings in before.get("cells", {}).items():
+        now = row["code"].get(learner)
+        if now in (None, before["code"].get(learner)):
+            planned = joined.get(learner, {})
+            union = {s: sorted({*ids, *planned.get(s, ())}) for s, ids in settings.items()}
+            joined[learner] = planned | union
+    return joined
 
 
 def _write(path: Path, content: bytes) -> None:

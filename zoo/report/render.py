@@ -100,7 +100,7 @@ LATEX = {
 }  # fmt: skip
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """Text for LaTeX; a sign that pdfTeX might not know becomes a question mark, since a table has to compile."""
     return "".join(LATEX.get(c, c if 32 <= ord(c) < 127 or 0xC0 <= ord(c) < 0x180 else "?") for c in text)
 
@@ -108,25 +108,25 @@ def _tex(text: str) -> str:
 def _latex(table: Table) -> str:
     def show(cell: Cell) -> str:
         mark = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}[cell.mark]
-        return mark % _tex(cell.text) + _tex(cell.tail)
+        return mark % tex(cell.text) + tex(cell.tail)
 
     def line(cells: list[str]) -> str:
         return " & ".join(cells) + r" \\"
 
     width = len(STUB) + len(table.columns)
-    body = [line([*STUB, *(_tex(column.head) for column in table.columns)])]
+    body = [line([*STUB, *(tex(column.head) for column in table.columns)])]
     for setting, rows in table.groups:
         body.append(r"\midrule[\heavyrulewidth]" if setting.endswith("oracle") else r"\midrule")
-        body.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(setting)}}}}} \\")
-        body += [line([*map(_tex, (row.name, row.learner, row.family)), *map(show, row.cells)]) for row in rows]
+        body.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{tex(setting)}}}}} \\")
+        body += [line([*map(tex, (row.name, row.learner, row.family)), *map(show, row.cells)]) for row in rows]
     notes = [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
-    notes += [f"{_tex(note)}\\par" for note in table.notes] + [r"\end{minipage}"]
+    notes += [f"{tex(note)}\\par" for note in table.notes] + [r"\end{minipage}"]
     return "\n".join(
         [
             r"% \usepackage{booktabs}",
             r"\begin{table}",
             r"\centering" + (r"\scriptsize\setlength{\tabcolsep}{3pt}" if len(table.columns) > 8 else r"\small"),
-            rf"\caption{{{_tex(table.caption)}}}",
+            rf"\caption{{{tex(table.caption)}}}",
             rf"\begin{{tabular}}{{{'l' * len(STUB)}{'r' * len(table.columns)}}}",
             r"\toprule",
             *body,

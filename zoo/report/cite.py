@@ -1,0 +1,191 @@
+"""What a paper has to cite and say: BibTeX of what the table contains, and a methods paragraph in LaTeX."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.report.lines import Line, lines
+from zoo.report.records import Run
+from zoo.report.render import tex
+
+LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}
+NORMALISATIONS = {"l1": "unit L1 norm", "l2": "unit L2 norm", "zscore": "standardised features"}
+PRECISIONS = {"auto": "float32 (on CUDA mixed with bfloat16)", "fp32": "float32", "bf16": "float32 mixed with bfloat16"}
+PROTOCOLS = {
+    "holdout": "Of each source 80 % are for training and 20 % for validation, of each target 80 % for adaptation, "
+    "without labels, and 20 % for the test, used once; splits are stratified and redrawn with every seed.",
+    "transductive": "The protocol is transductive: methods train on the whole source, and adapt to and are tested on "
+    "the whole target; what trains on the target's labels is judged out of 5 stratified folds.",
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What `zoo.discover` knows: methods and data sets by name, entries of refs.bib by key."""
+
+    methods: Mapping[str, Any]
+    datasets: Mapping[str, Any]
+    references: Mapping[str, str]
+
+    def key(self, kind: str, name: str) -> str:
+        """The key of a method's or data set's reference, "" where there is none."""
+        info = (self.methods if kind == "method" else self.datasets).get(name)
+        return info.cite if info and info.cite in self.references else ""
+
+
+def bibtex(run: Run, known: Known) -> str:
+    """The paragraph as a comment of one line, what has no reference as another, and the entries by key.
+
+    An @ would begin an entry even there, so none is in the comments.
+    """
+    named = _named(run)
+    keys = sorted({known.key(*x) for x in named} - {""})
+    # Baselines are no one's method.
+    own = [name for kind, name in named if not known.key(kind, name) and _family(run, name) != "baseline"]
+    missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
+    return (
+        "\n\n".join([_comment(paragraph(run, known)), *map(_comment, missing), *(known.references[k] for k in keys)])
+        + "\n"
+    )
+
+
+def paragraph(run: Run, known: Known) -> str:
+    """Protocol, splits, budget, seeds and versions of a run, in LaTeX, with the run's own figures."""
+    return " ".join(" ".join(sentence.split()) for sentence in _sentences(run, known) if sentence)
+
+
+def _comment(text: str) -> str:
+    return f"% {text.removeprefix('% ')}".replace("@", r"{\char64}")
+
+
+def _named(run: Run) -> list[tuple[str, str]]:
+    """Kind and name of all that the table contains."""
+    return [("dataset", run.meta["suite"]["dataset"]), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+
+
+def _family(run: Run, name: str) -> str:
+    return next((row["family"] for row in run.meta["rows"].values() if row["method"] == name), "")
+
+
+def _sentences(run: Run, known: Known) -> Iterator[str]:
+    suite, meta = run.meta["suite"], run.meta
+    rows, _ = lines(run)
+    records = list({r["cell"]: r for line in rows for r in line.records()}.values())
+    yield _compared(run, known, rows)
+    yield tex(PROTOCOLS.get(suite["protocol"], f"The protocol is {suite['protocol']}."))
+    if labels := suite.get("labels"):
+        amount = (
+            "All labels of the adaptation part" if labels == "all" else f"Labels of {labels} target samples per class"
+        )
+        yield tex(f"{amount} are given to the methods whose setting has them, and to no others.")
+    if steps := suite.get("normalise"):
+        by = "source" if suite.get("normalise_by") == "source" else "each domain"
+        yield tex(f"Normalisation: {', '.join(NORMALISATIONS[s] for s in steps)}, with statistics of {by}.")
+    yield from _learners(suite, rows)
+    yield _parameters(run, known, rows)
+    yield tex(_seeds(suite, records))
+    yield tex(_unfinished(run, rows, records))
+    versions = {
+        name: _values(r["versions"].get(name) for r in records if r.get("versions")) for name in meta["versions"]
+    }
+    used = ", ".join(f"{name} {found or meta['versions'][name]}" for name, found in sorted(versions.items()))
+    git = f" (revision {meta['git']})" if meta.get("git") else ""
+    yield tex(f"Run on {_values(r.get('device') for r in records) or meta['device']} with {used}{git}.")
+
+
+def _compared(run: Run, known: Known, rows: list[Line]) -> str:
+    def cited(kind: str, name: str) -> str:
+        key = known.key(kind, name)
+        return tex(name) + (rf"~\cite{{{key}}}" if key else "")
+
+    suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
+    used = sorted({name for pair in pairs for side in pair.split(":") for name in side.split("+")})
+    sizes = ", ".join(f"{name} {domains[name]['n']}" for name in used)
+    classes = max(domains[name]["classes"] for name in used)
+    baselines = list(dict.fromkeys(x.method for x in rows if x.family == "baseline"))
+    methods = list(dict.fromkeys(x.method for x in rows if x.family != "baseline"))
+    named = _listed([cited("method", m) for m in methods])
+    plain = (
+        f"the baselines {tex(_listed(baselines))}" if len(baselines) > 1 else f"the baseline {tex(_listed(baselines))}"
+    )
+    what = " with ".join(filter(None, (named, plain if baselines else ""))) or "no methods yet"
+    n = len(pairs)
+    return (
+        f"We compare {what} on {n} pair{'s'[: n > 1]} of a source and a target "
+        f"({tex(', '.join(p.replace(':', '→') for p in pairs))}) of {cited('dataset', suite['dataset'])} "
+        f"({tex(f'{sizes} samples; {classes} classes')})."
+    )
+
+
+def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
+    names = {line.learner for line in rows}
+    if bases := sorted(name for name in names if name.split("@")[0] == suite["base"]):
+        on = f"features of {suite['net']} trained on the source" if "@" in bases[0] else "the raw features"
+        yield tex(f"The base classifier is {LEARNERS[suite['base']]} on {on}.")
+    if suite["net"] in names or any("@" in name for name in names):
+        more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
+        precision = PRECISIONS[suite["precision"]]
+        yield tex(
+            f"Every network ({suite['net']}) is trained for {suite['steps']} steps with {suite['batch_size']} samples "
+            f"per domain, by {suite['optimiser']} at a learning rate of {suite['learning_rate']:g} "
+            f"({suite['schedule']} schedule{more}) in {precision}; the last state is used, never the best."
+        )
+
+
+def _parameters(run: Run, known: Known, rows: list[Line]) -> str:
+    """Parameters other than their defaults; all of a method that is not known here."""
+    given = []
+    for label in dict.fromkeys(line.label for line in rows):
+        row = run.meta["rows"][label]
+        info = known.methods.get(row["method"])
+        defaults = info.parameters if info else {}
+        other = {k: v for k, v in row["parameters"].items() if k not in defaults or v != _plain(defaults[k])}
+        if other:
+            given.append(f"{label}: {', '.join(f'{k} = {v}' for k, v in other.items())}")
+    text = f"Parameters are the defaults except {'; '.join(given)}" if given else "All parameters are the defaults"
+    return tex(f"{text}; none was searched for.")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+
+
+def _seeds(suite: Mapping[str, Any], records: list[dict[str, Any]]) -> str:
+    seen = {r["seed"] for r in records}
+    if seen == {None}:
+        return "Nothing in any cell depends on the seed, so each is run once."
+    n = len({*range(suite["seeds"]), *(seen - {None})})
+    once = "; cells that do not depend on the seed are run once" if None in seen else ""
+    if n == 1:
+        return f"Results are of one seed{once}."
+    return f"Results are means and sample standard deviations over {n} seeds{once}."
+
+
+def _unfinished(run: Run, rows: list[Line], records: list[dict[str, Any]]) -> str:
+    """What a reader has to know of cells that gave no result."""
+    shown = {(x.label, x.learner, x.setting) for x in rows}
+    planned = {
+        cell
+        for label, row in run.meta["rows"].items()
+        for learner, settings in row.get("cells", {}).items()
+        for setting, ids in settings.items()
+        for cell in ids
+        if (label, learner, setting) in shown
+    }
+    counts = Counter(r["status"] for r in records if r["status"] != "ok")
+    if absent := len(planned - {r["cell"] for r in records}):
+        counts["not run"] = absent
+    total = len(planned | {r["cell"] for r in records})
+    said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+    return f"Of {total} cells {sum(counts.values())} have no result ({said})." if said else ""
+
+
+def _values(values: Iterable[Any]) -> str:
+    return _listed(sorted({str(v) for v in values if v}))
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
