@@ -193,4 +193,12 @@ def test_published_runs_can_be_cited(name):
     _, entries = split(cite.bibtex(run, KNOWN))
     table = json.loads(Results(folder).table("json"))
     methods = {KNOWN.methods[row["method"]].cite for row in table["rows"]} - {""}
-    assert entries.keys() == {*methods, KNOWN.datasets[run.meta["suite"]["dataset"]].cite}
+    assert entries.keys() == {*methods, *KNOWN.datasets[run.meta["suite"]["dataset"]].cite.split(", ")}
+
+
+def test_references_of_all_data_sets_are_known():
+    known = discover.references()
+    for info in discover.datasets().values():
+        keys = [key.strip() for key in info.cite.split(",")]
+        assert keys
+        assert set(keys) <= set(known), info.name

@@ -95,7 +95,11 @@ def test_all_suites_have_a_section():
 
 
 def test_tables_are_those_of_the_records():
-    assert set(re.findall(r"<!-- table (\w+) -->", README)) == {"quickstart", "office_caltech", "office_caltech_holdout"}
+    assert set(re.findall(r"<!-- table (\w+) -->", README)) == {
+        "quickstart",
+        "office_caltech",
+        "office_caltech_holdout",
+    }
     done = subprocess.run([*TOOL, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -126,7 +126,7 @@ class Protocol:
         fields = {"Xt": Xt}
         if len(labelled):
             fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
-        oracle = {"Xt": _take(X, adapt), "yt": t.y[adapt]}
+        oracle = {"Xt": Xt if len(unlabelled) == len(adapt) else _take(X, adapt), "yt": t.y[adapt]}
         rows = {"test": t.rows[test], "adapt": t.rows[unlabelled]}
         validation = np.empty((0, *X.shape[1:]), np.float32)
         if sources:

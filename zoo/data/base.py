@@ -17,7 +17,7 @@ class Dataset:
     ----------
     domains : names of the domains, in the order in which tables show them
     images : whether samples are images [n, channels, height, width] in [0, 1], rather than vectors [n, d]
-    cite : key in ``zoo/refs.bib``
+    cite : key in ``zoo/refs.bib``, or several with commas between
     origin : where it comes from; licence: under which terms
     folder : its folder under the data root, or "" where it is embedded
     """

@@ -12,7 +12,7 @@ class Digits8(Dataset):
 
     domains = ("typeface", "optdigits")
     images = True
-    cite = "alpaydin1998optdigits"
+    cite = "alpaydin1998optdigits, hunter2007matplotlib"
     origin = "in the package: scikit-learn's load_digits, and the typefaces that matplotlib ships"
     licence = "optdigits: as scikit-learn ships it, from UCI; typefaces: Bitstream Vera and DejaVu, STIX (OFL), BaKoMa"
 

@@ -26,12 +26,12 @@ class Net(nn.Module):
         return self.head(self.features(x))
 
     @torch.no_grad()
-    def predict(self, X: torch.Tensor, batch: int = 4096) -> torch.Tensor:
+    def predict(self, X: torch.Tensor, batch: int = 512) -> torch.Tensor:
         """Class scores [n, n_classes] in evaluation mode; rows sum to 1."""
         return self._chunked(lambda x: torch.softmax(self(x).float(), 1), X, batch)
 
     @torch.no_grad()
-    def embed(self, X: torch.Tensor, batch: int = 4096) -> torch.Tensor:
+    def embed(self, X: torch.Tensor, batch: int = 512) -> torch.Tensor:
         """Features [n, width] in evaluation mode."""
         return self._chunked(self.features, X, batch)
 

@@ -30,10 +30,11 @@ class Known:
     datasets: Mapping[str, Any]
     references: Mapping[str, str]
 
-    def key(self, kind: str, name: str) -> str:
-        """The key of a method's or data set's reference, "" where there is none."""
+    def keys(self, kind: str, name: str) -> list[str]:
+        """The keys of a method's or data set's references; a data set may have several."""
         info = (self.methods if kind == "method" else self.datasets).get(name)
-        return info.cite if info and info.cite in self.references else ""
+        said = info.cite.split(",") if info else []
+        return [key.strip() for key in said if key.strip() in self.references]
 
 
 def bibtex(run: Run, known: Known) -> str:
@@ -42,9 +43,9 @@ def bibtex(run: Run, known: Known) -> str:
     An @ would begin an entry even there, so none is in the comments.
     """
     named = _named(run)
-    keys = sorted({known.key(*x) for x in named} - {""})
+    keys = sorted({key for x in named for key in known.keys(*x)})
     # Baselines are no one's method.
-    own = [name for kind, name in named if not known.key(kind, name) and _family(run, name) != "baseline"]
+    own = [name for kind, name in named if not known.keys(kind, name) and _family(run, name) != "baseline"]
     missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
     return (
         "\n\n".join([_comment(paragraph(run, known)), *map(_comment, missing), *(known.references[k] for k in keys)])
@@ -98,8 +99,8 @@ def _sentences(run: Run, known: Known) -> Iterator[str]:
 
 def _compared(run: Run, known: Known, rows: list[Line]) -> str:
     def cited(kind: str, name: str) -> str:
-        key = known.key(kind, name)
-        return tex(name) + (rf"~\cite{{{key}}}" if key else "")
+        keys = known.keys(kind, name)
+        return tex(name) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
 
     suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
     used = sorted({name for pair in pairs for side in pair.split(":") for name in side.split("+")})

@@ -1,0 +1,34 @@
+"""The MATLAB files that Gong et al. published: features under `fts`, numbered classes under `labels`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import BadInput
+
+
+def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples float32 [n, d], and names from `classes`, which are numbered from `first`."""
+    from scipy.io import loadmat
+    from scipy.sparse import issparse
+
+    try:
+        content = loadmat(path)
+    except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"{path} cannot be read as a MATLAB file: {reason}") from None
+    if missing := [key for key in ("fts", "labels") if key not in content]:
+        has = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
+        raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {has}")
+    X, y = content["fts"], np.ravel(content["labels"])
+    X = X.toarray() if issparse(X) else X
+    if X.ndim != 2 or len(X) != len(y):
+        raise BadInput(f"{path}: fts is {'×'.join(map(str, X.shape))} for {len(y)} labels, not a row for each")
+    last = first + len(classes) - 1
+    if not np.isin(y, np.arange(first, last + 1)).all():
+        raise BadInput(f"{path}: labels are not whole numbers from {first} to {last}")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which the protocol refuses
+        X = X.astype(np.float32)
+    return X, np.array(classes)[y.astype(int) - first]
