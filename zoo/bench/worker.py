@@ -48,7 +48,7 @@ class Session:
 
     def fit(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fit an adapter on what it is granted."""
-        _reset_peak()
+        self.peak_is_ours = _reset_peak(message["device"])
         tensors = self._tensors(message)
         source = self._source_model(message, tensors)
         self.embed = source.embed if message["featurise"] else None
@@ -85,7 +85,12 @@ class Session:
                 X = X if self.images and not self.embed else self._vectors(X)
                 scores[name] = self._scores(self._rule(name, message["fitted"]), X)
         self.adapter = None
-        return {"scores": scores, "predict_s": clock.wall, "peak_rss_mb": _peak(), "peak_cuda_mb": self._peak_cuda()}
+        return {
+            "scores": scores,
+            "predict_s": clock.wall,
+            "peak_rss_mb": _peak() if self.peak_is_ours else None,
+            "peak_cuda_mb": self._peak_cuda(),
+        }
 
     def _rule(self, name: str, fitted: str | None) -> Callable[[Any], Any]:
         if name == "validation":
@@ -193,12 +198,17 @@ class _Clock:
         self.cpu += time.process_time()
 
 
-def _reset_peak() -> None:
-    """Restart the peak of this process's memory (Linux); elsewhere `_peak` says None."""
+def _reset_peak(device: str) -> bool:
+    """Restart the peaks of this process's memory and of its device's; False where the system does not let one."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return
+        return False
+    return True
 
 
 def _peak() -> float | None:
