@@ -1,5 +1,11 @@
 """What several test files share: a small data root, the command in this process, and a suite on both."""
 
+# ruff: noqa: E402
+import os
+
+for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(pool, "1")  # read at import; two tests at once with two threads each are slower, not faster
+
 import json
 import sys
 from dataclasses import dataclass

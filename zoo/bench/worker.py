@@ -16,7 +16,8 @@ import numpy as np
 
 from zoo import discover
 from zoo.errors import Diverged, LeakError, Unsupported, ZooError
-from zoo.task import Task, derive
+from zoo.seeds import derive
+from zoo.task import Task
 
 
 class Session:
