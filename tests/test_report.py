@@ -696,3 +696,9 @@ def test_tables_import_nothing_heavy():
     code = "import sys, zoo.report.table, zoo.report.frame; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "pandas", "numpy", "scipy", "sklearn", "rich"} & set(loaded)
+
+
+def test_latex_tells_hyphens_of_an_option_from_a_dash():
+    from zoo.report.render import tex
+
+    assert (tex("--labels K"), tex("1–2"), tex("a_b → 5 %")) == ("-{}-labels K", "1--2", r"a\_b $\to$ 5 \%")

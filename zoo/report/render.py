@@ -102,7 +102,11 @@ LATEX = {
 
 def tex(text: str) -> str:
     """Text for LaTeX; a sign that pdfTeX might not know becomes a question mark, since a table has to compile."""
-    return "".join(LATEX.get(c, c if 32 <= ord(c) < 127 or 0xC0 <= ord(c) < 0x180 else "?") for c in text)
+
+    def one(part: str) -> str:
+        return "".join(LATEX.get(c, c if 32 <= ord(c) < 127 or 0xC0 <= ord(c) < 0x180 else "?") for c in part)
+
+    return "-{}-".join(map(one, text.split("--")))  # an option's two hyphens are no dash
 
 
 def _latex(table: Table) -> str:
@@ -113,7 +117,7 @@ def _latex(table: Table) -> str:
     def line(cells: list[str]) -> str:
         return " & ".join(cells) + r" \\"
 
-    width = len(STUB) + len(table.columns)
+    width, wide = len(STUB) + len(table.columns), len(table.columns) > 8
     body = [line([*STUB, *(tex(column.head) for column in table.columns)])]
     for setting, rows in table.groups:
         body.append(r"\midrule[\heavyrulewidth]" if setting.endswith("oracle") else r"\midrule")
@@ -123,15 +127,16 @@ def _latex(table: Table) -> str:
     notes += [f"{tex(note)}\\par" for note in table.notes] + [r"\end{minipage}"]
     return "\n".join(
         [
-            r"% \usepackage{booktabs}",
+            r"% \usepackage{booktabs" + (",graphicx}" if wide else "}"),
             r"\begin{table}",
-            r"\centering" + (r"\scriptsize\setlength{\tabcolsep}{3pt}" if len(table.columns) > 8 else r"\small"),
+            r"\centering\small",
             rf"\caption{{{tex(table.caption)}}}",
-            rf"\begin{{tabular}}{{{'l' * len(STUB)}{'r' * len(table.columns)}}}",
+            (r"\resizebox{\linewidth}{!}{" if wide else "")
+            + rf"\begin{{tabular}}{{{'l' * len(STUB)}{'r' * len(table.columns)}}}",
             r"\toprule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}" + ("}" if wide else ""),
             *(notes if table.notes else []),
             r"\end{table}",
             "",
