@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,7 @@ def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
         return benchmark.run(report)
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
     found = {"python": platform.python_version()}
