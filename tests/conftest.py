@@ -9,6 +9,7 @@ for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,15 @@ def _write_plugin(path, *, by=0.5, fit="pass"):
     """A plugin that shifts the target by `by` and runs `fit` while it fits."""
     path.write_text(PLUGIN.format(cls=path.stem.title().replace("_", ""), by=by, fit=fit))
     return path
+
+
+@pytest.fixture(scope="session")
+def office_caltech():
+    """The data root, where it holds Office-Caltech."""
+    root = Path(os.environ.get("ZOO_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (root / "office_caltech").is_dir():
+        pytest.skip("no Office-Caltech: set ZOO_DATA")
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 import zoo
@@ -18,12 +15,9 @@ GOLDEN = {
 
 
 @pytest.fixture(scope="module")
-def frame(tmp_path_factory):
-    root = Path(os.environ.get("ZOO_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    if not (root / "office_caltech").is_dir():
-        pytest.skip("no Office-Caltech: set ZOO_DATA")
+def frame(tmp_path_factory, office_caltech):
     out = tmp_path_factory.mktemp("golden") / "run"
-    return zoo.run("office_caltech", methods=["source_only"], data_root=root, out=out).frame()
+    return zoo.run("office_caltech", methods=["source_only"], data_root=office_caltech, out=out).frame()
 
 
 def test_one_cell_a_pair(frame):

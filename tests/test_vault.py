@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -31,15 +30,6 @@ def attack(tmp_path: Path, data_root: Path, names: list[str], **options: object)
     frame = Benchmark("office_caltech", **{**run, **options}).run().frame()
     assert (frame.status == "ok").all(), set(frame.reason)
     return dict(100 * frame.groupby("method").accuracy.mean())
-
-
-@pytest.fixture(scope="module")
-def office_caltech() -> Path:
-    """The data root, where it holds Office-Caltech."""
-    root = Path(os.environ.get("ZOO_DATA") or Path(__file__).parents[2] / "shared" / "data")
-    if not (root / "office_caltech").is_dir():
-        pytest.skip("no Office-Caltech: set ZOO_DATA")
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -188,6 +188,7 @@ def run(
 
 def _run(benchmark: Any, as_json: bool) -> None:
     from zoo.bench.progress import progress
+    from zoo.report.records import FINAL
 
     failed: list[dict[str, Any]] = []
 
@@ -195,7 +196,7 @@ def _run(benchmark: Any, as_json: bool) -> None:
         with progress(benchmark) as report:
 
             def watch(record: dict[str, Any]) -> None:
-                if record["status"] not in ("ok", "unsupported"):
+                if record["status"] not in FINAL:
                     failed.append(record)
                 report(record)
 

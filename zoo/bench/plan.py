@@ -70,9 +70,9 @@ class Plan:
     def ids(self, row: Row) -> dict[str, dict[str, list[str]]]:
         """Ids of a row's cells by learner and setting; rows that differ in their labels only share theirs."""
         found: dict[str, dict[str, list[str]]] = {}
-        for c in sorted(self.cells, key=lambda c: c.id):
-            if (c.row.info.name, c.row.parameters) == (row.info.name, row.parameters):
-                found.setdefault(c.identity["learner"], {}).setdefault(c.identity["setting"], []).append(c.id)
+        own = [c for c in self.cells if (c.row.info.name, c.row.parameters) == (row.info.name, row.parameters)]
+        for c in sorted(own, key=lambda c: c.id):
+            found.setdefault(c.identity["learner"], {}).setdefault(c.identity["setting"], []).append(c.id)
         return found
 
 

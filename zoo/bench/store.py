@@ -21,7 +21,6 @@ from zoo.errors import BadInput
 from zoo.report import records
 
 KEPT = ("records", "predictions", "cache", "run.json", ".lock")
-FINAL = ("ok", "unsupported")  # everything else is retried by the next run
 
 
 class Store:
@@ -63,13 +62,13 @@ class Store:
 
     def meta(self) -> dict[str, Any]:
         """run.json, or an empty dict in a new folder."""
-        return records.read(self.folder).meta if (self.folder / "run.json").exists() else {}
+        return records.read_meta(self.folder) if (self.folder / "run.json").exists() else {}
 
     def done(self) -> set[str]:
         """Ids of cells that need not run again."""
         if not (self.folder / "run.json").exists():
             return set()
-        return {r["cell"] for r in records.read(self.folder).records if r["status"] in FINAL}
+        return {r["cell"] for r in records.read(self.folder).records if r["status"] in records.FINAL}
 
     def begin(self, meta: dict[str, Any]) -> None:
         """Write run.json, merged with what other commands planned in this folder."""

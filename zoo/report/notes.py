@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zoo.report.lines import EQUAL, Line
-from zoo.report.records import Run
+from zoo.report.records import FINAL, Run
 
 if TYPE_CHECKING:
     from zoo.report.table import Table
@@ -75,7 +75,7 @@ def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -
         failed: dict[tuple[str, str], dict[str, list[str]]] = {}
         for pair, head in heads.items():
             for seed, record in sorted(line.pairs.get(pair, {}).items(), key=lambda item: item[0] or 0):
-                if record["status"] not in ("ok", "unsupported"):
+                if record["status"] not in FINAL:
                     key = record["status"], _one_line(record.get("reason")) or "no reason given"
                     failed.setdefault(key, {}).setdefault(head, []).extend([] if seed is None else [str(seed)])
         for (status, reason), cells in sorted(failed.items()):

@@ -11,6 +11,7 @@ from typing import Any
 from zoo.errors import BadInput
 
 Record = dict[str, Any]
+FINAL = ("ok", "unsupported")  # a cell in any other status did not finish, and the next run tries it again
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ def read(folder: Path) -> Run:
     BadInput
         There is no run in the folder, or its run.json is damaged.
     """
+    meta = read_meta(folder)
+    files = sorted((Path(folder) / "records").glob("*.jsonl"))
+    return Run(meta, resolve(record for file in files for record in _lines(file)))
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Read run.json alone; raises as `read` does."""
     path = Path(folder) / "run.json"
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
@@ -56,8 +64,7 @@ def read(folder: Path) -> Run:
     shape = {"suite": dict, "domains": dict, "pairs": list, "rows": dict}
     if not isinstance(meta, dict) or any(not isinstance(meta.get(key), kind) for key, kind in shape.items()):
         raise BadInput(f"{path}: damaged (it has to hold {', '.join(shape)})")
-    files = sorted((Path(folder) / "records").glob("*.jsonl"))
-    return Run(meta, resolve(record for file in files for record in _lines(file)))
+    return meta
 
 
 def resolve(records: Iterable[Record]) -> list[Record]:

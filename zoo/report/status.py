@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from zoo.errors import BadInput
-from zoo.report.records import Record, Run
+from zoo.report.records import FINAL, Record, Run
 
 COLUMNS = ("method", "learner", "setting", "planned", "ok", "failed", "unsupported", "left", "time (s)")
 
@@ -107,10 +107,10 @@ def build(run: Run) -> Status:
         for learner, settings in row["cells"].items():
             for setting, ids in settings.items():
                 records = [known[c] for c in ids if c in known and not run.stale(known[c], label)]
-                ended = [r for r in records if r["status"] in ("ok", "unsupported")]
+                ended = [r for r in records if r["status"] in FINAL]
                 seconds = [r["fit_s"] + (r.get("predict_s") or 0) for r in ended if r["status"] == "ok"]
                 statuses = Counter(r["status"] for r in records)
-                again = {s: n for s, n in sorted(statuses.items()) if s not in ("ok", "unsupported")}
+                again = {s: n for s, n in sorted(statuses.items()) if s not in FINAL}
                 count = (len(ids), statuses["ok"], again, statuses["unsupported"], len(ids) - len(ended))
                 rows.append(Row(label, learner, setting, *count, round(sum(seconds), 3)))
                 planned |= set(ids)
