@@ -56,7 +56,7 @@ def rich(table: Table) -> RenderableType:
         head = column.head.replace("→", "\n→") if len(column.head) > 9 else column.head
         grid.add_column(Text(head.replace(" ", "\n"), justify="right"), justify="right", no_wrap=True)
     for setting, rows in table.groups:
-        if setting.endswith("oracle"):
+        if _ruled(setting):
             grid.add_row(*(Rule(style="") for _ in grid.columns))
         else:
             grid.add_section()
@@ -66,6 +66,11 @@ def rich(table: Table) -> RenderableType:
             grid.add_row(Text(f" {row.name}"), Text(row.learner), *texts)
     notes = Text("\n".join(table.notes), style="dim")
     return Group(Text(table.caption), Padding(grid, (1, 0)), notes)
+
+
+def _ruled(setting: str) -> bool:
+    """Whether a rule sets a group apart, since its rows are not to be ranked with those above."""
+    return setting.endswith("oracle") or setting.startswith("published")
 
 
 def _md(table: Table) -> str:
@@ -79,7 +84,7 @@ def _md(table: Table) -> str:
     width = len(STUB) + len(table.columns)
     body = [[*STUB, *(escape(column.head) for column in table.columns)], []]
     for setting, rows in table.groups:
-        if setting.endswith("oracle") and len(table.groups) > 1:
+        if _ruled(setting) and len(table.groups) > 1:
             body.append(["---"] * width)
         body.append([f"*{setting}*"] + [""] * (width - 1))
         body += [[*map(escape, (row.name, row.learner, row.family)), *map(show, row.cells)] for row in rows]
@@ -120,7 +125,7 @@ def _latex(table: Table) -> str:
     width, wide = len(STUB) + len(table.columns), len(table.columns) > 8
     body = [line([*STUB, *(tex(column.head) for column in table.columns)])]
     for setting, rows in table.groups:
-        body.append(r"\midrule[\heavyrulewidth]" if setting.endswith("oracle") else r"\midrule")
+        body.append(r"\midrule[\heavyrulewidth]" if _ruled(setting) else r"\midrule")
         body.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{tex(setting)}}}}} \\")
         body += [line([*map(tex, (row.name, row.learner, row.family)), *map(show, row.cells)]) for row in rows]
     notes = [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
@@ -190,7 +195,7 @@ def _html(table: Table) -> str:
         f"<thead><tr>{''.join(heads)}</tr></thead>",
     ]
     for setting, rows in table.groups:
-        rule = ' style="border-top:2px solid"' if setting.endswith("oracle") else ""
+        rule = ' style="border-top:2px solid"' if _ruled(setting) else ""
         out.append(f"<tbody{rule}>")
         out.append(f'<tr><th colspan="{width}" style="text-align:left"><i>{html.escape(setting)}</i></th></tr>')
         for row in rows:
