@@ -30,7 +30,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         f"{suite.get('name')}: {title}",
         f"Data: {suite.get('dataset') or 'own'} ({sizes})",
         f"Protocol: {PROTOCOLS.get(protocol, protocol)}",
-        f"Normalisation: {_normalisation(suite)}",
+        f"Normalisation: {normalisation(suite)}",
         f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features",
     ]
     net = suite.get("net")
@@ -70,7 +70,8 @@ def _names(pairs: list[str]) -> set[str]:
     return {name for pair in pairs for side in pair.split(":") for name in side.split("+")}
 
 
-def _normalisation(suite: dict[str, Any]) -> str:
+def normalisation(suite: dict[str, Any]) -> str:
+    """How the suite normalises, in words."""
     steps = suite.get("normalise") or []
     steps = [steps] if isinstance(steps, str) else steps
     if not steps:
@@ -81,13 +82,16 @@ def _normalisation(suite: dict[str, Any]) -> str:
 
 
 def _budget(suite: dict[str, Any]) -> str:
-    parts = [f"weights {suite['weights']}"] if suite.get("weights") else []
-    parts += [f"trainable {suite['trainable']}"] if suite.get("trainable") else []
+    parts = []
+    if suite.get("weights"):
+        bottleneck = f", bottleneck {suite['bottleneck']}" if suite.get("bottleneck") else ""
+        parts += [f"weights {suite['weights']}, trainable {suite['trainable']}{bottleneck}"]
     parts += [
         f"{suite.get('steps')} steps × {suite.get('batch_size')} samples",
         f"{suite.get('optimiser')} at {suite.get('learning_rate')}",
         f"{suite.get('schedule')} schedule",
     ]
     parts += [f"{key.replace('_', ' ')} {suite[key]}" for key in ("momentum", "weight_decay") if suite.get(key)]
+    parts += [f"augmentation {suite['augment']}"] if suite.get("augment", "none") != "none" else []
     parts += [f"precision {suite['precision']}"] if suite.get("precision", "auto") != "auto" else []
     return ", ".join(parts)
