@@ -129,8 +129,8 @@ def test_a_corrupt_mat_is_named(refused, tmp_path, write_surf):
         (
             "amazon",
             lambda X, y: (X[y != 4], y[y != 4]),
-            (),
-            "pair amazon:webcam: target class headphones is never seen in the source",
+            ("--pairs", "amazon:webcam"),
+            "pair amazon:webcam: no source sample has class headphones",
         ),
         ("amazon", lambda X, y: (X[y == 2], y[y == 2]), (), "source amazon has one class only (bike)"),
         (

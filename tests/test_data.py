@@ -196,7 +196,10 @@ def test_a_corrupt_mat_file_is_named(tmp_path, damage):
 
 
 def test_a_missing_mat_file_is_named(tmp_path):
-    _refused(tmp_path, "is not there; origin: the SURF features published with Gong et al.")
+    _refused(
+        tmp_path,
+        "is not there; `zoo data fetch office_caltech` gets it, or says how; origin: the SURF features published with",
+    )
     with pytest.raises(BadInput, match="ZOO_DATA"):
         OfficeCaltech().load("dslr", None)
 

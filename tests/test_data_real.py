@@ -11,7 +11,7 @@ import pytest
 from scipy.io import savemat, wavfile
 
 from zoo import discover
-from zoo.data import _digits, fsdd
+from zoo.data import _audio, _digits, fsdd
 from zoo.data.amazon_reviews import AmazonReviews
 from zoo.data.digits import Digits
 from zoo.data.digits_framed import DigitsFramed
@@ -132,7 +132,11 @@ def test_a_damaged_digits_file_is_named(made, name, damage):
     )
     if damage == "missing":
         path.unlink()
-    words = "is not there; origin: MNIST at " if damage == "missing" else "cannot be read as "
+    words = (
+        "is not there; `zoo data fetch digits` gets it, or says how; origin: MNIST at "
+        if damage == "missing"
+        else "cannot be read as "
+    )
     refused(Digits(), "mnist" if "MNIST" in name else "usps", made[0], path, words)
 
 
@@ -210,7 +214,13 @@ def test_reviews_shapes(domain, n):
 def test_reviews_read_their_files(tmp_path):
     (tmp_path / "amazon_reviews").mkdir()
     path = tmp_path / "amazon_reviews" / "elec_400.mat"
-    refused(AmazonReviews(), "electronics", tmp_path, path, "is not there; origin: the 400-word features")
+    refused(
+        AmazonReviews(),
+        "electronics",
+        tmp_path,
+        path,
+        "`zoo data fetch amazon_reviews` gets it, or says how; origin: the 400-word features",
+    )
     path.write_bytes(b"<html>404 Not Found</html>" * 100)
     refused(AmazonReviews(), "electronics", tmp_path, path, "cannot be read as a MATLAB file: ")
     savemat(path, {"fts": np.ones((2, 3)), "labels": [[1], [2]]})
@@ -264,7 +274,7 @@ def test_a_tone_lies_in_the_band_about_it(tmp_path, f):
     import torch
 
     wave = np.sin(2 * np.pi * f * np.arange(8192) / 8000).astype(np.float32)
-    image = fsdd.log_mel(torch.from_numpy(wave)[None])[0, 0]
+    image = _audio.log_mel(torch.from_numpy(wave)[None])[0, 0]
     peaks = 700 * (10 ** (np.linspace(0, 2146.07, 34)[1:-1] / 2595) - 1)
     assert set(image[:, 2:-2].argmax(0).tolist()) == {int(np.abs(peaks - f).argmin())}
     np.testing.assert_allclose(image[:, 5], image[:, 20], atol=1e-2)  # a steady tone looks the same at any time
@@ -274,13 +284,13 @@ def test_loudness_makes_no_difference_and_silence_is_zero():
     import torch
 
     wave = torch.randn(2, 8192, generator=torch.Generator().manual_seed(0)) * 0.1
-    torch.testing.assert_close(fsdd.log_mel(wave), fsdd.log_mel(0.01 * wave), atol=1e-5, rtol=0)
-    assert fsdd.log_mel(torch.zeros(1, 8192)).max() == 0
-    assert fsdd.log_mel(wave).amax((1, 2, 3)).tolist() == [1, 1]
+    torch.testing.assert_close(_audio.log_mel(wave), _audio.log_mel(0.01 * wave), atol=1e-5, rtol=0)
+    assert _audio.log_mel(torch.zeros(1, 8192)).max() == 0
+    assert _audio.log_mel(wave).amax((1, 2, 3)).tolist() == [1, 1]
 
 
 def test_every_band_hears_something():
-    bands = fsdd.mel_bands()
+    bands = _audio.mel_bands()
     assert bands.shape == (32, 257)
     assert bands.min() == 0
     assert (bands.max(1).values > 0.5).all()
@@ -317,7 +327,13 @@ def test_a_truncated_wav_file_is_named(tmp_path, keep, words):
 
 def test_a_recording_of_nothing_and_a_missing_one_are_named(tmp_path):
     path = tmp_path / "fsdd" / "recordings" / "0_theo_0.wav"
-    refused(Fsdd(), "theo", tmp_path, path, "is not there; origin: the Free Spoken Digit Dataset")
+    refused(
+        Fsdd(),
+        "theo",
+        tmp_path,
+        path,
+        "`zoo data fetch fsdd` gets it, or says how; origin: the Free Spoken Digit Dataset",
+    )
     refused(Fsdd(), "theo", tmp_path, speak(tmp_path, wave=np.zeros(0, np.int16)), "holds no sound")
     path.write_bytes(b"<html>404 Not Found</html>")
     refused(Fsdd(), "theo", tmp_path, path, "cannot be read as a wav file: ")

@@ -65,7 +65,7 @@ def test_every_suite_of_the_package_loads(name):
         ("dataset: office_caltech\nsteps: [3\nseeds: 2\n", "malformed YAML at key 'seeds'"),
         ("dataset: office_caltech\n\tsteps: 3\n", "mine.yaml:2: malformed YAML at key"),
         ("dataset: office_caltech\nsteps: 3\nsteps: 4\n", "mine.yaml:3: malformed YAML at key 'steps'"),
-        ("steps: 3\n", "mine.yaml: dataset: field required"),
+        ("steps: 3\n", "mine.yaml: dataset: missing; name a known data set"),
         ("dataset: office_caltec\n", "unknown dataset 'office_caltec': did you mean 'office_caltech'"),
         ("- a\n- b\n", "mine.yaml:1: a suite is a mapping"),
         ("", "mine.yaml:1: a suite is a mapping"),

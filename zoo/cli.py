@@ -20,7 +20,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+data_app = typer.Typer(help="Data sets: what there is, where it comes from, and fetching it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A file with an adapter of yours; repeatable.")]
+DataRoot = Annotated[Path | None, typer.Option(envvar="ZOO_DATA", help="Folder of the data sets.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout, and nothing else there.")]
 
 
@@ -74,6 +78,7 @@ def list_(
         columns = ["name", "summary"]
     elif what == "nets":
         rows = [{"name": n.name, "summary": n.summary} for n in discover.nets().values()]
+        rows += [{"name": name, "summary": "torchvision's, for images"} for name in discover.torchvision_nets()]
         columns = ["name", "summary"]
     else:
         raise discover.unknown("list", what, ("methods", "datasets", "suites", "nets"))
@@ -127,6 +132,8 @@ def run(
     protocol: Annotated[str | None, typer.Option(help="holdout or transductive.")] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
     net: Annotated[str | None, typer.Option(help="The network; see zoo list nets.")] = None,
+    weights: Annotated[str | None, typer.Option(help="FILE of a state dict, or default: torchvision's.")] = None,
+    trainable: Annotated[str | None, typer.Option(help="head, all or top:N of a pretrained network.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="METHOD.PARAM=VALUE; repeatable.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
@@ -170,6 +177,8 @@ def run(
         protocol=protocol,
         labels=int(labels) if labels and labels.lstrip("-").isdigit() else labels,
         net=net,
+        weights=weights,
+        trainable=trainable,
         precision=precision,
         steps=steps,
         batch_size=batch_size,
@@ -229,22 +238,35 @@ def table(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
     format: Annotated[str | None, typer.Option(help="md, latex, csv, html or json.")] = None,
     metric: Annotated[str, typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll or ece.")] = "accuracy",
+    published: Annotated[bool, typer.Option("--published", help="Published figures, and ours minus them.")] = False,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave time and memory out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """The comparison table of one or more run folders."""
-    from zoo.report import records
     from zoo.report import table as tables
 
     if format is None and out is None:
         for folder in folders:
-            _show(folder, metric, not no_cost)
+            _show(folder, metric, not no_cost, published)
         return
-    built = [tables.build(records.read(folder), metric=metric, cost=not no_cost) for folder in folders]
+    built = [_table(folder, metric, not no_cost, published) for folder in folders]
     text = "\n".join(tables.render(t, format or "md") for t in built)
     if format == "json" and len(built) > 1:
         text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
     _output(text, out)
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    kind: Annotated[str, typer.Option(help="bars, gains or time.")],
+    out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
+) -> None:
+    """Draw a run: mean accuracies with intervals, gains over the reference, or accuracy against time."""
+    from zoo.report import plot as plots
+    from zoo.report import records
+
+    _output(plots.render(records.read(folder), kind, out.suffix), out)
 
 
 @app.command()
@@ -313,12 +335,133 @@ def check(
         raise typer.Exit(1)
 
 
-def _show(folder: Path, metric: str, cost: bool) -> None:
-    """The table: with colour on a terminal, markdown when piped."""
+@app.command()
+def distance(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or a YAML file.")],
+    pairs: Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="A heat map (.png, .pdf, .svg) or the table (.md, .json, .csv, .tex); repeatable."),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="Of the heat map: proxy_a, mmd2, coral or sliced_wasserstein.")
+    ] = "proxy_a",
+    seed: Annotated[int, typer.Option(help="Of samples, splits, permutations and directions.")] = 0,
+    raw: Annotated[bool, typer.Option("--raw", help="Leave out the suite's normalisation.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """How far apart the domains of each pair are: proxy A-distance, MMD², CORAL, sliced Wasserstein."""
+    from zoo.report import distance as report
+
+    report.check(metric, out or [])
+    from rich.console import Console
+    from rich.progress import track
+
+    from zoo.bench.distance import measure
+
+    console = Console(stderr=True)
+
+    def shown(pairs: Any) -> Any:
+        return track(pairs, "pairs", console=console, transient=True, disable=not console.is_terminal)
+
+    found = measure(suite, pairs=_split(pairs), data_root=data_root, seed=seed, raw=raw, track=shown)
+    for file in out or []:
+        report.write(found, file, metric)
+    print(report.render(found, "json" if as_json else "md"), end="")
+
+
+@data_app.command("list")
+def data_list(
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every data set: its domains, size, licence, citation, origin, and whether it is there."""
+    from zoo import discover
+    from zoo.data import _fetch, _origins
+
+    rows = []
+    for d in discover.datasets().values():
+        origin = _origins.ORIGINS.get(d.folder)
+        rows.append(
+            {
+                "name": d.name,
+                "summary": d.summary,
+                "domains": list(d.domains),
+                "there": _fetch.state(d, data_root),
+                "folder": str(data_root / d.folder) if data_root and d.folder else None,
+                "size": origin.size if origin else None,
+                "licence": d.licence,
+                "cite": [key.strip() for key in d.cite.split(",")],
+                "origin": d.origin,
+                "page": origin.page if origin else None,
+                "urls": [url for file in origin.files for url in file.urls] if origin else [],
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['name']}: {row['summary']}")
+        for key in ("there", "folder", "domains", "size", "licence", "cite", "origin", "page"):
+            if row[key]:
+                print(f"  {key.ljust(8)} {_text(row[key])}")
+    if data_root is None:
+        print("\nwhat is there is not known without --data-root DIR or ZOO_DATA")
+
+
+@data_app.command("inspect")
+def data_inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="A file or folder of each domain.")],
+    as_json: AsJson = False,
+) -> None:
+    """What files or folders of yours hold, printed as a suite to start from: a YAML with the findings as comments."""
+    from zoo.data import _own
+
+    found = _own.inspect(files)
+    print(json.dumps(found, indent=1) if as_json else _own.text(found))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A data set; see zoo data list.")],
+    data_root: DataRoot = None,
+) -> None:
+    """Download a data set from its public origin into the data root, and check it; resumes where it was cut."""
+    from zoo import discover
+    from zoo.data import _fetch
+
+    known = discover.datasets()
+    if name not in known:
+        raise discover.unknown("data set", name, known)
+    if data_root is None and known[name].folder:
+        raise BadInput(f"zoo data fetch {name}: say where to with --data-root DIR, or set ZOO_DATA")
+    try:
+        _fetch.fetch(known[name], data_root or Path(), print)
+    except KeyboardInterrupt:
+        print("zoo: interrupted; the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _table(folder: Path, metric: str, cost: bool, published: bool) -> Any:
     from zoo.report import records
     from zoo.report import table as tables
 
-    built = tables.build(records.read(folder), metric=metric, cost=cost)
+    run = records.read(folder)
+    built = tables.build(run, metric=metric, cost=cost)
+    if published:
+        from zoo.published import figures
+        from zoo.report.published import beside
+
+        built = beside(built, run, figures())
+    return built
+
+
+def _show(folder: Path, metric: str, cost: bool, published: bool = False) -> None:
+    """The table: with colour on a terminal, markdown when piped."""
+    from zoo.report import table as tables
+
+    built = _table(folder, metric, cost, published)
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -327,13 +470,15 @@ def _show(folder: Path, metric: str, cost: bool) -> None:
         print(tables.render(built, "md"))
 
 
-def _output(text: str, out: Path | None) -> None:
+def _output(content: str | bytes, out: Path | None) -> None:
     """Print, or write to the file of ``--out``."""
     if out is None:
-        print(text)
+        print(content)
         return
+    if isinstance(content, str):
+        content = (content if content.endswith("\n") else content + "\n").encode()
     try:
-        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+        out.write_bytes(content)
     except OSError as error:
         raise BadInput(f"--out {out}: {error.strerror}") from None
 

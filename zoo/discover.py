@@ -48,6 +48,7 @@ class DatasetInfo(FileInfo):
 
     domains: tuple[str, ...] = ()
     images: bool = False
+    photographs: bool = False
     cite: str = ""
     origin: str = ""
     licence: str = ""
@@ -129,6 +130,14 @@ def datasets() -> dict[str, DatasetInfo]:
 def nets() -> dict[str, FileInfo]:
     """The known networks: the public subclass of Net of each file under ``zoo/nets/``."""
     return {f.path.stem: FileInfo(**_face(f, lineage[0][1])) for f, lineage in _subclasses("nets", "zoo.nets", "Net")}
+
+
+def torchvision_nets() -> list[str]:
+    """Names of torchvision's classification models, read from its source: importing it takes seconds."""
+    spec = importlib.util.find_spec("torchvision")
+    folder = Path(str(spec.origin)).parent / "models" if spec else Path()
+    found = r"^@register_model\(\)\n(?:@.*\n(?:[ )].*\n)*)*def (\w+)\("
+    return sorted(name for path in folder.glob("*.py") for name in re.findall(found, path.read_text(), re.MULTILINE))
 
 
 def executors() -> dict[str, FileInfo]:

@@ -52,6 +52,8 @@ class Domain:
         Where each sample stood in the file it came from. Never leaves the driver.
     content : str
         sha256 of samples, labels and class names.
+    frozen : array [n, width], optional
+        Features of the samples from a pretrained network, in the same order.
     """
 
     name: str
@@ -59,17 +61,32 @@ class Domain:
     y: np.ndarray
     rows: np.ndarray
     content: str
+    frozen: np.ndarray | None = None
 
     @classmethod
-    def build(cls, name: str, X: np.ndarray, y: np.ndarray, classes: list[str]) -> Domain:
-        """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label."""
+    def build(
+        cls,
+        name: str,
+        X: np.ndarray,
+        y: np.ndarray,
+        classes: list[str],
+        *,
+        frozen: np.ndarray | None = None,
+        key: str = "",
+    ) -> Domain:
+        """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
+
+        A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
+        features differ in their last bits from machine to machine.
+        """
         X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
-        digest = hashlib.sha256(repr((X.shape, X.dtype.str, classes)).encode())
-        digest.update(X.data)
+        digest = hashlib.sha256(repr((key or (X.shape, X.dtype.str), classes)).encode())
+        if not key:
+            digest.update(X.data)
         digest.update(y.data)
         content = digest.hexdigest()
         rows = np.random.default_rng(int(content, 16)).permutation(len(X))
-        return cls(name, X[rows], y[rows], rows, content)
+        return cls(name, X[rows], y[rows], rows, content, None if frozen is None else frozen[rows])
 
 
 class Task:

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from zoo.errors import Diverged
 from zoo.nets import Net
+from zoo.ops.augment import crop_flip
 from zoo.seeds import derive
 
 CHECK_EVERY = 50  # steps between looks at the loss, the only synchronisation with the device
@@ -36,6 +37,7 @@ class Budget:
     schedule: str = "cosine"
     target_weight: float = 1.0
     precision: str = "auto"
+    augment: str = "none"
 
 
 @dataclass
@@ -82,7 +84,7 @@ def run(
     """
     device = next(net.parameters()).device
     if groups is None:
-        groups = [{"params": [p for m in (net, *modules) for p in m.parameters()], "rate": 1.0}]
+        groups = [{"params": [p for m in (net, *modules) for p in m.parameters() if p.requires_grad], "rate": 1.0}]
     opt = optimiser(groups, budget, device)
     feed = _feed(streams, budget, seed, device)
     amp = autocast(budget.precision, device)
@@ -97,6 +99,7 @@ def run(
             if refresh and i % refresh == 0:
                 method.refresh(net, task)
                 net.train()
+                _freeze_statistics(net)
             _set_rate(opt, budget, i)
             b.budget, b.method, b.penalty, b.amp = budget, method, penalty, amp
             total += step(net, opt, b)
@@ -208,15 +211,24 @@ def _feed(streams: Streams, budget: Budget, seed: int, device: torch.device):  #
         for k in "stl"
         if (X := getattr(streams, k)) is not None
     }
+    views = {k: _view(budget, device, seed, k) for k in rows}
     for i in range(budget.steps):
         b = Batch(step=i, progress=i / budget.steps, generator=generator, ws=None)
         if streams.s is not None:
             b.ids = rows["s"][i]
-            b.xs, b.ys = streams.s[0][b.ids], streams.s[1][b.ids]
+            b.xs, b.ys = views["s"](streams.s[0][b.ids]), streams.s[1][b.ids]
             b.ws = None if streams.ws is None else streams.ws[b.ids]
         if streams.t is not None:
             b.idt = rows["t"][i]
-            b.xt = streams.t[b.idt]
+            b.xt = views["t"](streams.t[b.idt])
         if streams.l is not None:
-            b.xl, b.yl = (part[rows["l"][i]] for part in streams.l)
+            b.xl, b.yl = views["l"](streams.l[0][rows["l"][i]]), streams.l[1][rows["l"][i]]
         yield b
+
+
+def _view(budget: Budget, device: torch.device, seed: int, stream: str) -> Callable[[Tensor], Tensor]:
+    """What a batch of a stream becomes before the network: itself, or, of photographs (uint8), an augmented view."""
+    if budget.augment == "none" or device.type == "meta":
+        return lambda x: x
+    generator = torch.Generator(device).manual_seed(derive("augment", seed, stream))
+    return lambda x: crop_flip(x, generator) if x.dtype == torch.uint8 else x

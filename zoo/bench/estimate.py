@@ -91,14 +91,17 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     """Seconds that the learner takes on the first pair's source."""
     suite = benchmark.suite
     source, target = benchmark.plan.pairs[0]
-    fields = Protocol(suite, benchmark.data).pair(source, target, 0).fields
+    fields = Protocol(suite, benchmark.data).pair(source, target, 0, use == "base").fields
     executor = benchmark.executor = benchmark.executor or benchmark._executor()
     channel = executor.open()
     budget = {**suite.net_budget, "steps": min(PROBE_STEPS, suite.steps)}
     message = {
         "op": "model",
         "arrays": {"Xs": fields["Xs"], "ys": fields["ys"]},
-        "learner": {"base": suite.base, "net": suite.net, "use": "net", "budget": budget, "seed": 0},
+        "learner": {
+            **{"base": suite.base, "net": suite.net, "backbone": suite.backbone},
+            **{"use": "net", "budget": budget, "seed": 0},
+        },
         "n_classes": len(benchmark.data.classes),
         "device": benchmark.device,
     }

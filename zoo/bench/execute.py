@@ -64,12 +64,11 @@ class Driver:
         executor: Executor,
         *,
         common: dict[str, Any],
-        images: bool,
         timeout: float | None = None,
         report: Callable[[dict[str, Any]], None] = lambda record: None,
     ) -> None:
         self.protocol, self.store, self.executor = protocol, store, executor
-        self.common, self.images, self.timeout, self.report = common, images, timeout, report
+        self.common, self.timeout, self.report = common, timeout, report
         self.models: dict[str, dict[str, np.ndarray]] = {}
         self.lost: dict[str, str] = {}  # source models that failed, and why
         self.queues: dict[tuple[Any, ...], deque[Job]] = {}
@@ -159,10 +158,11 @@ class Driver:
                 "arrays": arrays,
                 "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
                 "featurise": cell.use == "base" and suite.features == "source",
-                "images": self.images and (job.model or cell.use == "net"),
+                "images": job.model or cell.use == "net",
                 "learner": {
                     "base": suite.base,
                     "net": suite.net,
+                    "backbone": suite.backbone,
                     "use": "net" if job.model else cell.use,
                     "budget": suite.net_budget,
                     "seed": cell.seed or 0,
@@ -274,7 +274,7 @@ class Driver:
         slot.channel, slot.worker, slot.sent = None, (), {}
 
     def _pair(self, cell: Cell) -> Pair:
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0)
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, cell.use == "base")
 
     def _fold(self, job: Job, pair: Pair) -> np.ndarray | None:
         """The fold of every row of the adapt part, where oracle cells are judged out of fold."""

@@ -84,7 +84,7 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     BadInput
         Malformed pair, unknown domain, a domain paired with itself.
     """
-    domains = discover.datasets()[suite.dataset].domains
+    domains = suite.source.domains
     if not suite.pairs:
         return [(s, t) for s in domains for t in domains if s != t]
     pairs = []
@@ -174,7 +174,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
     unsupported: list[dict[str, str]] = []
     code: dict[str, dict[str, str]] = {}
     asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
-    asked = asked or {"net" if discover.datasets()[suite.dataset].images else "base"}
+    asked = asked or {"net" if suite.source.images else "base"}
     for row in rows:
         for use in sorted(asked if row.info.learner == "both" else {_use(row.info.learner)}):
             learner = learner_name(suite, use)
@@ -186,10 +186,12 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
             for grant in grants:
-                for source, target in pairs:
+                for source, target in (p for p in pairs if p not in data.open_set):
                     for seed in _seeds(suite, row, use):
                         cell = _cell(suite, row, use, grant, source, target, seed, data, code[row.label][learner])
                         cells[cell.id] = cell
+    for (source, target), reason in data.open_set.items():
+        unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code)
 
 
@@ -227,17 +229,24 @@ def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
 def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     """All seeds, or None alone where nothing in the cell depends on the seed."""
     draws = row.info.kind == "reweighting" and (suite.base == "1nn" or row.parameters.get("how") == "resample")
-    fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features == "raw"
+    fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features != "source"
     return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))
 
 
 def _code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
     """Hash of the adapter's file and of the learner's, with all zoo files that they import."""
-    net = [HERE / "learners" / "net.py", HERE / "nets" / f"{suite.net}.py"]
+    net = _net_files(suite)
     if use == "net":
         return discover.code_hash(info.path, *net)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
-    return discover.code_hash(info.path, base, *(net if suite.features == "source" else []))
+    seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
+    return discover.code_hash(info.path, base, *seen)
+
+
+def _net_files(suite: Suite) -> list[Path]:
+    """Files that decide how the suite's network is trained and what it is."""
+    own = HERE / "nets" / f"{suite.net}.py"
+    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / "_torchvision.py"]
 
 
 def _cell(
@@ -278,7 +287,7 @@ def _cell(
                 "seed": seed,
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
-                "code": discover.code_hash(HERE / "learners" / "net.py", HERE / "nets" / f"{suite.net}.py"),
+                "code": discover.code_hash(*_net_files(suite)),
             }
         )
     return Cell(canonical(identity), row, identity, grant, use, model)

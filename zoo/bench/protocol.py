@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from zoo import discover
+from zoo.bench import features
 from zoo.bench.suite import Suite
+from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.seeds import derive
 from zoo.task import Domain
@@ -19,10 +21,18 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Data:
-    """The domains that a suite uses, with classes matched by name."""
+    """The domains that a suite uses, with classes matched by name.
+
+    Attributes
+    ----------
+    open_set : pairs that no closed-set method can run on, and why
+    partial : pairs whose target lacks classes of the source, and which
+    """
 
     domains: dict[str, Domain]
     classes: list[str]
+    open_set: dict[tuple[str, str], str] = field(default_factory=dict)
+    partial: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,23 +52,28 @@ class Pair:
     oracle_tested: np.ndarray | None
 
 
-def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None) -> Data:
+def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
     """Load the domains of `pairs`, check them, and match their classes by name.
+
+    Parameters
+    ----------
+    device : where features of pretrained networks are extracted, if the suite asks for them
 
     Raises
     ------
     BadInput
-        NaN or infinite features, differing shapes, one class only, a target class that no source has, too few
-        samples for ``labels: K`` — each with the domain's name.
+        NaN or infinite features, differing shapes, one class only, a target class that no source has in any of the
+        pairs, too few samples for ``labels: K``, weights that do not fit — each with the domain's name.
     """
-    info = discover.datasets()[suite.dataset]
-    dataset = discover.load(info)()
-    names = [d for d in info.domains if any(d in (*s.split("+"), t) for s, t in pairs)]
+    dataset = suite.source
+    names = [d for d in dataset.domains if any(d in (*s.split("+"), t) for s, t in pairs)]
+    if suite.net not in discover.nets():
+        features.check(suite)
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
     for name, (X, labels) in raw.items():
         where = f"{suite.dataset}: domain {name}"
-        if not np.isfinite(X).all():
+        if X.dtype != np.uint8 and not np.isfinite(X).all():
             row = int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
             raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
         if X.shape[1:] != shape:
@@ -67,20 +82,47 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None) -> Data:
             raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
     classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
     index = {c: i for i, c in enumerate(classes)}
-    domains = {
-        name: Domain.build(name, X, np.array([index[str(c)] for c in labels]), classes)
-        for name, (X, labels) in raw.items()
-    }
+    domains = {}
+    for name, (X, labels) in raw.items():
+        y = np.array([index[str(c)] for c in labels])
+        domains[name] = _domain(suite, name, X, y, classes, device)
+    open_set, partial = {}, {}
     for source, target in pairs:
         have = set(np.concatenate([domains[s].y for s in source.split("+")]).tolist())
+        wanted = set(domains[target].y.tolist())
         if len(have) < 2:
             raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
-        if missing := set(domains[target].y.tolist()) - have:
-            named = ", ".join(classes[c] for c in sorted(missing))
-            raise BadInput(f"{suite.dataset}: pair {source}:{target}: target class {named} is never seen in the source")
+        if missing := wanted - have:
+            open_set[source, target] = f"closed-set, but no source sample has {_named(missing, classes)}"
+        if extra := have - wanted:
+            partial[source, target] = f"no target sample has {_named(extra, classes)}"
         if isinstance(suite.labels, int) and suite.labels:
             _enough(suite, domains[target], classes)
-    return Data(domains, classes)
+    if len(open_set) == len(pairs):
+        (source, target), why = next(iter(open_set.items()))
+        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}")
+    return Data(domains, classes, open_set, partial)
+
+
+def _named(some: set[int], classes: list[str]) -> str:
+    names = [classes[c] for c in sorted(some)]
+    what = "class" if len(names) == 1 else f"any of {len(names)} classes:"
+    return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+
+
+def _domain(suite: Suite, name: str, X: np.ndarray, y: np.ndarray, classes: list[str], device: str) -> Domain:
+    """A domain as the suite's learners see it: photographs with, or as, the features of a pretrained network."""
+    if X.dtype != np.uint8:
+        return Domain.build(name, X, y, classes)
+    key = _cache.key_of(X)
+    if suite.features == "frozen":
+        Z = features.frozen(suite, X, device)
+        if suite.trainable == "head":
+            return Domain.build(name, Z, y, classes, key=f"{key} {suite.net} {suite.pretrained}")
+        return Domain.build(name, X, y, classes, key=key, frozen=Z)
+    if suite.net in discover.nets():  # the zoo's own networks take images in [0, 1]
+        X = X.astype(np.float32) / 255
+    return Domain.build(name, X, y, classes, key=key)
 
 
 def _natural(name: str) -> tuple[int, int, str]:
@@ -103,7 +145,7 @@ class Protocol:
 
     def __init__(self, suite: Suite, data: Data) -> None:
         self.suite, self.data = suite, data
-        self.pair = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
+        self._pairs = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
         self._scaled = lru_cache(maxsize=None)(self._rows_scaled)
         self._own = lru_cache(maxsize=8)(self._normalised_by_own)
 
@@ -114,12 +156,16 @@ class Protocol:
             return np.arange(len(domain.y))
         return np.flatnonzero(~_stratified(domain.y, 0.2, "split", suite.dataset, domain.name, seed))
 
-    def _pair(self, source: str | None, target: str, seed: int) -> Pair:
+    def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
+        """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
+        return self._pairs(source, target, seed, base and self.data.domains[target].frozen is not None)
+
+    def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.domains[target]
         sources = source.split("+") if source else []
-        X, adapt, held = self._own(target, seed)
+        X, adapt, held = self._own(target, seed, frozen)
         if suite.normalise_by == "source" and sources:
-            X = self._normalised(target, self._statistics(sources, seed))
+            X = self._normalised(target, self._statistics(sources, seed, frozen), frozen)
         labelled, unlabelled = self._labelled(t, adapt, seed)
         test = unlabelled if suite.protocol == "transductive" else held
         Xt = _take(X, unlabelled)
@@ -128,9 +174,9 @@ class Protocol:
             fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
         oracle = {"Xt": Xt if len(unlabelled) == len(adapt) else _take(X, adapt), "yt": t.y[adapt]}
         rows = {"test": t.rows[test], "adapt": t.rows[unlabelled]}
-        validation = np.empty((0, *X.shape[1:]), np.float32)
+        validation = np.empty((0, *X.shape[1:]), X.dtype)
         if sources:
-            parts = [(self.data.domains[name], *self._own(name, seed)) for name in sources]
+            parts = [(self.data.domains[name], *self._own(name, seed, frozen)) for name in sources]
             shared = {
                 "Xs": _joined([_take(Xs, train) for _, Xs, train, _ in parts]),
                 "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
@@ -160,39 +206,45 @@ class Protocol:
         chosen = rank < int(self.suite.labels)
         return adapt[chosen], adapt[~chosen]
 
-    def _rows_scaled(self, name: str) -> np.ndarray:
+    def _rows_scaled(self, name: str, frozen: bool) -> np.ndarray:
         """Row norms concern no other sample, so they are computed once per domain."""
-        X = self.data.domains[name].X
+        domain = self.data.domains[name]
+        X = domain.frozen if frozen and domain.frozen is not None else domain.X
+        if X.dtype == np.uint8:  # photographs: their network scales them
+            return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
             flat = np.linalg.norm(X.reshape(len(X), -1).astype(np.float64), ord=orders[how], axis=1)
             X = X / np.where(flat > 0, flat, 1.0).reshape(-1, *[1] * (X.ndim - 1))
         return X
 
-    def _normalised_by_own(self, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _normalised_by_own(self, name: str, seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A domain's samples by its own statistics, its rows to train on or adapt to, and those held out."""
         d = self.data.domains[name]
         train = self.adapt_rows(self.suite, d, seed)
         return (
-            self._normalised(name, self._statistics([name], seed)),
+            self._normalised(name, self._statistics([name], seed, frozen), frozen),
             train,
             np.setdiff1d(np.arange(len(d.y)), train),
         )
 
-    def _statistics(self, names: list[str], seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    def _statistics(self, names: list[str], seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray] | None:
         """Mean and standard deviation of what the domains train on or adapt to, all of it together."""
         if "zscore" not in self.suite.normalise:
             return None
-        used = [_take(self._scaled(n), self.adapt_rows(self.suite, self.data.domains[n], seed)) for n in names]
-        X = _joined(used).astype(np.float64, copy=False)
+        used = [_take(self._scaled(n, frozen), self.adapt_rows(self.suite, self.data.domains[n], seed)) for n in names]
+        X = _joined(used)
+        if X.dtype == np.uint8:
+            return None
+        X = X.astype(np.float64, copy=False)
         std = X.std(0)
         return X.mean(0), np.where(std > 0, std, 1.0)  # a constant column becomes 0, not NaN
 
-    def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
-        X = self._scaled(name)
+    def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None, frozen: bool) -> np.ndarray:
+        X = self._scaled(name, frozen)
         if statistics is not None:
             X = (X - statistics[0]) / statistics[1]
-        return X.astype(np.float32, copy=False)
+        return X if X.dtype == np.uint8 else X.astype(np.float32, copy=False)
 
 
 def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -104,13 +104,13 @@ class Benchmark:
         self.fresh = fresh
         self.old = {} if fresh else self.store.meta()
         if self.old:
-            refuse_another_suite(self.old["suite"], self.suite.model_dump(mode="json"), self.store.folder)
+            refuse_another_suite(self.old["suite"], self.suite.recorded(), self.store.folder)
         self.executor: Executor | None = None
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
             root = data_root or os.environ.get("ZOO_DATA")
-            self.data = protocol.load(self.suite, pairs_, Path(root) if root else None)
+            self.data = protocol.load(self.suite, pairs_, Path(root) if root else None, self.device)
             self.plan = plan.build(self.suite, rows, pairs_, self.data)
             done = set() if fresh else self.store.done()
             self.shard = shard
@@ -162,7 +162,6 @@ class Benchmark:
                     self.store,
                     executor,
                     common={"device": self.device, "versions": versions()},
-                    images=discover.datasets()[self.suite.dataset].images,
                     timeout=self.timeout,
                     report=report,
                 )
@@ -181,7 +180,7 @@ class Benchmark:
     def _meta(self) -> dict[str, Any]:
         p = self.plan
         return {
-            "suite": self.suite.model_dump(mode="json"),
+            "suite": self.suite.recorded(),
             "domains": {
                 name: {"content": d.content, "n": len(d.y), "classes": len(self.data.classes)}
                 for name, d in self.data.domains.items()
@@ -198,6 +197,7 @@ class Benchmark:
                 for r in p.rows
             },
             "unsupported": p.unsupported,
+            "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
             "versions": versions(),
             "device": self.device,
             "git": _revision(),

@@ -131,7 +131,7 @@ def refuse_another_suite(old: dict[str, Any], new: dict[str, Any], folder: Path)
     BadInput
         Another resolved value of any other key, which it names.
     """
-    free = {"name", "methods", "pairs", "seeds", "trials"}
+    free = {"name", "methods", "pairs", "seeds", "trials", "data"}  # data are known by their content
     for key in sorted((old.keys() | new.keys()) - free):
         if old.get(key) != new.get(key):
             raise BadInput(
@@ -152,13 +152,14 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             rows[label] = {**row, "code": {**before["code"], **row["code"]}, "cells": cells}
         else:
             rows[label] = row
-    said = {(u["label"], u["learner"]): u for u in (*old["unsupported"], *new["unsupported"])}
+    said = {(u["label"], u["learner"], u.get("pair")): u for u in (*old["unsupported"], *new["unsupported"])}
     return {
         **new,
         "pairs": list(dict.fromkeys([*old["pairs"], *new["pairs"]])),
         "rows": rows,
         "domains": {**old["domains"], **new["domains"]},
-        "unsupported": [u for (label, learner), u in said.items() if learner not in rows[label]["code"]],
+        "partial": {**old.get("partial", {}), **new["partial"]},
+        "unsupported": [u for (label, learner, pair), u in said.items() if pair or learner not in rows[label]["code"]],
     }
 
 

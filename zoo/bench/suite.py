@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover
 from zoo.errors import BadInput
+
+if TYPE_CHECKING:
+    from zoo.data.base import Dataset
 
 # Keys that matter only to a network, only to a base classifier, and to no single cell.
 BUDGET_KEYS = frozenset(
@@ -22,11 +27,35 @@ BUDGET_KEYS = frozenset(
         "schedule",
         "target_weight",
         "precision",
+        "augment",
     }
 )
-NET_KEYS = BUDGET_KEYS | {"net"}
+BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
+NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
+BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
+
+
+class Own(BaseModel):
+    """Anyone's own data: the ``data:`` key of a suite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder"]
+    domains: dict[str, str]
+    x: str = ""
+    y: str = ""
+    size: int = Field(0, ge=0)
+
+    @field_validator("domains")
+    @classmethod
+    def _can_be_paired(cls, value: dict[str, str]) -> dict[str, str]:
+        if len(value) < 2:
+            raise ValueError("a source and a target are needed: two domains or more, NAME: PATH")
+        if wrong := [name for name in value if not name or name == "weights" or set(name) & set(":+, ")]:
+            raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
+        return value
 
 
 class Suite(BaseModel):
@@ -35,16 +64,21 @@ class Suite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
-    dataset: str
+    dataset: str = ""
+    data: Own | None = None
     normalise: tuple[Literal["l1", "l2", "zscore"], ...] = ()
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
     protocol: Literal["holdout", "transductive"] = "holdout"
     base: Literal["1nn", "logistic", "linear_svm"] = "logistic"
     net: str = ""
+    weights: str = ""
+    trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]*)$")
+    bottleneck: int = Field(-1, ge=-1)
+    augment: Literal["none", "crop_flip"] = "none"
     reference: str = "source_only"
     labels: int | Literal["all"] = 0
-    features: Literal["raw", "source"] = "raw"
+    features: Literal["", "raw", "source", "frozen"] = ""
     steps: int = Field(1000, ge=1)
     batch_size: int = Field(64, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
@@ -70,10 +104,39 @@ class Suite(BaseModel):
         """The fields of `zoo.train.Budget`."""
         return {k: getattr(self, k) for k in sorted(BUDGET_KEYS)}
 
+    @property
+    def backbone(self) -> dict[str, Any]:
+        """The options of `zoo.nets.build`."""
+        return {k: getattr(self, k) for k in sorted(BACKBONE_KEYS)}
+
+    @cached_property
+    def source(self) -> Dataset:
+        """The data set, or one's own data."""
+        if self.data is None:
+            return cast("Dataset", discover.load(discover.datasets()[self.dataset])())
+        from zoo.data import _own
+
+        return _own.Own(self.data.model_dump())
+
     def cell_keys(self, *, net: bool, base: bool) -> dict[str, Any]:
-        """What of the suite a cell depends on: the keys of its own learner, and those of the protocol."""
-        drop = TABLE_KEYS | (frozenset() if net else NET_KEYS) | (frozenset() if base else BASE_KEYS)
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in drop}
+        """What of the suite a cell depends on: the keys of its own learner, and those of the protocol.
+
+        Paths are none of it: data are known by their content, and so are weights.
+        """
+        unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
+        drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
+        return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+
+    @property
+    def pretrained(self) -> str:
+        """What the weights are: the content of a file, torchvision's default, or none."""
+        return self.weights if self.weights in ("", "default") else _digest(self.weights)
+
+    def recorded(self) -> dict[str, Any]:
+        """The suite as run.json holds it: a file of weights by its name and content."""
+        named = self.weights not in ("", "default")
+        weights = f"{Path(self.weights).name} ({self.pretrained})" if named else self.weights
+        return self.model_dump(mode="json") | {"weights": weights}
 
 
 def load(name: str, overrides: dict[str, Any]) -> Suite:
@@ -96,15 +159,57 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
         suite = Suite.model_validate(given)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
-    datasets = discover.datasets()
-    if suite.dataset not in datasets:
-        raise discover.unknown("dataset", suite.dataset, datasets)
     if suite.labels == "all" and suite.protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
-    net = suite.net or ("cnn" if datasets[suite.dataset].images else "mlp")
-    if net not in (nets := discover.nets()):
-        raise discover.unknown("net", net, nets)
-    return suite.model_copy(update={"net": net})
+    suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
+    datasets = discover.datasets()
+    if suite.data is not None and suite.dataset in datasets:
+        raise BadInput(f"{path}: dataset: {suite.dataset} is a known data set: give your own data: another name")
+    if suite.data is None and suite.dataset not in datasets:
+        if "dataset" not in keys:
+            raise BadInput(
+                f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
+            )
+        raise discover.unknown("dataset", suite.dataset, datasets)
+    return _resolved(suite)
+
+
+def _resolved(suite: Suite) -> Suite:
+    """The keys whose defaults hang on others: the net, its options, and what base learners see."""
+    images = suite.source.images
+    net = suite.net or ("cnn" if images else "mlp")
+    torchvision = net not in discover.nets()
+    if torchvision and net not in (known := discover.torchvision_nets()):
+        raise discover.unknown("net", net, [*discover.nets(), *known])
+    if torchvision and not suite.source.photographs:
+        raise BadInput(f"net {net}: a torchvision model needs colour images from files, which {suite.dataset} is not")
+    if suite.weights and not torchvision:
+        raise BadInput(f"weights: {suite.weights}: only torchvision's models take weights, not net {net}")
+    if suite.weights not in ("", "default") and not Path(suite.weights).is_file():
+        raise BadInput(f"weights: {suite.weights}: no such file; give a state dict of {net}, or default")
+    trainable = suite.trainable or ("head" if suite.weights else "all")
+    if trainable != "all" and not suite.weights:
+        raise BadInput(f"trainable: {trainable} needs weights: what is frozen must have been trained before")
+    features = suite.features or ("raw" if not images else "frozen" if suite.weights else "source")
+    if features == "frozen" and not suite.weights:
+        raise BadInput("features: frozen needs weights: FILE or default, of a torchvision net")
+    if features != "frozen" and trainable == "head" and suite.weights:
+        raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
+    bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
+    found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck}
+    return suite.model_copy(update=found)
+
+
+def _beside(path: Path, data: Own | None) -> Own | None:
+    """Own data with their paths, which are relative to the suite file."""
+    if data is None:
+        return None
+    return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
+
+
+@cache
+def _digest(path: str) -> str:
+    return "sha256 " + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
 def scalar(text: str) -> Any:
@@ -153,14 +258,16 @@ def _word(text: str, line: int) -> str:
 
 
 def _explain(error: ValidationError, path: Path, lines: dict[str, int], overrides: dict[str, Any]) -> str:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key is also a missing one
     key = str(first["loc"][0]) if first["loc"] else ""
+    inner = [str(k) for k in first["loc"][1:] if k != "[key]"] if key == "data" else []
     flag = overrides.get(key) is not None
     where = (
         f"--{key.replace('_', '-')}" if flag else f"{path}:{lines[key]}: {key}" if key in lines else f"{path}: {key}"
     )
     if first["type"] == "extra_forbidden":
-        return f"{path}:{lines.get(key, 1)}: " + str(discover.unknown("key", key, Suite.model_fields))
+        known = Own.model_fields if inner else Suite.model_fields
+        return f"{path}:{lines.get(key, 1)}: " + str(discover.unknown("key", [key, *inner][-1], known))
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "missing" else f", got {first['input']!r}"
-    return f"{where}: {message[0].lower()}{message[1:]}{given}"
+    return f"{': '.join([where, *inner])}: {message[0].lower()}{message[1:]}{given}"

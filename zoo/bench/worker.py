@@ -129,7 +129,11 @@ class Session:
         return torch.from_numpy(array).to(self.device)
 
     def _vectors(self, X: Any) -> Any:
-        return self.embed(X) if self.embed else X.flatten(1)
+        import torch
+
+        if self.embed:
+            return self.embed(X)
+        return X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
 
     def _source_model(self, message: dict[str, Any], tensors: dict[str, Any]) -> Any:
         if message["model"] is None:
@@ -139,7 +143,7 @@ class Session:
         from zoo import nets
 
         shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
-        net = nets.build(message["learner"]["net"], shape, message["n_classes"])
+        net = nets.build(message["learner"]["net"], shape, message["n_classes"], **message["learner"]["backbone"])
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 

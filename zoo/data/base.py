@@ -17,6 +17,7 @@ class Dataset:
     ----------
     domains : names of the domains, in the order in which tables show them
     images : whether samples are images [n, channels, height, width] in [0, 1], rather than vectors [n, d]
+    photographs : whether they are colour images from files, uint8 [n, 3, side, side], as torchvision's models want them
     cite : key in ``zoo/refs.bib``, or several with commas between
     origin : where it comes from; licence: under which terms
     folder : its folder under the data root, or "" where it is embedded
@@ -24,13 +25,14 @@ class Dataset:
 
     domains: ClassVar[tuple[str, ...]] = ()
     images: ClassVar[bool] = False
+    photographs: ClassVar[bool] = False
     cite: ClassVar[str] = ""
     origin: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     folder: ClassVar[str] = ""
 
     def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
-        """Samples as float32 [n, ...] and class names [n], as they stand in the file.
+        """Samples as float32 [n, ...] (photographs: uint8) and class names [n], as they stand in the file.
 
         Raises
         ------
@@ -41,12 +43,25 @@ class Dataset:
 
     def file(self, root: Path | None, name: str) -> Path:
         """A file of this data set under the data root, or one clear line about how to get it."""
+        path = self._path(root, name)
+        if not path.is_file():
+            raise BadInput(f"{path} is not there; {self._how()}")
+        return path
+
+    def under(self, root: Path | None, name: str) -> Path:
+        """A folder of this data set under the data root, or one clear line about how to get it."""
+        path = self._path(root, name)
+        if not path.is_dir():
+            raise BadInput(f"{path} is not there; {self._how()}")
+        return path
+
+    def _path(self, root: Path | None, name: str) -> Path:
         if root is None:
             raise BadInput(
                 f"the data of {self.folder} are not in the package: give --data-root DIR (or set ZOO_DATA) with "
-                f"{self.folder}/{name} in it; origin: {self.origin}"
+                f"{self.folder}/{name} in it; {self._how()}"
             )
-        path = root / self.folder / name
-        if not path.is_file():
-            raise BadInput(f"{path} is not there; origin: {self.origin}")
-        return path
+        return root / self.folder / name
+
+    def _how(self) -> str:
+        return f"`zoo data fetch {self.folder}` gets it, or says how; origin: {self.origin}"

@@ -21,7 +21,9 @@ class Learner:
     base : {'1nn', 'logistic', 'linear_svm'}
         The base classifier, from scikit-learn.
     net : str
-        The network, a file under ``zoo/nets/``.
+        The network, a file under ``zoo/nets/`` or a classification model of torchvision.
+    backbone : dict, optional
+        ``weights``, ``trainable`` and ``bottleneck`` of a torchvision model; see `zoo.nets.build`.
     use : {'base', 'net'}
         Which of them `fit` trains; `train` and `tune` are for networks whatever it says.
     source : (Xs, ys, Net), optional
@@ -37,10 +39,12 @@ class Learner:
         seed: int = 0,
         use: str = "base",
         device: Any = "cpu",
+        backbone: dict[str, Any] | None = None,
         source: tuple[torch.Tensor, torch.Tensor, Net] | None = None,
     ) -> None:
         self.base, self.net, self.use = base, net, use
         self.budget, self.seed, self.device, self.source = budget, seed, device, source
+        self.backbone = backbone or {}
 
     @property
     def weighted(self) -> bool:

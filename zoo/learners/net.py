@@ -53,4 +53,4 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
 
 def _fresh(learner: Learner, X: torch.Tensor, n_classes: int) -> Net:
     with train.seeded("init", learner.seed):
-        return nets.build(learner.net, tuple(X.shape[1:]), n_classes).to(X.device)
+        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **learner.backbone).to(X.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ class Net(nn.Module):
 
     width: int
     head: nn.Module
+    batch = 512  # samples at a time, without gradients
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
@@ -26,22 +28,41 @@ class Net(nn.Module):
         return self.head(self.features(x))
 
     @torch.no_grad()
-    def predict(self, X: torch.Tensor, batch: int = 512) -> torch.Tensor:
+    def predict(self, X: torch.Tensor) -> torch.Tensor:
         """Class scores [n, n_classes] in evaluation mode; rows sum to 1."""
-        return self._chunked(lambda x: torch.softmax(self(x).float(), 1), X, batch)
+        return self._chunked(lambda x: torch.softmax(self(x).float(), 1), X)
 
     @torch.no_grad()
-    def embed(self, X: torch.Tensor, batch: int = 512) -> torch.Tensor:
+    def embed(self, X: torch.Tensor) -> torch.Tensor:
         """Features [n, width] in evaluation mode."""
-        return self._chunked(self.features, X, batch)
+        return self._chunked(self.features, X)
 
-    def _chunked(self, f: Any, X: torch.Tensor, batch: int) -> torch.Tensor:
+    def _chunked(self, f: Any, X: torch.Tensor) -> torch.Tensor:
         self.eval()
-        return torch.cat([f(x) for x in X.split(batch)])
+        return torch.cat([f(x) for x in X.split(self.batch)])
 
 
-def build(name: str, shape: tuple[int, ...], n_classes: int) -> Net:
-    """Make the network of file ``zoo/nets/NAME.py`` for samples of `shape`."""
+def build(
+    name: str,
+    shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    weights: str = "",
+    trainable: str = "all",
+    bottleneck: int = 0,
+) -> Net:
+    """Make the network of file ``zoo/nets/NAME.py``, or else torchvision's model of that name, for samples of `shape`.
+
+    Parameters
+    ----------
+    weights : of a torchvision model: file of a state dict, 'default' for torchvision's own, or '' for random ones
+    trainable : of a torchvision model: 'all', 'top:N' (its last N blocks), or 'head', which takes its frozen features
+        [n, width] in place of images
+    bottleneck : width of a trainable layer between features and head; 0: none
+    """
+    if not (Path(__file__).parent / f"{name}.py").is_file():
+        torchvision = importlib.import_module("zoo.nets._torchvision")
+        return torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
     module = importlib.import_module(f"zoo.nets.{name}")
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     return cls(shape, n_classes)

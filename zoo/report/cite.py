@@ -123,15 +123,19 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
 
 def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
     names = {line.learner for line in rows}
-    if bases := sorted(name for name in names if name.split("@")[0] == suite["base"]):
-        on = f"features of {suite['net']} trained on the source" if "@" in bases[0] else "the raw features"
+    if any(name.split("@")[0] == suite["base"] for name in names):
+        frozen = f"frozen features of a pretrained {suite['net']}"
+        trained = f"features of {suite['net']} trained on the source"
+        on = {"frozen": frozen, "source": trained}.get(suite["features"], "the raw features")
         yield tex(f"The base classifier is {LEARNERS[suite['base']]} on {on}.")
     if suite["net"] in names or any("@" in name for name in names):
         more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
         precision = PRECISIONS[suite["precision"]]
+        moving = {"head": "all but its head frozen", "all": "all of it trained"}
+        start = f", pretrained, {moving.get(suite['trainable'], suite['trainable'])}" if suite.get("weights") else ""
         yield tex(
-            f"Every network ({suite['net']}) is trained for {suite['steps']} steps with {suite['batch_size']} samples "
-            f"per domain, by {suite['optimiser']} at a learning rate of {suite['learning_rate']:g} "
+            f"Every network ({suite['net']}{start}) is trained for {suite['steps']} steps with {suite['batch_size']} "
+            f"samples per domain, by {suite['optimiser']} at a learning rate of {suite['learning_rate']:g} "
             f"({suite['schedule']} schedule{more}) in {precision}; the last state is used, never the best."
         )
 

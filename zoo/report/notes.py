@@ -34,7 +34,8 @@ def notes(
         *_legend(run, table, better),
         *_stale(stale),
         *_failures(lines, names, heads),
-        *_unsupported(run),
+        *_unsupported(run, heads),
+        *(f"differing label sets: {heads[p]}: {why}" for p, why in run.meta.get("partial", {}).items() if p in heads),
         *_at_chance(run, lines, names, heads),
         *_identical(lines, names),
     ]
@@ -83,9 +84,16 @@ def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -
             yield f"{status}: {names[id(line)]} on {', '.join(where)}: {reason}"
 
 
-def _unsupported(run: Run) -> Iterator[str]:
+def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
     """One line a reason: what the plan left out, and what only turned out when it ran."""
-    said = [(u["label"], u.get("learner"), u["reason"]) for u in run.meta.get("unsupported", [])]
+    said = [
+        (
+            f"{u['label']} on {heads.get(u['pair'], u['pair'])}" if u.get("pair") else u["label"],
+            u["learner"],
+            u["reason"],
+        )
+        for u in run.meta.get("unsupported", [])
+    ]
     for record in run.records:
         if record["status"] == "unsupported":
             labels = [label for label in run.labels(record) if not run.stale(record, label)]

@@ -26,20 +26,18 @@ class Dann(DeepAdapter):
         Strength of the reversed gradient at the end of its warm-up; the discriminator itself learns at full rate. The
         default is the paper's. (0.3 scores higher on ``quickstart``; but only the target's labels say so.)
     hidden : int
-        Width of the discriminator's two hidden layers.
+        Width of the discriminator's hidden layer; the default is that of the paper's smallest network (its Figure 4a).
     """
 
     cite = "ganin2016domain"
     space = {"weight": ("log", 0.1, 10)}
 
-    def __init__(self, weight: float = 1.0, hidden: int = 256) -> None:
+    def __init__(self, weight: float = 1.0, hidden: int = 100) -> None:
         self.weight, self.hidden = weight, hidden
 
     def setup(self, net: Net, task: Task) -> nn.Module:
         self.discriminator_ = nn.Sequential(
             nn.Linear(net.width, self.hidden),
-            nn.ReLU(),
-            nn.Linear(self.hidden, self.hidden),
             nn.ReLU(),
             nn.Linear(self.hidden, 1),
             nn.Flatten(0),

@@ -1,0 +1,233 @@
+"""Pictures: what is drawn is what pandas computes from the frame, no label covers another, same records, same bytes."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import rc_context
+from matplotlib.text import Annotation, Text
+from scipy.stats import bootstrap
+
+from zoo.errors import BadInput
+from zoo.report import plot, records
+from zoo.report.frame import frame
+
+RESULTS = Path(__file__).parents[1] / "results"
+NAMES = ["quickstart", "office_caltech"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def run(request):
+    return records.read(RESULTS / request.param)
+
+
+@pytest.fixture(scope="module")
+def caltech():
+    return records.read(RESULTS / "office_caltech")
+
+
+def means(run):
+    """Accuracy in % by pair, then (label, setting, learner); a cell without a source is in each pair of its target."""
+    f = frame(run)
+    f = f[(f.status == "ok") & ~f.stale]
+    by = {}
+    for pair in run.meta["pairs"]:
+        source, target = pair.split(":")
+        here = f[(f.target == target) & ((f.source == source) | f.source.isna())]
+        by[pair] = 100 * here.groupby(["label", "setting", "learner"]).accuracy.mean()
+    return f, by
+
+
+def expected(run, label, setting, learner):
+    _, by = means(run)
+    return np.array([by[pair][label, setting, learner] for pair in run.meta["pairs"]])
+
+
+def named(text):
+    label, _, setting = text.partition(", ")
+    return label, setting or ("none" if label in ("dummy", "source_only") else "unsupervised")
+
+
+def drawn(figure):
+    figure.draw_without_rendering()
+    return figure
+
+
+def test_gains_are_differences_to_the_reference_of_the_same_learner(run):
+    figure = drawn(plot.gains(run))
+    axes = figure.axes[0]
+    (image,) = axes.images
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert names
+    for i, name in enumerate(names):
+        text, learner = re.fullmatch(r"(.*) \((.*)\)", name).groups()
+        gain = expected(run, *named(text), learner) - expected(run, "source_only", "none", learner)
+        assert np.asarray(image.get_array()[i]) == pytest.approx(gain)
+    numbers = [float(t.get_text().replace("−", "-")) for t in axes.texts]
+    assert numbers == pytest.approx(np.ravel(image.get_array()), abs=0.0501)
+    assert not {"dummy", "source_only", "target_only", "joint"} & {n.split(" ")[0] for n in names}
+
+
+def test_losses_are_red_and_gains_blue_around_a_neutral_zero(caltech):
+    (image,) = plot.gains(caltech).axes[0].images
+    low, high = image.get_clim()
+    assert low == -high
+    assert high >= np.abs(image.get_array()).max()
+    red, _, blue, _ = image.to_rgba(np.array([-0.5 * high, 0, 0.5 * high])).T
+    assert red[0] > blue[0]
+    assert red[2] < blue[2]
+    assert red[1] == pytest.approx(blue[1], abs=0.03)
+
+
+def test_a_pair_that_is_not_finished_is_a_dash(caltech):
+    lost = [r for r in caltech.records if not (r["method"] == "coral" and r["source"] == "amazon")]
+    axes = plot.gains(replace(caltech, records=lost)).axes[0]
+    (image,) = axes.images
+    assert image.get_array().mask.sum() == 3
+    assert [t.get_text() for t in axes.texts].count("–") == 3
+
+
+def test_bars_are_means_over_pairs_with_lines_at_reference_and_ceiling(run):
+    figure = drawn(plot.bars(run))
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert set(panels) == {run.meta["suite"]["base"], run.meta["suite"]["net"]}
+    for learner, axes in panels.items():
+        names = [tick.get_text() for tick in axes.get_yticklabels()]
+        bars = [bar.get_width() for bar in axes.patches]
+        assert bars == pytest.approx([expected(run, *named(n), learner).mean() for n in names])
+        lines = {line.get_label(): line.get_xdata()[0] for line in axes.lines}
+        assert lines["source_only"] == pytest.approx(expected(run, "source_only", "none", learner).mean())
+        assert lines["target_only"] == pytest.approx(expected(run, "target_only", "oracle", learner).mean())
+
+
+def whiskers(axes, name):
+    names = [tick.get_text() for tick in axes.get_yticklabels()]
+    (bars,) = axes.collections
+    return bars.get_segments()[names.index(name)][:, 0]
+
+
+def test_whiskers_are_the_bootstrap_interval_of_the_difference_over_pairs(caltech):
+    axes = drawn(plot.bars(caltech)).axes[0]
+    reference = expected(caltech, "source_only", "none", "1nn")
+    gain = expected(caltech, "coral", "unsupervised", "1nn") - reference
+    interval = bootstrap((gain,), np.mean, n_resamples=9999, method="percentile").confidence_interval
+    assert whiskers(axes, "coral") - reference.mean() == pytest.approx([interval.low, interval.high], abs=0.5)
+    assert "bootstrap over pairs" in axes.figure.axes[-1].get_xlabel()
+
+
+def test_bootstrap_of_a_constant_and_of_two_values():
+    assert plot.bootstrap(np.full(7, 3.0)) == (3, 3)
+    assert plot.bootstrap(np.array([0.0, 1.0])) == (0, 1)  # a quarter of the draws each
+
+
+def test_whiskers_of_few_pairs_are_over_seeds():
+    run = records.read(RESULTS / "quickstart")
+    axes = drawn(plot.bars(run)).axes[1]
+    f, _ = means(run)
+    f = f[(f.label == "dan") & (f.setting == "unsupervised")]
+    seeds = 100 * f.groupby("seed").accuracy.mean()
+    assert whiskers(axes, "dan") == pytest.approx([seeds.mean() - seeds.std(), seeds.mean() + seeds.std()])
+    assert "sd over seeds" in axes.get_xlabel()
+
+
+def test_only_pairs_that_all_finished_are_averaged(caltech):
+    lost = [r for r in caltech.records if not (r["method"] == "kmm" and (r["source"], r["seed"]) == ("amazon", 3))]
+    axes = drawn(plot.bars(replace(caltech, records=lost))).axes
+    assert "mean of 9 of 12 pairs" in axes[-1].get_xlabel()
+    names = [tick.get_text() for tick in axes[0].get_yticklabels()]
+    kept = [not pair.startswith("amazon") for pair in caltech.meta["pairs"]]
+    coral = expected(caltech, "coral", "unsupervised", "1nn")[kept].mean()
+    assert axes[0].patches[names.index("coral")].get_width() == pytest.approx(coral)
+
+
+def points(axes):
+    """Of each point its name and place: the notes stand in the order of the points."""
+    notes = [t for t in axes.texts if isinstance(t, Annotation) and t.get_text()]
+    return [(t.get_text(), *t.xy) for t in notes]
+
+
+def test_time_against_accuracy(run):
+    (axes,) = drawn(plot.time(run)).axes
+    assert axes.get_xscale() == "log"
+    f, _ = means(run)
+    f = f.assign(time=f.fit_s + f.shared_s.fillna(0))
+    times = f.groupby(["label", "setting", "learner"]).time.mean()
+    known = {
+        (key[0], key[1], round(times[key], 9), round(expected(run, *key).mean(), 6))
+        for key in times.index
+        if key[0] != "dummy" and key[1] != "oracle"
+    }
+    found = points(axes)
+    assert {(*named(name), round(x, 9), round(y, 6)) for name, x, y in found} == known
+    (front,) = [line for line in axes.lines if line.get_label() == "Pareto front"]
+    best = {(x, y) for _, x, y in found if not any(a <= x and b >= y and (a, b) != (x, y) for _, a, b in found)}
+    assert set(map(tuple, front.get_xydata())) == best
+
+
+@pytest.mark.parametrize("kind", ["bars", "gains", "time"])
+def test_no_text_covers_another_or_leaves_the_picture(run, kind):
+    with rc_context(plot.STYLE):
+        figure = drawn(getattr(plot, kind)(run))
+        unseen = {id(text) for axes in figure.axes for text in out_of_view(axes)}
+        texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and id(t) not in unseen]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    assert len(boxes) > 8
+    for i, (text, box) in enumerate(boxes):
+        assert figure.bbox.contains(*box.min), text
+        assert figure.bbox.contains(*box.max), text
+        assert not [other for other, taken in boxes[:i] if box.overlaps(taken)], text
+
+
+def out_of_view(axes):
+    """Labels of ticks beyond the limits exist and are not drawn."""
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = sorted(axis.get_view_interval())
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+            if not low <= tick.get_loc() <= high:
+                yield from (tick.label1, tick.label2)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".pdf", ".png"])
+@pytest.mark.parametrize("kind", ["bars", "gains", "time"])
+def test_the_same_records_give_the_same_bytes(caltech, kind, suffix):
+    again = replace(caltech, records=caltech.records[::-1])
+    one = plot.render(caltech, kind, suffix)
+    assert one == plot.render(again, kind, suffix)
+    assert one.startswith({".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}[suffix])
+    assert not re.search(rb"CreationDate|<dc:date>", one)
+
+
+def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
+    folder = RESULTS / "quickstart"
+    out = tmp_path / "gains.svg"
+    done = zoo("plot", folder, "--kind", "gains", "--out", out)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert out.read_bytes() == plot.render(records.read(folder), "gains", ".svg")
+    (tmp_path / "empty").mkdir()
+    meta = json.loads((folder / "run.json").read_text())
+    (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
+    for where, kind, name, says in [
+        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time"),
+        (folder, "bars", "x.docx", r"unknown format '\.docx'.*\.png, \.pdf, \.svg"),
+        (folder, "bars", "x", "unknown format ''"),
+        (folder, "bars", "none/x.svg", "--out .*none/x.svg: "),
+        (tmp_path / "empty", "bars", "x.svg", "no finished cells"),
+        (tmp_path / "empty", "time", "x.svg", "no finished cells"),
+        (tmp_path / "empty", "gains", "x.svg", "nothing to draw"),
+        (tmp_path / "nowhere", "gains", "x.svg", "no run here"),
+    ]:
+        done = zoo("plot", where, "--kind", kind, "--out", tmp_path / name)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert re.search(says, done.err)
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_a_run_with_nothing_but_the_reference(caltech):
+    alone = replace(caltech, records=[r for r in caltech.records if r["method"] == "source_only"])
+    for kind in ("bars", "gains"):
+        with pytest.raises(BadInput, match="nothing to draw"):
+            plot.render(alone, kind, ".png")
+    assert plot.render(alone, "time", ".png")

@@ -1,0 +1,46 @@
+"""Frozen features: what a pretrained network makes of images, extracted once per (weights, transform, files)."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from zoo import discover, nets
+from zoo.bench.suite import Suite
+from zoo.data import _cache
+
+
+def check(suite: Suite) -> None:
+    """Refuse weights that do not fit the network.
+
+    Raises
+    ------
+    BadInput
+        With the file's name and the key that does not fit.
+    """
+    from zoo.nets import _torchvision
+
+    _torchvision.check(suite.net, suite.weights)
+
+
+def frozen(suite: Suite, X: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """Features [n, width] float32 of images [n, 3, side, side], from the cache where they are there."""
+    code = discover.code_hash(Path(nets.__file__).parent / "_torchvision.py")
+    made_of = (_cache.key_of(X), suite.net, suite.pretrained, code)
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()
+
+    import torch
+
+    net = nets.build(suite.net, X.shape[1:], 2, weights=suite.weights, trainable="head").to(device).eval()
+
+    def fill(whole: np.ndarray) -> None:
+        print(f"extracting features of {len(X)} images with {suite.net}", file=sys.stderr)
+        with torch.no_grad():
+            for first in range(0, len(X), net.batch):
+                batch = torch.from_numpy(np.array(X[first : first + net.batch])).to(device)
+                whole[first : first + net.batch] = net.features(batch).float().cpu().numpy()
+
+    return np.array(_cache.array("features", key, (len(X), net.width), np.float32, fill))

@@ -1,0 +1,46 @@
+"""The user's cache folder: what is decoded or extracted once, under keys that are hashes of what it was made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import BadInput
+
+
+def folder() -> Path:
+    """``$ZOO_CACHE``, or zoo's folder among the user's caches."""
+    own = os.environ.get("ZOO_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
+
+
+def array(kind: str, key: str, shape: tuple[int, ...], dtype: type, fill: Callable[[np.ndarray], None]) -> np.memmap:
+    """The array of a key, memory-mapped for reading; made by `fill` if it is not there, and renamed when it is whole.
+
+    Raises
+    ------
+    BadInput
+        The cache folder cannot be written, or is full.
+    """
+    path = folder() / kind / f"{key}.npy"
+    if not path.exists():
+        temporary = path.with_name(f".{key}.{os.getpid()}.npy")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            whole = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            fill(whole)
+            whole.flush()
+            temporary.replace(path)
+        except OSError as error:
+            raise BadInput(f"cache {path.parent}: {error.strerror or error}; choose another with ZOO_CACHE") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+    return np.load(path, mmap_mode="r")
+
+
+def key_of(array: np.ndarray) -> str:
+    """The key of an array that came from the cache; empty for any other."""
+    return Path(array.filename).stem if isinstance(array, np.memmap) and array.filename else ""
