@@ -340,6 +340,8 @@ def distance(
     suite: Annotated[str, typer.Argument(help="A suite's name, or a YAML file.")],
     pairs: Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")] = None,
+    net: Annotated[str | None, typer.Option(help="Of photographs: the network whose frozen features count.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Its weights: FILE, or default.")] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="A heat map (.png, .pdf, .svg) or the table (.md, .json, .csv, .tex); repeatable."),
@@ -365,7 +367,9 @@ def distance(
     def shown(pairs: Any) -> Any:
         return track(pairs, "pairs", console=console, transient=True, disable=not console.is_terminal)
 
-    found = measure(suite, pairs=_split(pairs), data_root=data_root, seed=seed, raw=raw, track=shown)
+    found = measure(
+        suite, pairs=_split(pairs), data_root=data_root, net=net, weights=weights, seed=seed, raw=raw, track=shown
+    )
     for file in out or []:
         report.write(found, file, metric)
     print(report.render(found, "json" if as_json else "md"), end="")

@@ -27,6 +27,8 @@ def measure(
     *,
     pairs: Sequence[str] | None = None,
     data_root: str | Path | None = None,
+    net: str | None = None,
+    weights: str | None = None,
     seed: int = 0,
     raw: bool = False,
     track: Track = iter,
@@ -38,6 +40,7 @@ def measure(
 
     Parameters
     ----------
+    net, weights : of photographs, whose frozen features are compared
     raw : leave out the suite's normalisation
     track : wraps the sequence of pairs, to show progress
 
@@ -46,7 +49,7 @@ def measure(
     BadInput
         As `zoo run`; fewer than 4 samples in a domain.
     """
-    asked = suite.load(name, {"pairs": pairs})
+    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
     whole = {"protocol": "transductive", "normalise_by": "domain", "labels": 0, **({"normalise": ()} if raw else {})}
     asked = asked.model_copy(update=whole)
     wanted = plan.parse_pairs(asked)

@@ -119,7 +119,9 @@ def gains(run: Run) -> Figure:
     elif max(map(len, heads)) > 9:
         heads = [head.replace("→", "\n→") for head in heads]
     height, width = values.shape
-    figure = _figure(max(COLUMN, 1.7 + 0.33 * width), 0.9 + 0.19 * height + (0.8 if tall else 0))
+    figure = _figure(
+        max(COLUMN, 0.4 + 0.055 * max(map(len, names)) + 0.36 * width), 0.9 + 0.19 * height + (0.8 if tall else 0)
+    )
     axes = figure.subplots()
     axes.spines[:].set_visible(False)
     top = np.nanmax(np.abs(values), initial=1.0)
