@@ -202,7 +202,7 @@ def test_order_executor_and_workers_do_not_change_a_byte(zoo, tmp_path):
     }
     texts, sums = {}, {}
     for name, (methods, executor, workers) in ways.items():
-        args = ("--pairs", "typeface:optdigits", "--seeds", 2, "--steps", 10, "--methods", ",".join(methods))
+        args = ("--pairs", "optdigits:typeface", "--seeds", 2, "--steps", 10, "--methods", ",".join(methods))
         done = zoo("run", "quickstart", *args, "--executor", executor, "--workers", workers, "--out", tmp_path / name)
         assert done.code == 0
         results = Results(tmp_path / name)
@@ -212,5 +212,4 @@ def test_order_executor_and_workers_do_not_change_a_byte(zoo, tmp_path):
     assert texts["two"] == texts["one"] == texts["local"]
     assert sums["two"] == sums["one"] == sums["local"]
     accuracies = [row["cells"]["average"]["value"] for row in json.loads(texts["two"][2])["rows"]]
-    assert len(accuracies) == 8
-    assert len(set(np.round(accuracies, 6))) >= 6  # the rows are not all one; after so few steps two may agree
+    assert len(set(np.round(accuracies, 6))) == len(accuracies) == 8  # the rows are not all one

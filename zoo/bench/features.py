@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ def check(suite: Suite) -> None:
     _torchvision.check(suite.net, suite.weights)
 
 
+@lru_cache(maxsize=1)
+def _network(name: str, weights: str, device: str) -> nets.Net:
+    """The pretrained network, made once for all domains."""
+    return nets.build(name, (3, 1, 1), 2, weights=weights).to(device).eval()
+
+
 def frozen(suite: Suite, X: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Features [n, width] float32 of images [n, 3, side, side], from the cache where they are there."""
     code = discover.code_hash(Path(nets.__file__).parent / "_torchvision.py")
@@ -34,7 +41,7 @@ def frozen(suite: Suite, X: np.ndarray, device: str = "cpu") -> np.ndarray:
 
     import torch
 
-    net = nets.build(suite.net, X.shape[1:], 2, weights=suite.weights, trainable="head").to(device).eval()
+    net = _network(suite.net, suite.weights, device)
 
     def fill(whole: np.ndarray) -> None:
         print(f"extracting features of {len(X)} images with {suite.net}", file=sys.stderr)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from zoo.data import _cache
+from zoo.data.base import Dataset
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".pgm", ".gif")
 SIZE = 256  # pixels a side, of which networks see the centre 224
 FORMAT = 1  # to be raised when the same files shall give other pixels
+
+
+class Photographs(Dataset):
+    """A data set of photographs in a folder per domain, with a folder per class in it.
+
+    Attributes
+    ----------
+    folders : the domains' folders, where they are not called as the domains
+    """
+
+    images = True
+    photographs = True
+    folders: ClassVar[Mapping[str, str]] = {}
+
+    def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
+        files, labels = self.files(self.under(root, self.folders.get(domain, domain)))
+        return load(files), labels
+
+    def files(self, folder: Path) -> tuple[list[Path], np.ndarray]:
+        """The images of a domain and their classes."""
+        return tree(folder)
 
 
 def tree(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> tuple[list[Path], np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.report.caption import normalisation
+from zoo.report.plot import UNDATED
 from zoo.report.render import tex
 
 METRICS = {
@@ -20,7 +21,7 @@ METRICS = {
     "coral": "CORAL distance",
     "sliced_wasserstein": "sliced Wasserstein distance",
 }
-PICTURES, TABLES = ("png", "pdf", "svg"), ("md", "json", "csv", "tex")
+PICTURES, TABLES = tuple(suffix[1:] for suffix in UNDATED), ("md", "json", "csv", "tex")
 HEADS = ("domains", "samples", "A-distance", "null 95 %", "MMD²", "p", "CORAL", "sliced W")
 FIELDS = ("pairs", "n", "proxy_a", "proxy_a_null", "balanced_error", "mmd2", "mmd2_p", "coral", "sliced_wasserstein")
 
@@ -162,6 +163,5 @@ def heat_map(found: dict[str, Any], file: Path, metric: str = "proxy_a") -> None
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     figure.supxlabel(text, fontsize=5.5, color="#555555", ha="left", x=0.01, linespacing=1.4)
-    dated = {"CreationDate": None} if file.suffix == ".pdf" else {"Date": None} if file.suffix == ".svg" else {}
     with matplotlib.rc_context({"svg.hashsalt": "zoo"}):  # the same distances give the same bytes
-        figure.savefig(file, metadata=dated)
+        figure.savefig(file, metadata=UNDATED[file.suffix])
