@@ -108,7 +108,7 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     info = benchmark.known["source_only"]
     if use == "base":
         message |= {"op": "fit", "info": info, "parameters": {}, "needs": sorted(info.needs), "model": None}
-        message |= {"featurise": False, "images": False, "seed": 0}
+        message |= {"featurise": False, "shaped": False, "seed": 0}
         message["learner"] |= {"use": "base"}  # type: ignore[operator]
     times = []
     for _ in range(2):  # the first pays for imports and warm-up

@@ -158,7 +158,7 @@ class Driver:
                 "arrays": arrays,
                 "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
                 "featurise": cell.use == "base" and suite.features == "source",
-                "images": job.model or cell.use == "net",
+                "shaped": job.model or cell.use == "net",
                 "learner": {
                     "base": suite.base,
                     "net": suite.net,

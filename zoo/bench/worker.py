@@ -53,9 +53,9 @@ class Session:
         tensors = self._tensors(message)
         source = self._source_model(message, tensors)
         self.embed = source.embed if message["featurise"] else None
-        if not message["images"] or self.embed:
+        if not message["shaped"] or self.embed:
             tensors = {k: self._vectors(v) if k in ("Xs", "Xt", "Xl") else v for k, v in tensors.items()}
-        self.images, self.device = message["images"], message["device"]
+        self.shaped, self.device = message["shaped"], message["device"]
         seed = message["seed"]
         _seed_everything(seed)
         needs = set(message["needs"])
@@ -83,7 +83,7 @@ class Session:
         with _Clock() as clock:
             for name, X in message["arrays"].items():
                 X = self._tensor(X)
-                X = X if self.images and not self.embed else self._vectors(X)
+                X = X if self.shaped and not self.embed else self._vectors(X)
                 scores[name] = self._scores(self._rule(name, message["fitted"]), X)
         self.adapter = None
         return {
