@@ -6,10 +6,10 @@ Nothing here imports torch, so that the driver, which holds the labels, stays li
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from zoo.seeds import derive
 if TYPE_CHECKING:
     import torch
 
+T = TypeVar("T")
 FIELDS = ("Xs", "ys", "Xt", "Xl", "yl", "As", "At", "Fs", "Ft", "model", "yt", "ds")
 
 
@@ -116,11 +117,13 @@ class Task:
         n_classes: int,
         device: Any = "cpu",
         seed: int = 0,
+        memo: Callable[[Any, Callable[[], Any]], Any] = lambda key, compute: compute(),
     ) -> None:
         self.needs = frozenset(needs)
         # What was not declared is not in the object, so that no walk over it can find it.
         self.__dict__.update({k: v for k, v in fields.items() if k in self.needs and v is not None})
         self.learner, self.n_classes, self.device, self.seed = learner, n_classes, device, seed
+        self.memo = memo
 
     def __getattr__(self, name: str) -> Any:
         if name not in FIELDS:
@@ -132,6 +135,23 @@ class Task:
     def has(self, name: str) -> bool:
         """Whether a field is granted here; asking is never a leak."""
         return name in self.__dict__
+
+    def shared(self, function: Callable[..., T], *fields: str, **options: float | str) -> T:
+        """``function(task.Xs, ..., **options)`` for the fields named, computed once for all methods that see them.
+
+        The function is a module's own, draws no random numbers, and its result is not written into. What it took is
+        recorded as ``shared_s`` of every cell that asks for it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from zoo.ops.kernels import sq_dists
+        >>> task = Task.from_arrays(np.eye(2), [0, 1], 3 * np.eye(2))
+        >>> task.shared(sq_dists, "Xs", "Xt").tolist()
+        [[4.0, 10.0], [10.0, 4.0]]
+        """
+        arguments = [getattr(self, name) for name in fields]  # a read like any other: undeclared ones are leaks
+        return self.memo((function, fields, tuple(sorted(options.items()))), lambda: function(*arguments, **options))
 
     @cached_property
     def generator(self) -> torch.Generator:

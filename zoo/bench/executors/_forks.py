@@ -14,7 +14,15 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 # What a first fit imports; an optimiser's first step imports dynamo, 900 modules.
-HEAVY = ["torch", "torch._dynamo", "sklearn.linear_model", "sklearn.neighbors", "zoo.bench.worker", "zoo.learners.net"]
+HEAVY = [
+    "torch",
+    "torch._dynamo",
+    "sklearn.linear_model",
+    "sklearn.neighbors",
+    "ot",
+    "zoo.bench.worker",
+    "zoo.learners.net",
+]
 
 
 def serve(fd: int) -> None:
