@@ -54,6 +54,8 @@ def test_a_good_plugin_passes(name):
         ("cpu_labels", "device agnostic", "device"),
         ("cpu_projection", "device agnostic", "made on the cpu"),
         ("cites", "citation", "nobody1900nothing"),
+        ("writes", "shared results", "task.shared"),
+        ("underflows", "far apart", "not finite"),
     ],
 )
 def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
@@ -62,7 +64,7 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
     assert says in found[test]
 
 
-@pytest.mark.parametrize("name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites"])
+@pytest.mark.parametrize("name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes"])
 def test_it_fails_no_other(name):
     assert len(failures(PLUGINS / f"{name}.py")) == 1
 
@@ -75,7 +77,11 @@ def test_no_leak_is_claimed_where_fits_differ_anyway():
 
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")
 def test_singular_inputs_are_named():
-    assert set(failures(PLUGINS / "whitens.py")) == {"constant column", "one target sample"}
+    assert set(failures(PLUGINS / "whitens.py")) == {
+        "more features than samples",
+        "constant column",
+        "one target sample",
+    }
     assert "whitens.py:10" in failures(PLUGINS / "whitens.py")["constant column"]
 
 

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_iter
 
 from zoo import discover
 from zoo.discover import MethodInfo
-from zoo.errors import LeakError, Unsupported
+from zoo.errors import Diverged, LeakError, Unsupported
 from zoo.learners import Learner
 from zoo.seeds import derive
 from zoo.task import Task
@@ -111,13 +111,13 @@ class Pair:
         return replace(self, Xt=self.Xt[order], yt=self.yt[order])
 
 
-def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0) -> Pair:
+def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH) -> Pair:
     """Gaussian classes; the target is moved and stretched, by less than the classes are apart."""
     g = torch.Generator().manual_seed(derive("toy", seed))
 
     def draw(n: int, shift: float) -> tuple[Tensor, Tensor]:
         y = (torch.arange(n) % CLASSES)[torch.randperm(n, generator=g)]
-        X = 3 * torch.eye(CLASSES, WIDTH)[y] + torch.randn(n, WIDTH, generator=g)
+        X = 3 * torch.eye(CLASSES, width)[y] + torch.randn(n, width, generator=g)
         return (1 + 0.2 * shift) * X + 0.5 * shift, y
 
     few, fl = draw(CLASSES * LABELS, shift)
@@ -331,8 +331,14 @@ def refit(s: Subject) -> None:
 
 
 def uneven_sizes(s: Subject) -> None:
-    """More target than source samples do not crash it."""
-    _survives(s, toy(n_s=40, n_t=90))
+    """Many more target than source samples, or the reverse, do not crash it."""
+    for n_s, n_t in ((12, 300), (300, 8)):
+        _survives(s, toy(n_s=n_s, n_t=n_t))
+
+
+def more_features_than_samples(s: Subject) -> None:
+    """Covariances without full rank do not crash it."""
+    _survives(s, toy(n_s=30, n_t=24, width=60))
 
 
 def duplicate_rows(s: Subject) -> None:
@@ -350,6 +356,39 @@ def constant_column(s: Subject) -> None:
 
     p = s.pair
     _survives(s, replace(p, Xs=flat(p.Xs), Xt=flat(p.Xt), Xl=flat(p.Xl), X=flat(p.X)))
+
+
+def one_target_class(s: Subject) -> None:
+    """A target of one class only gives scores, or a reason."""
+    p, only = s.pair, s.pair.yt == 0
+    _survives(s, replace(p, Xt=p.Xt[only], yt=p.yt[only]), or_says_why=True)
+
+
+def far_apart(s: Subject) -> None:
+    """Domains so far apart that kernels between them underflow give scores, or a reason."""
+    p = s.pair
+    _survives(s, replace(p, Xt=p.Xt + 1e4, Xl=p.Xl + 1e4, X=p.X + 1e4), or_says_why=True)
+
+
+def large_features(s: Subject) -> None:
+    """Features a million times larger give scores, or a reason."""
+    p = s.pair
+    _survives(s, replace(p, Xs=p.Xs * 1e6, Xt=p.Xt * 1e6, Xl=p.Xl * 1e6, X=p.X * 1e6), or_says_why=True)
+
+
+def shared_results(s: Subject) -> None:
+    """It does not write into what it shares with other methods."""
+    kept: list[tuple[Tensor, int]] = []
+
+    def memo(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        value = function(*arguments, **options)
+        kept.extend((t, t._version) for t in tree_iter(value) if isinstance(t, Tensor))
+        return value
+
+    task = s.task(s.pair, budget=BRIEF)
+    task.memo = memo
+    s.cls().fit(task)
+    _require(all(t._version == before for t, before in kept), "fit writes into a result of task.shared")
 
 
 def one_target_sample(s: Subject) -> None:
@@ -396,16 +435,26 @@ TESTS = (
     no_harm,
     refit,
     uneven_sizes,
+    more_features_than_samples,
     duplicate_rows,
     constant_column,
+    one_target_class,
+    far_apart,
+    large_features,
     one_target_sample,
+    shared_results,
     labels_too,
     device_agnostic,
 )
 
 
-def _survives(s: Subject, pair: Pair) -> None:
-    adapter = s.fit(pair, budget=BRIEF)
+def _survives(s: Subject, pair: Pair, or_says_why: bool = False) -> None:
+    try:
+        adapter = s.fit(pair, budget=BRIEF)
+    except (FloatingPointError, Diverged):  # a typed failure with its reason, not an accident
+        if or_says_why:
+            return
+        raise
     n = len(pair.Xt) if s.info.transductive_only else len(pair.X)
     _require_scores(adapter.scores_t() if s.info.transductive_only else adapter.predict(pair.X), n, "the scores")
 

@@ -117,7 +117,7 @@ class Task:
         n_classes: int,
         device: Any = "cpu",
         seed: int = 0,
-        memo: Callable[[Any, Callable[[], Any]], Any] = lambda key, compute: compute(),
+        memo: Callable[..., Any] = lambda function, *arguments, **options: function(*arguments, **options),
     ) -> None:
         self.needs = frozenset(needs)
         # What was not declared is not in the object, so that no walk over it can find it.
@@ -151,7 +151,7 @@ class Task:
         [[4.0, 10.0], [10.0, 4.0]]
         """
         arguments = [getattr(self, name) for name in fields]  # a read like any other: undeclared ones are leaks
-        return self.memo((function, fields, tuple(sorted(options.items()))), lambda: function(*arguments, **options))
+        return self.memo(function, *arguments, **options)
 
     @cached_property
     def generator(self) -> torch.Generator:

@@ -76,7 +76,7 @@ class Driver:
     def run(self, cells: Iterable[Cell]) -> None:
         """Run all cells; a worker that dies or overruns costs its own cell only."""
         self._enqueue(cells)
-        slots = [Slot() for _ in range(self.executor.width)]
+        self.slots = slots = [Slot() for _ in range(self.executor.width)]
         try:
             while True:
                 for slot in slots:
@@ -111,9 +111,16 @@ class Driver:
             self.queues.setdefault(cell.worker, deque()).append(Job(cell))
 
     def _next(self, slot: Slot) -> Job | None:
-        """The next job that can run: source models first, then of the worker at hand, then of the longest queue."""
-        longest = sorted(self.queues, key=lambda w: (w != ("source models",), w != slot.worker, -len(self.queues[w])))
-        for worker in longest:
+        """The next job that can run: source models first, then of the worker at hand, then of the longest queue.
+
+        A queue that another worker serves comes last: two of them would compute twice what its methods share.
+        """
+        served = {s.worker for s in self.slots if s is not slot and s.job}
+
+        def turn(w: tuple[Any, ...]) -> tuple[bool, bool, bool, int]:
+            return w != ("source models",), w != slot.worker, w in served, -len(self.queues[w])
+
+        for worker in sorted(self.queues, key=turn):
             queue = self.queues[worker]
             for _ in range(len(queue)):
                 job = queue.popleft()
@@ -205,11 +212,11 @@ class Driver:
         elif job.model:
             self._keep_model(slot, job, answer)
         elif job.phase == "fit":
-            _add(job.costs, answer, ("fit_s", "fit_cpu_s"))
+            _add(job.costs, answer, ("fit_s", "fit_cpu_s", "shared_s"))
             job.costs["certificate"] = answer["certificate"]
             self._send_predict(slot, job)
         else:
-            _add(job.costs, answer, ("predict_s",))
+            _add(job.costs, answer, ("predict_s", "shared_s"))
             for peak in ("peak_rss_mb", "peak_cuda_mb"):
                 job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
             pair = self._pair(job.cell)
@@ -249,7 +256,7 @@ class Driver:
                 predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
             predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
             predictions[f"{name}_rows"] = pair.rows.get(name, np.empty(0, np.int64)).astype(np.int32)
-        shared = float(self.models[cell.model]["__fit_s__"]) if cell.model in self.models else 0.0
+        trained = float(self.models[cell.model]["__fit_s__"]) if cell.model in self.models else 0.0
         record = {
             "cell": cell.id,
             "family": cell.row.info.family,
@@ -259,10 +266,10 @@ class Driver:
             "metrics": metrics(job.scores["test"], pair.y_test) if status == "ok" else {},
             "validators": {},
             "n_test": len(pair.y_test),
-            "shared_s": shared,
             **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
             "certificate": {},
             **job.costs,
+            "shared_s": trained + job.costs.get("shared_s", 0.0),
             **self.common,
         }
         self.store.append(record, predictions if status == "ok" else {})

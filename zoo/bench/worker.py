@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from zoo import discover
+from zoo.bench.shared import Shared, digest
 from zoo.errors import Diverged, LeakError, Unsupported, ZooError
 from zoo.seeds import derive
 from zoo.task import Task
@@ -24,8 +25,10 @@ class Session:
     """Answers the driver's messages: ``check``, ``model``, ``fit``, then ``predict``."""
 
     def __init__(self) -> None:
-        self.arrays: dict[str, np.ndarray] = {}
+        self.arrays: dict[str, tuple[np.ndarray, str]] = {}
         self.adapter: Any = None
+        self.embed: Callable[[Any], Any] | None = None
+        self.shared = Shared()
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """Answer one message; what an adapter raises becomes a typed status, never an exception here."""
@@ -50,45 +53,51 @@ class Session:
     def fit(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fit an adapter on what it is granted."""
         self.peak_is_ours = _reset_peak(message["device"])
+        self.shared.begin()
         tensors = self._tensors(message)
         source = self._source_model(message, tensors)
         self.embed = source.embed if message["featurise"] else None
-        if not message["shaped"] or self.embed:
-            tensors = {k: self._vectors(v) if k in ("Xs", "Xt", "Xl") else v for k, v in tensors.items()}
-        self.shaped, self.device = message["shaped"], message["device"]
+        self.model = digest(*message["model"].values()) if self.embed else ""
+        self.shaped = message["shaped"] and not self.embed
+        tensors = {
+            k: self._seen(v, self.arrays[k][1]) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
+            for k, v in tensors.items()
+        }
         seed = message["seed"]
         _seed_everything(seed)
         needs = set(message["needs"])
-        shared = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
+        known = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
         task = Task(
             {**tensors, "model": source},
             needs=needs,
-            learner=_learner(message, shared),
+            learner=_learner(message, known, self.shared),
             n_classes=message["n_classes"],
             device=message["device"],
             seed=seed,
+            memo=self.shared,
         )
         self.n_classes = message["n_classes"]
         adapter = discover.load(message["info"])(**message["parameters"])
-        with _Clock() as clock:
+        with _Clock(self.shared) as clock:
             self.adapter = adapter.fit(task)
         if self.adapter is not adapter:
             raise TypeError(f"fit returned {type(self.adapter).__name__}, not self")
         certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
-        return {"fit_s": clock.wall, "fit_cpu_s": clock.cpu, "certificate": certificate}
+        costs = {"fit_s": clock.wall, "fit_cpu_s": clock.cpu, "shared_s": self.shared.wall}
+        return {**costs, "certificate": certificate}
 
     def predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
-        scores = {}
-        with _Clock() as clock:
+        scores, charged = {}, self.shared.wall
+        with _Clock(self.shared) as clock:
             for name, X in message["arrays"].items():
-                X = self._tensor(X)
-                X = X if self.shaped and not self.embed else self._vectors(X)
+                X = self._seen(self._tensor(X), digest(X) if self.embed else "")
                 scores[name] = self._scores(self._rule(name, message["fitted"]), X)
         self.adapter = None
         return {
             "scores": scores,
             "predict_s": clock.wall,
+            "shared_s": self.shared.wall - charged,
             "peak_rss_mb": _peak() if self.peak_is_ours else None,
             "peak_cuda_mb": self._peak_cuda(),
         }
@@ -119,21 +128,25 @@ class Session:
         self.device = message["device"]
         for name, array in message["arrays"].items():
             if array is not None:
-                self.arrays[name] = array
+                self.arrays[name] = array, digest(array)
         # Copies, for an adapter may write into them.
-        return {name: self._tensor(self.arrays[name].copy()) for name in message["arrays"]}
+        return {name: self._tensor(self.arrays[name][0].copy()) for name in message["arrays"]}
 
     def _tensor(self, array: np.ndarray) -> Any:
         import torch
 
         return torch.from_numpy(array).to(self.device)
 
-    def _vectors(self, X: Any) -> Any:
+    def _seen(self, X: Any, name: str) -> Any:
+        """Samples as the learner sees them; `name` is their digest."""
         import torch
 
-        if self.embed:
-            return self.embed(X)
-        return X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
+        if (embed := self.embed) is not None:
+            features = self.shared.keep(("features", self.model, name), lambda: embed(X))
+            return self.shared.know(features.clone(), f"features {self.model} {name}")
+        if not self.shaped:
+            X = X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
+        return self.shared.know(X, name)
 
     def _source_model(self, message: dict[str, Any], tensors: dict[str, Any]) -> Any:
         if message["model"] is None:
@@ -155,12 +168,21 @@ class Session:
         return torch.cuda.max_memory_allocated(self.device) / 2**20
 
 
-def _learner(message: dict[str, Any], source: Any) -> Any:
+def _learner(message: dict[str, Any], source: Any, shared: Shared | None = None) -> Any:
     from zoo.learners import Learner
+    from zoo.learners.base import fit_base
     from zoo.train import Budget
 
+    class Sharing(Learner):
+        """A learner whose base classifier is fitted once to what is shared, above all to the source as it is."""
+
+        def fit(self, X: Any, y: Any, n_classes: int, weight: Any = None) -> Any:
+            if shared and self.use == "base" and weight is None:
+                return shared(fit_base, self.base, X, y, n_classes)
+            return super().fit(X, y, n_classes, weight)
+
     spec = dict(message["learner"])
-    return Learner(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source)
+    return Sharing(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source)
 
 
 def _seed_everything(seed: int) -> None:
@@ -192,15 +214,21 @@ def _reason(error: Exception) -> str:
 
 
 class _Clock:
-    """Wall and CPU seconds of a block."""
+    """Wall and CPU seconds of a block, without those spent on what is shared."""
+
+    def __init__(self, shared: Shared | None = None) -> None:
+        self.shared = shared
+
+    def _now(self) -> tuple[float, float]:
+        spent = (self.shared.spent, self.shared.spent_cpu) if self.shared else (0.0, 0.0)
+        return time.perf_counter() - spent[0], time.process_time() - spent[1]
 
     def __enter__(self) -> _Clock:
-        self.wall, self.cpu = -time.perf_counter(), -time.process_time()
+        self.start = self._now()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.wall += time.perf_counter()
-        self.cpu += time.process_time()
+        self.wall, self.cpu = (b - a for a, b in zip(self.start, self._now(), strict=True))
 
 
 def _reset_peak(device: str) -> bool:

@@ -1,0 +1,121 @@
+"""Which source to transfer from: suite → pairs → transferability scores, before anything is adapted.
+
+The scores but the A-distance read target labels, so they are diagnostics of the harness and never an adapter's. They see
+the target's adapt part alone: in holdout no test row, neither sample nor label, is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.bench import plan, protocol, suite
+from zoo.bench.distance import CAP, SPLITS, _flat
+from zoo.bench.run import versions
+from zoo.errors import BadInput
+from zoo.learners.base import fit_base
+from zoo.ops import distance, transferability
+from zoo.seeds import derive
+
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+def measure(
+    name: str,
+    *,
+    pairs: Sequence[str] | None = None,
+    data_root: str | Path | None = None,
+    net: str | None = None,
+    weights: str | None = None,
+    seed: int = 0,
+    track: Track = iter,
+) -> dict[str, Any]:
+    """The five scores of each pair, with everything that they depend on, as JSON would hold it.
+
+    The source model is logistic regression on what the suite's base learners see of the source. LEEP takes its
+    probabilities on the target and NCE its decisions; LogME and the H-score take its logits: of the features alone, which
+    are the same whatever the source, they would rank nothing.
+
+    The A-distance is that of the features without the suite's normalisation, as of ``zoo distance --raw``: domains
+    z-scored one by one have equal means, which leave a linear classifier nothing.
+
+    Parameters
+    ----------
+    net, weights : of photographs, whose frozen features base learners see
+    seed : of the splits (holdout) and of the A-distance
+    track : wraps the sequence of pairs, to show progress
+
+    Raises
+    ------
+    BadInput
+        As `zoo run`; features of a source-trained network; fewer than 4 samples in a domain's adapt part.
+    """
+    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
+    if asked.features == "source":
+        raise BadInput(
+            f"zoo rank {asked.name}: its base learners see features of a network trained on each source (features: "
+            "source), and zoo rank trains no network; a suite file with features: raw or frozen can be ranked"
+        )
+    asked = asked.model_copy(update={"labels": 0})  # the whole adapt part is read
+    wanted = plan.parse_pairs(asked)
+    root = data_root or os.environ.get("ZOO_DATA")
+    data = protocol.load(asked, wanted, Path(root) if root else None)
+    for domain in data.domains.values():
+        n = len(protocol.Protocol.adapt_rows(asked, domain, seed))
+        if n < distance.LEAST:
+            where = f"{asked.dataset}: domain {domain.name}"
+            raise BadInput(f"{where}: a distance needs {distance.LEAST} samples or more, got {n}")
+    return {
+        "suite": asked.recorded(),
+        "domains": {name: {"n": len(d.y), "content": d.content} for name, d in data.domains.items()},
+        "classes": len(data.classes),
+        "model": "logistic",
+        "reads_target_labels": ["leep", "nce", "log_me", "h_score"],
+        "settings": {"seed": seed, "cap": CAP, "splits": SPLITS},
+        "versions": versions(),
+        "rows": score(asked, data, wanted, seed, track),
+    }
+
+
+def score(
+    asked: suite.Suite, data: protocol.Data, wanted: list[tuple[str, str]], seed: int, track: Track = iter
+) -> list[dict[str, Any]]:
+    """A row a pair, sorted by target; computed one by one, so that a row does not depend on the other pairs."""
+    samples = protocol.Protocol(asked, data)
+    raw = protocol.Protocol(asked.model_copy(update={"normalise": ()}), data)
+    names = list(data.domains)
+    ordered = sorted(wanted, key=lambda pair: names.index(pair[1]))
+    return [_row(samples, raw, *pair, seed) for pair in track(ordered)]
+
+
+def _row(samples: protocol.Protocol, raw: protocol.Protocol, source: str, target: str, seed: int) -> dict[str, Any]:
+    found = samples.pair(source, target, seed, base=True).oracle  # Xt and yt of the adapt part
+    Xs, Xt = _flat(found["Xs"]), _flat(found["Xt"])
+    ys, yt = torch.from_numpy(found["ys"]), torch.from_numpy(found["yt"])
+    model = fit_base("logistic", Xs, ys, len(samples.data.classes))
+    P = model.predict(Xt)
+    logits = torch.from_numpy(model.estimator.decision_function(Xt.numpy()))  # type: ignore[attr-defined]
+    logits = logits[:, None] if logits.ndim == 1 else logits
+    return {
+        "source": source,
+        "target": target,
+        "n": [len(Xs), len(Xt)],
+        "leep": transferability.leep(P, yt),
+        "nce": transferability.nce(P.argmax(1), yt),
+        "log_me": transferability.log_me(logits, yt),
+        "h_score": transferability.h_score(logits, yt),
+        "proxy_a": _proxy_a(raw, source, target, seed),
+    }
+
+
+def _proxy_a(raw: protocol.Protocol, source: str, target: str, seed: int) -> float:
+    """Computed in alphabetical order, so that a pair and its reverse are equally far apart."""
+    fields = raw.pair(source, target, seed, base=True).oracle
+    X, Y = (_flat(fields[key]) for key in (("Xs", "Xt") if source < target else ("Xt", "Xs")))
+    generator = torch.Generator().manual_seed(derive("distance", seed, *sorted((source, target))))
+    few = [Z[torch.randperm(len(Z), generator=generator)[:CAP]] for Z in (X, Y)]
+    return distance.proxy_a_distance(*few, splits=SPLITS, permutations=0, generator=generator).distance
