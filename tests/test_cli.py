@@ -28,6 +28,16 @@ def test_it_starts_light(args):
     assert python(code, *args).stdout.splitlines()[-1] == "heavy:"
 
 
+def test_the_driver_of_a_run_needs_no_torch(surf, suite_file, tmp_path):
+    """It plans, sends, scores and writes; workers compute."""
+    code = (
+        "import sys\nfrom zoo.bench.run import Benchmark\n"
+        f"b = Benchmark({str(suite_file)!r}, data_root={str(surf)!r}, out={str(tmp_path)!r}, methods=['dummy'])\n"
+        "b.close()\nprint('heavy:', *sorted({'torch', 'torchvision', 'sklearn', 'ot'} & set(sys.modules)))"
+    )
+    assert python(code).stdout.splitlines()[-1] == "heavy:"
+
+
 def test_list_says_what_there_is(zoo):
     methods = zoo("list", "methods", "--json").json
     fields = ["name", "family", "setting", "learner", "needs", "kind", "summary", "cite", "parameters"]

@@ -6,12 +6,16 @@ import hashlib
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo import discover, nets
+from zoo import discover
 from zoo.bench.suite import Suite
 from zoo.data import _cache
+
+if TYPE_CHECKING:
+    from zoo.nets import Net
 
 
 def check(suite: Suite) -> None:
@@ -28,14 +32,16 @@ def check(suite: Suite) -> None:
 
 
 @lru_cache(maxsize=1)
-def _network(name: str, weights: str, device: str) -> nets.Net:
+def _network(name: str, weights: str, device: str) -> Net:
     """The pretrained network, made once for all domains."""
+    from zoo import nets
+
     return nets.build(name, (3, 1, 1), 2, weights=weights).to(device).eval()
 
 
 def frozen(suite: Suite, X: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Features [n, width] float32 of images [n, 3, side, side], from the cache where they are there."""
-    code = discover.code_hash(Path(nets.__file__).parent / "_torchvision.py")
+    code = discover.code_hash(discover.ROOT / "nets" / "_torchvision.py")
     made_of = (_cache.key_of(X), suite.net, suite.pretrained, code)
     key = hashlib.sha256(repr(made_of).encode()).hexdigest()
 
