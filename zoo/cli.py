@@ -375,6 +375,46 @@ def distance(
     print(report.render(found, "json" if as_json else "md"), end="")
 
 
+@app.command()
+def rank(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or a YAML file.")],
+    pairs: Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run folder to correlate with; default: runs/NAME if there.")
+    ] = None,
+    net: Annotated[str | None, typer.Option(help="Of photographs: the network whose frozen features count.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Its weights: FILE, or default.")] = None,
+    out: Annotated[list[Path] | None, typer.Option(help="The table (.md, .json, .csv); repeatable.")] = None,
+    seed: Annotated[int, typer.Option(help="Of splits and of the A-distance.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Transferability scores of each source before any adaptation: LEEP, NCE, LogME, H-score, proxy A-distance."""
+    from zoo.report import rank as report
+    from zoo.report import records
+
+    report.check(out or [])
+    known = None if run is None else records.read(run)  # a folder without a run is refused before anything is computed
+    from rich.console import Console
+    from rich.progress import track
+
+    from zoo.bench.rank import measure
+
+    console = Console(stderr=True)
+
+    def shown(pairs: Any) -> Any:
+        return track(pairs, "pairs", console=console, transient=True, disable=not console.is_terminal)
+
+    found = measure(suite, pairs=_split(pairs), data_root=data_root, net=net, weights=weights, seed=seed, track=shown)
+    folder = run or Path("runs") / found["suite"]["name"]
+    if run is None and (folder / "run.json").exists():
+        known = records.read(folder)
+    joined = report.join(found, known, folder)
+    for file in out or []:
+        report.write(joined, file)
+    print(report.render(joined, "json" if as_json else "md"), end="")
+
+
 @data_app.command("list")
 def data_list(
     data_root: DataRoot = None,

@@ -1,7 +1,7 @@
 """Which source to transfer from: suite → pairs → transferability scores, before anything is adapted.
 
-The scores but the A-distance read target labels, so they are diagnostics of the harness and never an adapter's. They see
-the target's adapt part alone: in holdout no test row, neither sample nor label, is read.
+All scores but the A-distance read target labels, so they are diagnostics of the harness and never an adapter's. They
+see the target's adapt part alone: in holdout no test row, neither sample nor label, is read.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def measure(
     """The five scores of each pair, with everything that they depend on, as JSON would hold it.
 
     The source model is logistic regression on what the suite's base learners see of the source. LEEP takes its
-    probabilities on the target and NCE its decisions; LogME and the H-score take its logits: of the features alone, which
-    are the same whatever the source, they would rank nothing.
+    probabilities on the target and NCE its decisions. LogME and the H-score of the target's features alone would be the
+    same whatever the source: the H-score takes the logits, and LogME, which has no intercept, the probabilities, whose
+    sum is one. (Of logits it would hang on their mean: a source of unbalanced classes would gain by it.)
 
     The A-distance is that of the features without the suite's normalisation, as of ``zoo distance --raw``: domains
     z-scored one by one have equal means, which leave a linear classifier nothing.
@@ -89,7 +90,7 @@ def score(
     raw = protocol.Protocol(asked.model_copy(update={"normalise": ()}), data)
     names = list(data.domains)
     ordered = sorted(wanted, key=lambda pair: names.index(pair[1]))
-    return [_row(samples, raw, *pair, seed) for pair in track(ordered)]
+    return [_row(samples, raw, source, target, seed) for source, target in track(ordered)]
 
 
 def _row(samples: protocol.Protocol, raw: protocol.Protocol, source: str, target: str, seed: int) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _row(samples: protocol.Protocol, raw: protocol.Protocol, source: str, target
         "n": [len(Xs), len(Xt)],
         "leep": transferability.leep(P, yt),
         "nce": transferability.nce(P.argmax(1), yt),
-        "log_me": transferability.log_me(logits, yt),
+        "log_me": transferability.log_me(P, yt),
         "h_score": transferability.h_score(logits, yt),
         "proxy_a": _proxy_a(raw, source, target, seed),
     }
