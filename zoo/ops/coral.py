@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.ops.subspaces import Spectrum
+
 
 def covariance(X: Tensor) -> Tensor:
     """Covariance [d, d] of rows with n - 1, in float64; zeros for a single row.
@@ -30,7 +32,28 @@ def sym_power(C: Tensor, power: float) -> Tensor:
     return (vectors * roots) @ vectors.T
 
 
-def coral(Xs: Tensor, Xt: Tensor, reg: float) -> Tensor:
-    """The map [d, d] of Sun et al. (2016): whiten by the source's covariance + reg·I, colour by the target's."""
-    eye = reg * torch.eye(Xs.shape[1], dtype=torch.float64, device=Xs.device)
-    return sym_power(covariance(Xs) + eye, -0.5) @ sym_power(covariance(Xt) + eye, 0.5)
+def times_power(X: Tensor, s: Spectrum, reg: float, power: float) -> Tensor:
+    """``X (C + reg I)^power`` for the covariance C of a spectrum, in float64 and without a matrix [d, d].
+
+    Outside the r directions of C the power is that of reg alone. As in `sym_power`, directions of no variance give 0.
+
+    >>> from zoo.ops.subspaces import spectrum
+    >>> s = spectrum(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))  # variances 2 and 0
+    >>> times_power(torch.ones(1, 2), s, 2.0, -0.5).round(decimals=4).tolist()
+    [[0.5, 0.7071]]
+    """
+    X = X.double()
+    values = s.values + reg
+    floor = (s.values[:1].sum() + reg) * X.shape[1] * torch.finfo(X.dtype).eps
+    kept = values > floor
+    roots = torch.where(kept, torch.where(kept, values, 1).pow(power), 0)
+    rest = reg**power if reg > floor else 0.0
+    return rest * X + ((X @ s.vectors) * (roots - rest)) @ s.vectors.T
+
+
+def coral(X: Tensor, source: Spectrum, target: Spectrum, reg: float) -> Tensor:
+    """Source rows mapped as by Sun et al. (2016): whitened by the source's covariance + reg·I, coloured by the other's.
+
+    In this order a product costs n·d·r, which with few rows or low ranks is far less than the map's own d³.
+    """
+    return times_power(times_power(X, source, reg, -0.5), target, reg, 0.5)

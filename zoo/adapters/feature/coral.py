@@ -7,6 +7,7 @@ from torch import Tensor
 from zoo.adapters.base import Mapping
 from zoo.errors import BadInput
 from zoo.ops.coral import coral
+from zoo.ops.subspaces import spectrum
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -30,7 +31,7 @@ class Coral(Mapping):
     def fit_map(self, task: Task) -> None:
         if self.reg < 0:
             raise BadInput(f"coral: reg is at least 0, got {self.reg}")
-        self.map_ = coral(task.Xs, task.Xt, self.reg)
+        self.from_, self.to_ = task.shared(spectrum, "Xs"), task.shared(spectrum, "Xt")
 
     def source(self, X: Tensor) -> Tensor:
-        return (X.double() @ self.map_).to(X.dtype)
+        return coral(X.flatten(1), self.from_, self.to_, self.reg).to(X.dtype)
