@@ -1,0 +1,407 @@
+"""Ratios of densities, target over source: kernel models, their selection, and what keeps weights from degenerating."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.ops.kernels import inverse_scale, sq_dists
+
+FACTORS = (3.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.3, 0.2, 0.1)  # bandwidths, over the root mean squared distance
+RIDGES = tuple(10.0 ** (p / 2) for p in range(-6, 3))  # 1e-3 to 10, Kanamori et al.'s
+
+
+def ranked(X: Tensor, origin: Tensor) -> Tensor:
+    """Rows sorted by distance from a point [d]: an order in which nothing depends on how the rows came."""
+    key = (X.double() - origin.double()).square().sum(1)
+    return torch.argsort(key, stable=True)
+
+
+def spread(n: int, m: int, device: torch.device) -> Tensor:
+    """``min(m, n)`` evenly spaced positions of n.
+
+    >>> spread(10, 3, torch.device("cpu")).tolist()
+    [1, 5, 8]
+    """
+    m = min(m, n)
+    return ((torch.arange(m, device=device) * 2 + 1) * n).div(2 * m, rounding_mode="floor")
+
+
+def ess(w: Tensor) -> float:
+    """Effective sample size ``(Σw)² / Σw²`` (Kish), between 1 and n; 0 where all weights are 0.
+
+    >>> ess(torch.tensor([1.0, 1.0, 0.0]))
+    2.0
+    """
+    largest = w.max()
+    if float(largest) <= 0:
+        return 0.0
+    w = w / largest
+    return float(w.sum().square() / w.square().sum())
+
+
+def temper(log_w: Tensor, least: float) -> tuple[Tensor, float]:
+    """Weights ``exp(power · log_w)``, scaled to a mean of 1, with the largest power <= 1 that keeps ``ess >= least·n``.
+
+    Shimodaira's (2000) flattened weights w^λ; λ from the effective sample size, as in tempered importance sampling.
+    """
+
+    def weights(power: float) -> Tensor:
+        return torch.softmax(power * log_w, 0) * len(log_w)
+
+    goal = least * len(log_w)
+    if ess(weights(1.0)) >= goal:
+        return weights(1.0), 1.0
+    low, high = 0.0, 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ess(weights(middle)) >= goal else (low, middle)
+    return weights(low), low
+
+
+class Design(NamedTuple):
+    """Squared distances to the centres, rows in ranked order, and the root mean squared distance of pooled rows."""
+
+    source: Tensor
+    target: Tensor
+    scale: float
+    source_order: Tensor
+
+
+def design(Xs: Tensor, Xt: Tensor, b: float) -> Design:
+    """Centres are `b` target points, evenly spaced in the order of their distance from the source's mean."""
+    Xs, Xt = Xs.flatten(1).double(), Xt.flatten(1).double()
+    origin = Xs.mean(0)
+    s, t = ranked(Xs, origin), ranked(Xt, origin)
+    C = Xt[t[spread(len(Xt), int(b), Xt.device)]]
+    scale = float(inverse_scale(Xs, Xt)) ** -0.5
+    return Design(sq_dists(Xs[s], C), sq_dists(Xt[t], C), scale, s)
+
+
+def unsorted(w: Tensor, order: Tensor) -> Tensor:
+    """Values of sorted rows, in the rows' own order."""
+    return torch.empty_like(w).index_copy_(0, order, w)
+
+
+# KLIEP ----------------------------------------------------------------------------------------------------------------
+
+
+def log_basis(D: Design, sigma: float) -> tuple[Tensor, Tensor]:
+    """Logarithms of the Gaussians at source [n_s, b] and target rows [n_t, b], each with a mean of 1 on the source."""
+    logs, logt = D.source / (-2 * sigma**2), D.target / (-2 * sigma**2)
+    norm = torch.logsumexp(logs, 0) - math.log(len(logs))
+    return logs - norm, logt - norm
+
+
+def mixture(log_P: Tensor, tol: float = 1e-8, steps: int = 200) -> tuple[Tensor, float]:
+    """Maximise ``mean(log(P β))`` over the simplex by a primal-dual interior-point method; β and a bound on the gap.
+
+    With β_l = α_l · mean_s φ_l this is KLIEP's problem. In the form ``min -mean(log(Pβ)) + Σβ, β >= 0`` the sum is 1 at
+    the minimum by itself. By concavity no point is better than β by more than ``max(P'(1 / Pβ)) / n - 1``.
+    """
+    P = (log_P - log_P.max(1, keepdim=True).values).exp()  # scaling a row adds a constant
+    n, b = P.shape
+    beta, z = P.new_full((b,), 1 / b), P.new_ones(b)
+    best, least = beta, math.inf
+    for _ in range(steps):
+        f = P @ beta
+        G = P / f[:, None]
+        g = 1 - G.mean(0)
+        total = beta.sum()
+        # Of β / Σβ, which is feasible: its gradient is Σβ times this one.
+        gap = float((total * (1 - g.min())) - 1)
+        if gap < least:
+            best, least = beta / total, gap
+        if gap <= tol:
+            break
+        mu = 0.1 * (beta @ z) / b
+        H = G.T @ G / n
+        ratio = z / beta
+        # Scaled by β on both sides, so that the matrix stays well conditioned as β goes to 0.
+        root = ratio.rsqrt()
+        A = root[:, None] * H * root + torch.eye(b, dtype=P.dtype, device=P.device)
+        step = root * torch.linalg.solve(A, root * (mu / beta - g))
+        dz = mu / beta - z - ratio * step
+
+        def room(x: Tensor, dx: Tensor) -> float:
+            falls = dx < 0
+            return min(1.0, 0.99 * float(torch.where(falls, -x / torch.where(falls, dx, -1), math.inf).min()))
+
+        a = room(beta, step)
+        value = float(-f.log().mean() + total - mu * beta.log().sum())
+        for _ in range(30):  # the primal barrier falls along the step
+            new = beta + a * step
+            if float(-(P @ new).log().mean() + new.sum() - mu * new.log().sum()) <= value + 1e-12:
+                break
+            a /= 2
+        beta, z = beta + a * step, z + room(z, dz) * dz
+    return best, max(least, 0.0)
+
+
+def held_out(D: Design, sigma: float, folds: int, tol: float = 1e-4) -> float:
+    """Mean log-ratio of target rows that were left out: KLIEP's likelihood cross-validation."""
+    _, log_t = log_basis(D, sigma)
+    fold = torch.arange(len(log_t), device=log_t.device) % folds
+    total = 0.0
+    for i in range(folds):
+        beta, _ = mixture(log_t[fold != i], tol)
+        total += float(torch.logsumexp(log_t[fold == i] + beta.log(), 1).sum())
+    return total / len(log_t)
+
+
+class Kliep(NamedTuple):
+    w: Tensor
+    beta: Tensor
+    sigma: float
+    gap: float
+    score: float
+
+
+def kliep(D: Design, sigma: float = 0.0, folds: int = 5) -> Kliep:
+    """Weights at the source rows (ranked); ``sigma`` 0: searched downwards while the held-out log-ratio grows."""
+    score, folds = math.nan, min(folds, len(D.target))
+    if not sigma:
+        sigma = D.scale
+        if folds > 1:
+            score = -math.inf
+            for factor in FACTORS:
+                new = held_out(D, factor * D.scale, folds)
+                if not new > score + 1e-9:
+                    break
+                score, sigma = new, factor * D.scale
+    log_s, log_t = log_basis(D, sigma)
+    beta, gap = mixture(log_t)
+    return Kliep(log_s.exp() @ beta, beta, sigma, gap, score)
+
+
+# Least squares --------------------------------------------------------------------------------------------------------
+
+
+class LeastSquares(NamedTuple):
+    w: Tensor
+    theta: Tensor
+    sigma: float
+    ridge: float
+    score: float
+
+
+def loo_scores(S: Tensor, T: Tensor, alpha: float, ridges: tuple[float, ...]) -> list[float]:
+    """Leave-one-out values of the squared error for kernel values at source [n_s, b] and target rows [n_t, b].
+
+    Pair i, one source and one target row, is left out of both means; n = min(n_s, n_t) pairs, evenly spaced. That takes
+    two rank-one terms from the matrix, so all n solutions come from one inverse (Kanamori et al. 2009, section 3).
+    """
+    n_s, n_t = len(S), len(T)
+    n = min(n_s, n_t)
+    phi, psi = S[spread(n_s, n, S.device)], T[spread(n_t, n, T.device)]
+    M = alpha / (n_t - 1) * T.T @ T + (1 - alpha) / (n_s - 1) * S.T @ S
+    h = (T.sum(0) - psi) / (n_t - 1)
+    values, Q = torch.linalg.eigh(M)
+    # In the eigenvectors' coordinates the inverse is diagonal whatever the ridge.
+    u, v, hq = (alpha / (n_t - 1)) ** 0.5 * psi @ Q, ((1 - alpha) / (n_s - 1)) ** 0.5 * phi @ Q, h @ Q
+    scores = []
+    for ridge in ridges:
+        D = 1 / (values.clamp_min(0) + ridge)
+        Du, Dv = u * D, v * D
+        uu, uv, vv = 1 - (u * Du).sum(1), -(u * Dv).sum(1), 1 - (v * Dv).sum(1)
+        det = uu * vv - uv * uv
+        uh, vh = (Du * hq).sum(1), (Dv * hq).sum(1)
+        cu, cv = (vv * uh - uv * vh) / det, (uu * vh - uv * uh) / det
+        theta = ((hq * D + cu[:, None] * Du + cv[:, None] * Dv) @ Q.T).clamp_min(0)
+        rs, rt = (theta * phi).sum(1), (theta * psi).sum(1)
+        scores.append(float((alpha / 2 * rt.square() + (1 - alpha) / 2 * rs.square() - rt).mean()))
+    return scores
+
+
+def least_squares(D: Design, alpha: float = 0.0, sigma: float = 0.0, ridge: float = 0.0) -> LeastSquares:
+    """(Relative) unconstrained least-squares importance fitting; a sigma or ridge of 0 is chosen by `loo_scores`.
+
+    A bandwidth whose kernel vanishes on the source is passed over: no ratio can be read off there.
+    """
+    sigmas = (sigma,) if sigma else tuple(f * D.scale for f in FACTORS)
+    ridges = (ridge,) if ridge else RIDGES
+    choice, best = (sigma or D.scale, ridge or 1.0), math.inf
+    if min(len(D.source), len(D.target)) > 1:
+        for s in sigmas:
+            S, T = (D.source / (-2 * s * s)).exp(), (D.target / (-2 * s * s)).exp()
+            if float(S.amax()) < 1e-12:
+                continue
+            for r, score in zip(ridges, loo_scores(S, T, alpha, ridges), strict=True):
+                if score < best - 1e-12:
+                    choice, best = (s, r), score
+    s, r = choice
+    S, T = (D.source / (-2 * s * s)).exp(), (D.target / (-2 * s * s)).exp()
+    H = alpha / len(T) * T.T @ T + (1 - alpha) / len(S) * S.T @ S
+    H.diagonal().add_(r)
+    theta = torch.linalg.solve(H, T.mean(0)).clamp_min(0)
+    return LeastSquares(S @ theta, theta, s, r, best)
+
+
+# Densities and classifiers --------------------------------------------------------------------------------------------
+
+
+class Principal(NamedTuple):
+    source: Tensor
+    target: Tensor
+    values: Tensor
+
+
+def principal(Xs: Tensor, Xt: Tensor, k: float) -> Principal:
+    """Both samples in the (at most) k leading principal components of the pooled rows, with the variances there.
+
+    Components of no variance are left out; one column of zeros where there is no other.
+    """
+    Xs, Xt = Xs.flatten(1).double(), Xt.flatten(1).double()
+    X = torch.cat([Xs, Xt])
+    X = X - X.mean(0)
+    n, d = X.shape
+    small = n < d
+    values, vectors = torch.linalg.eigh(X @ X.T if small else X.T @ X)
+    keep = values > values[-1] * 1e-10
+    values, vectors = values[keep].flip(0)[: int(k)], vectors[:, keep].flip(1)[:, : int(k)]
+    if not len(values):
+        return Principal(Xs.new_zeros(len(Xs), 1), Xs.new_zeros(len(Xt), 1), Xs.new_ones(1))
+    Z = vectors * values.sqrt() if small else X @ vectors
+    return Principal(Z[: len(Xs)], Z[len(Xs) :], values / max(n - 1, 1))
+
+
+def ledoit_wolf(X: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and Ledoit and Wolf's (2004) covariance: shrunk towards a multiple of I by what minimises the risk."""
+    n, d = X.shape
+    mean = X.mean(0)
+    X = X - mean
+    C = X.T @ X / n
+    mu = C.diagonal().mean()
+    delta = (C.square().sum() - d * mu * mu).clamp_min(0)
+    beta = ((X.square().T @ X.square()).sum() / n - C.square().sum()) / n
+    share = torch.where(delta > 0, torch.minimum(beta, delta) / torch.where(delta > 0, delta, 1), 0.0).clamp_min(0)
+    return mean, (1 - share) * C + share * mu * torch.eye(d, dtype=X.dtype, device=X.device)
+
+
+def log_gaussian(X: Tensor, mean: Tensor, C: Tensor) -> Tensor:
+    """Log density of N(mean, C) at rows."""
+    L = torch.linalg.cholesky(C)
+    z = torch.linalg.solve_triangular(L, (X - mean).T, upper=False)
+    return -z.square().sum(0) / 2 - L.diagonal().log().sum() - X.shape[1] / 2 * math.log(2 * math.pi)
+
+
+def log_kde(X: Tensor, sample: Tensor, C: Tensor, chunk: int = 1024) -> Tensor:
+    """Log density at rows of X of Gaussians N(·, C) put on each row of the sample; in chunks of X."""
+    L = torch.linalg.cholesky(C)
+    Z, Y = (torch.linalg.solve_triangular(L, A.T, upper=False).T for A in (X, sample))
+    norm = L.diagonal().log().sum() + X.shape[1] / 2 * math.log(2 * math.pi) + math.log(len(sample))
+    return torch.cat([torch.logsumexp(sq_dists(z, Y) / -2, 1) for z in Z.split(chunk)]) - norm
+
+
+def scott(sample: Tensor, pooled: Tensor) -> Tensor:
+    """Scott's bandwidth matrix ``n^(-2/(d+4)) · cov``; of the pooled rows where the sample has too few."""
+    n, d = sample.shape
+
+    def cov(X: Tensor) -> Tensor:
+        X = X - X.mean(0)
+        return X.T @ X / max(len(X) - 1, 1)
+
+    P = cov(pooled)
+    C = cov(sample) if n > d else P
+    floor = 1e-6 * P.diagonal().mean() + (0.0 if float(P.diagonal().mean()) > 0 else 1.0)
+    if float(torch.linalg.eigvalsh(C)[0]) < float(floor):
+        C = C + floor * torch.eye(d, dtype=C.dtype, device=C.device)
+    return n ** (-2 / (d + 4)) * C
+
+
+def gaussian_log_ratio(P: Principal) -> Tensor:
+    """Log-ratio at the source rows of two shrunk Gaussians, in components scaled to variance 1.
+
+    A sample without variance (a single row) is given that of the pooled rows, which is I there.
+    """
+    scale = P.values.sqrt()
+    at, logs = P.source / scale, []
+    for Z in (P.target / scale, at):
+        mean, C = ledoit_wolf(Z)
+        if float(C.diagonal().mean()) < 1e-6:
+            C = torch.eye(len(C), dtype=C.dtype, device=C.device)
+        C = C + 1e-9 * torch.eye(len(C), dtype=C.dtype, device=C.device)  # columns that are constant in one domain
+        logs.append(log_gaussian(at, mean, C))
+    return logs[0] - logs[1]
+
+
+def kernel_log_ratio(P: Principal) -> Tensor:
+    """Log-ratio at the source rows of two kernel density estimates with Scott's bandwidths."""
+    pooled = torch.cat([P.source, P.target])
+    target, source = (log_kde(P.source, Z, scott(Z, pooled)) for Z in (P.target, P.source))
+    return target - source
+
+
+def logistic(X: Tensor, y: Tensor, reg: float, start: Tensor | None = None, tol: float = 1e-12) -> Tensor:
+    """Newton's method for ``mean(log loss) + reg/2 |v|²``; [d + 1] coefficients, the last one the free intercept."""
+    n, d = X.shape
+    X1 = torch.cat([X, X.new_ones(n, 1)], 1)
+    ridge = torch.cat([X.new_full((d,), reg), X.new_zeros(1)])
+    v = X.new_zeros(d + 1) if start is None else start.clone()
+
+    def loss(v: Tensor) -> float:
+        z = X1 @ v
+        return float((torch.nn.functional.softplus(z) - y * z).mean() + (ridge * v * v).sum() / 2)
+
+    now = loss(v)
+    for _ in range(100):
+        p = torch.sigmoid(X1 @ v)
+        g = (p - y) @ X1 / n + ridge * v
+        H = (X1 * (p * (1 - p))[:, None]).T @ X1 / n
+        H.diagonal().add_(ridge + 1e-12)
+        step = torch.linalg.solve(H, g)
+        if float(g @ step) <= tol**2 or float(g.abs().max()) <= tol:
+            break
+        size = 1.0
+        while (new := loss(v - size * step)) > now + 1e-15 and size > 1e-8:
+            size /= 2
+        if size <= 1e-8:
+            break
+        v, now = v - size * step, new
+    return v
+
+
+REGS = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4)
+
+
+class Logits(NamedTuple):
+    source: Tensor
+    reg: float
+    loss: float
+
+
+def domain_logits(P: Principal, origin_s: Tensor, origin_t: Tensor, reg: float = 0.0, folds: int = 5) -> Logits:
+    """Out-of-fold log-odds of source rows to be of the target; ``reg`` 0: searched downwards by out-of-fold log loss.
+
+    `origin_s`, `origin_t`: the rows' ranks, by which folds are dealt, so that they do not depend on the rows' order.
+    """
+    X = torch.cat([P.source, P.target]) / P.values.mean().sqrt()
+    y = torch.cat([X.new_zeros(len(P.source)), X.new_ones(len(P.target))])
+    fold = torch.cat([origin_s % folds, origin_t % folds])
+    best, starts = Logits(X.new_zeros(len(P.source)), math.nan, math.inf), [None] * folds
+    for r in (reg,) if reg else REGS:
+        z, fitted = X.new_zeros(len(X)), []
+        for i in range(folds):
+            out = fold == i
+            seen = ~out
+            if not 0 < float(y[seen].mean()) < 1:  # the only target sample was left out
+                seen = torch.ones_like(out)
+            v = logistic(X[seen], y[seen], r, starts[i])
+            fitted.append(v)
+            z[out] = X[out] @ v[:-1] + v[-1]
+        starts = fitted  # type: ignore[assignment]
+        loss = float((torch.nn.functional.softplus(z) - y * z).mean())
+        if not loss < best.loss - 1e-9:
+            break
+        best = Logits(z[: len(P.source)], r, loss)
+    return best
+
+
+def nearest_counts(Xs: Tensor, Xt: Tensor, chunk: int = 1024) -> Tensor:
+    """[n_s]: how many target rows have each source row as their nearest."""
+    Xs, Xt = Xs.flatten(1), Xt.flatten(1)
+    nearest = torch.cat([sq_dists(x, Xs).argmin(1) for x in Xt.split(chunk)])
+    return torch.bincount(nearest, minlength=len(Xs)).double()
