@@ -124,13 +124,24 @@ def test_kliep_cross_validation_by_loops():
     sigma, total = 0.9, 0.0
     S, T = (np.exp(-d.numpy() / (2 * sigma**2)) for d in (D.source, D.target))
     S, T = S / S.mean(0), T / S.mean(0)
+    centres = [(2 * i + 1) * 31 // 24 for i in range(12)]
     for i in range(5):
         kept = np.array([j % 5 != i for j in range(31)])
-        beta = np.full(12, 1 / 12)
+        P = T[:, [j % 5 != i for j in centres]]
+        beta = np.full(P.shape[1], 1 / P.shape[1])
         for _ in range(20_000):  # expectation maximisation, monotone and slow
-            beta = beta * (T[kept] / (T[kept] @ beta)[:, None]).mean(0)
-        total += np.log(T[~kept] @ beta).sum()
+            beta = beta * (P[kept] / (P[kept] @ beta)[:, None]).mean(0)
+        total += np.log(P[~kept] @ beta).sum()
     assert ratios.held_out(D, sigma, 5, tol=1e-9) == pytest.approx(total / 31, abs=1e-4)
+
+
+def test_kliep_chooses_no_width_that_only_fits_the_centres():
+    """Without a shift the ratio is 1; a narrow width in many dimensions must not look better."""
+    rng = np.random.default_rng(0)
+    method = Kliep()
+    w = method.weights(task(rng.normal(size=(200, 400)), rng.normal(size=(200, 400)))).numpy()
+    assert method.certificate_["ess"] >= 0.95 * 200
+    assert abs(w - 1).max() <= 0.5
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 0.6])

@@ -142,13 +142,20 @@ def mixture(log_P: Tensor, tol: float = 1e-8, steps: int = 200) -> tuple[Tensor,
 
 
 def held_out(D: Design, sigma: float, folds: int, tol: float = 1e-4) -> float:
-    """Mean log-ratio of target rows that were left out: KLIEP's likelihood cross-validation."""
+    """Mean log-ratio of target rows that were left out: KLIEP's likelihood cross-validation.
+
+    Rows are left out as centres too: at a small sigma the least weight on its own Gaussian, which in many dimensions
+    is next to 0 on the source, would make its ratio as large as one likes.
+    """
     _, log_t = log_basis(D, sigma)
-    fold = torch.arange(len(log_t), device=log_t.device) % folds
+    n, b = log_t.shape
+    fold = torch.arange(n, device=log_t.device) % folds
+    centre = spread(n, b, log_t.device) % folds
     total = 0.0
     for i in range(folds):
-        beta, _ = mixture(log_t[fold != i], tol)
-        total += float(torch.logsumexp(log_t[fold == i] + beta.log(), 1).sum())
+        kept = log_t[:, centre != i] if bool((centre != i).any()) else log_t
+        beta, _ = mixture(kept[fold != i], tol)
+        total += float(torch.logsumexp(kept[fold == i] + beta.log(), 1).sum())
     return total / len(log_t)
 
 
@@ -161,7 +168,7 @@ class Kliep(NamedTuple):
 
 
 def kliep(D: Design, sigma: float = 0.0, folds: int = 5) -> Kliep:
-    """Weights at the source rows (ranked); ``sigma`` 0: searched downwards while the held-out log-ratio grows."""
+    """Weights at the source rows (ranked); ``sigma`` 0: the one with the largest held-out log-ratio."""
     score, folds = math.nan, min(folds, len(D.target))
     if not sigma:
         sigma = D.scale
@@ -169,9 +176,8 @@ def kliep(D: Design, sigma: float = 0.0, folds: int = 5) -> Kliep:
             score = -math.inf
             for factor in FACTORS:
                 new = held_out(D, factor * D.scale, folds)
-                if not new > score + 1e-9:
-                    break
-                score, sigma = new, factor * D.scale
+                if new > score + 1e-9:
+                    score, sigma = new, factor * D.scale
     log_s, log_t = log_basis(D, sigma)
     beta, gap = mixture(log_t)
     return Kliep(log_s.exp() @ beta, beta, sigma, gap, score)
@@ -373,14 +379,14 @@ class Logits(NamedTuple):
     loss: float
 
 
-def domain_logits(P: Principal, origin_s: Tensor, origin_t: Tensor, reg: float = 0.0, folds: int = 5) -> Logits:
+def domain_logits(P: Principal, rank_s: Tensor, rank_t: Tensor, reg: float = 0.0, folds: int = 5) -> Logits:
     """Out-of-fold log-odds of source rows to be of the target; ``reg`` 0: searched downwards by out-of-fold log loss.
 
-    `origin_s`, `origin_t`: the rows' ranks, by which folds are dealt, so that they do not depend on the rows' order.
+    `rank_s`, `rank_t`: the rows' ranks, by which folds are dealt, so that they do not depend on the rows' order.
     """
     X = torch.cat([P.source, P.target]) / P.values.mean().sqrt()
     y = torch.cat([X.new_zeros(len(P.source)), X.new_ones(len(P.target))])
-    fold = torch.cat([origin_s % folds, origin_t % folds])
+    fold = torch.cat([rank_s % folds, rank_t % folds])
     best, starts = Logits(X.new_zeros(len(P.source)), math.nan, math.inf), [None] * folds
     for r in (reg,) if reg else REGS:
         z, fitted = X.new_zeros(len(X)), []

@@ -50,8 +50,8 @@ class Discriminator(Reweighting):
             )
         P = task.shared(principal, "Xs", "Xt", k=self.k)
         origin = P.source.mean(0)
-        ranks = (ranked(Z, origin).argsort() for Z in (P.source, P.target))
-        z = domain_logits(P, *ranks, reg=self.reg)
+        rank_s, rank_t = (ranked(Z, origin).argsort() for Z in (P.source, P.target))
+        z = domain_logits(P, rank_s, rank_t, reg=self.reg)
         w, power = temper(z.source, self.ess)
         self.certificate_ = {"ess": ess(w), "power": power, "reg": z.reg, "log_loss": z.loss}
         return w

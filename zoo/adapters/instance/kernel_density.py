@@ -28,6 +28,9 @@ class KernelDensity(Reweighting):
     how : {'weight', 'resample'}
         Train on weighted samples, or on a sample drawn by the weights.
 
+    Notes
+    -----
+    The weakest of the ratios in many dimensions: 3 points below source_only on amazon_reviews (71.8 beside 75.0).
     Shimodaira (2000), with the densities estimated as by Scott (1992); Sugiyama et al. (2008) compare with it (KDE).
     """
 

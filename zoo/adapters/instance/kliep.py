@@ -24,11 +24,15 @@ class Kliep(Reweighting):
         Number of Gaussians, centred at target points that are evenly spaced in the order of their distance from the
         source's mean: no random draw, and all of them up to b. 100 is the authors'.
     sigma : float
-        Width of the Gaussians ``exp(-|x - c|²/(2 sigma²))``; 0: by 5-fold likelihood cross-validation,
-        downwards while it grows, from 0.1 to 3 times the root mean squared distance of two pooled rows.
+        Width of the Gaussians ``exp(-|x - c|²/(2 sigma²))``; 0: by 5-fold likelihood cross-validation (left-out
+        points are no centres either) from 0.1 to 3 times the root mean squared distance of two pooled rows.
     how : {'weight', 'resample'}
         Train on weighted samples, or on a sample drawn by the weights.
 
+    Notes
+    -----
+    Where cross-validation finds no honest ratio (hundreds of standardised features) the widest Gaussians win and the
+    weights are nearly uniform. A target narrower than the source in some ten dimensions makes it choose narrow ones.
     Sugiyama et al. (2008), "Direct importance estimation with model selection", figure 1.
     """
 
