@@ -7,8 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.ops.kernels import gaussian
-
 
 class Spectrum(NamedTuple):
     """The mean [d], variances [r] in descending order and their directions [d, r]; r is the numerical rank."""
@@ -143,9 +141,12 @@ def landmarks(X: Tensor, m: int, gamma: float) -> Landmarks:
     left = X.new_ones(n)
     F = X.new_zeros(n, m)
     chosen: list[int] = []
-    pivot = int((X - X.mean(0)).square().sum(1).argmin())
+    Z = X - X.mean(0)
+    squares = Z.square().sum(1)
+    pivot = int(squares.argmin())
     while True:
-        column = gaussian(X, X[pivot : pivot + 1], gamma=gamma)[:, 0] - F[:, : len(chosen)] @ F[pivot, : len(chosen)]
+        near = (squares + squares[pivot] - 2 * (Z @ Z[pivot])).clamp_min(0).mul_(-gamma).exp_()
+        column = near - F[:, : len(chosen)] @ F[pivot, : len(chosen)]
         F[:, len(chosen)] = column / left[pivot].sqrt()
         left = (left - F[:, len(chosen)].square()).clamp_min(0)
         chosen.append(pivot)

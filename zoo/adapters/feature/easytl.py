@@ -51,6 +51,9 @@ class Easytl(Adapter):
     reg : float
         CORAL's; added to the diagonals of both covariances.
 
+    A class is its centre, and that is too little where classes have several shapes: on the quickstart's digits it is 13
+    points below logistic regression on the source, while it gains 4 on Amazon reviews.
+
     Source: Wang et al. (2019), equations 1 to 6.
     """
 

@@ -32,11 +32,11 @@ class Tjm(Mapping):
         Rows to length 1 before and after the projection; otherwise features are divided by the root of their mean
         variance.
 
-    Source: Long et al. (2014), linear kernel. The objective is minimised under the paper's constraint (components of
-    equal variance); the projection then takes their directions with length 1. With more target samples than features
-    the target's rows carry all of it (certificate: dropped = 1), as the squares of small coefficients cost less than
-    their lengths. Office-Caltech SURF, 12 pairs, transductive, 1-NN: 45.9 %; with equal variance 43.4, scaled by the
-    root of the eigenvalue as jda 46.3, but then 12 points below source_only on the quickstart's pixels (now 2).
+    Source: Long et al. (2014), linear kernel. The objective is minimised under the paper's constraint (components
+    of equal variance); the projection then takes their directions with length 1. Where the certificate says dropped
+    = 1, the target's rows carry all of it, as the squares of small coefficients cost less than their lengths.
+    Office-Caltech SURF, 12 pairs, transductive, 1-NN: 45.9 %; with equal variance 43.4, scaled by the root of the
+    eigenvalue as jda 46.3, but then 12 points below source_only on the quickstart's pixels (now 2).
     """
 
     cite = "long2014transfer"
