@@ -97,3 +97,32 @@ def test_solution_is_feasible_where_the_sum_binds():
     best = working_set.solve(Xs, torch.zeros(500, dtype=torch.float64), 0.1, 2.0, 400.0, 600.0, tol=1e-6 * 500**2)
     assert isinstance(best, qp.Solution)
     assert float(best.w.sum()) == pytest.approx(400)
+
+
+@pytest.mark.parametrize(("scale", "apart"), [(1.0, 1e4), (1e6, 0.0)], ids=["far apart", "features times 1e6"])
+def test_the_gap_holds_where_float32_would_cancel(monkeypatch, scale, apart):
+    """A gamma of the user's own, far from the data's scale: the source's kernel is as before, or the identity."""
+    monkeypatch.setattr(kmm, "FULL", 0)
+    Xs, Xt = problem(400, 300)
+    Xs, Xt = Xs * scale, (Xt + apart) * scale
+    method = Kmm(gamma=0.1)
+    w = method.weights(Task.from_arrays(Xs, torch.arange(400) % 2, Xt)).numpy()
+    K, q, t = dense(Xs, Xt, 0.1)
+    g = K @ w - q
+    eps = (math.sqrt(400) - 1) / math.sqrt(400)
+    ones = np.ones(400)
+    low = linprog(g, A_ub=np.stack([ones, -ones]), b_ub=[400 * (1 + eps), -400 * (1 - eps)], bounds=(0, 1000)).fun
+    uniform = K.mean() + t - 2 * q.sum() / 400**2
+    assert 2 * (g @ w - low) / 400**2 / uniform <= 1.1e-4
+
+
+def test_memory_is_by_blocks_of_rows(monkeypatch):
+    """The answer does not depend on where the rows are cut."""
+    Xs, Xt = problem(900, 500)
+    found = []
+    for chunk in (4096, 250):
+        monkeypatch.setattr(working_set, "CHUNK", chunk)
+        q = working_set.row_sums(Xs, Xt, 0.1) * (900 / 500)
+        found.append(working_set.solve(Xs, q, 0.1, 1000.0, 30.0, 1770.0, tol=1e-5 * 900**2))
+    assert found[0].gap <= 1e-5 * 900**2
+    assert found[1].objective == pytest.approx(found[0].objective, rel=1e-5)
