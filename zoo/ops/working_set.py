@@ -10,10 +10,11 @@ from torch import Tensor
 from zoo.ops.qp import Solution, lowest, project
 
 FIRST, MOST_STEPS, POLISH = 800, 300, 3000  # samples to begin with; steps while the set grows, and once it does not
+CHUNK = 4096  # rows of the columns held as one tensor, so that a change of the set copies so many at a time
 
 
-def columns(X: Tensor, Z: Tensor, gamma: float, chunk: int = 4096) -> Tensor:
-    """The Gaussian kernel [n, m] in float32, some rows at a time; X and Z are centred and of float32."""
+def columns(X: Tensor, Z: Tensor, gamma: float, chunk: int = CHUNK) -> Tensor:
+    """The Gaussian kernel [n, m] in the type of X, some rows at a time; X and Z are centred."""
     K = X.new_empty(len(X), len(Z))
     squares = Z.square().sum(1)
     for start in range(0, len(X), chunk):
@@ -53,7 +54,7 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
 
     Parameters
     ----------
-    X : Tensor [n, d], float32, centred
+    X : Tensor [n, d], centred; float32, or float64 where squared norms times gamma are in the hundreds
     q : Tensor [n], float64
     tol : float
         Stop where the duality gap is below; in the objective's unit.
@@ -61,14 +62,15 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
     n = len(X)
     size = min(n, max(FIRST, math.ceil(least / upper) + 1))
     S = torch.linspace(0, n - 1, size, device=X.device).round().long().unique()
-    C = columns(X, X[S], gamma)
+    C = [columns(rows, X[S], gamma) for rows in X.split(CHUNK)]
+    K = _square(C, S)
     w = project(q.new_full((len(S),), least / len(S)), upper, least, most)
-    g, gap, growing, rounds = C[S].double() @ w - q[S], math.inf, True, 0
+    g, gap, growing, rounds = K.double() @ w - q[S], math.inf, True, 0
     while True:
         rounds += 1
         goal = max(0.6 * tol, min(0.08 * gap, 50 * tol))
-        w, inner = _descend(C[S], w, g, upper, least, most, goal, MOST_STEPS if growing else POLISH)
-        g = torch.cat([rows.double() @ w for rows in C.split(4096)]) - q
+        w, inner = _descend(K, w, g, upper, least, most, goal, MOST_STEPS if growing else POLISH)
+        g = torch.cat([rows.double() @ w for rows in C]) - q
         whole = torch.zeros_like(q).index_copy(0, S, w)
         before, gap = gap, float(g @ (whole - lowest(g, upper, least, most)))
         if gap <= tol or rounds == 200 or (len(S) == n and gap > 0.999 * before):
@@ -82,8 +84,18 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
         new = worst[torch.linspace(0, max(len(worst) - 1, 0), count, device=X.device).round().long()]
         kept = (w > 0) | (g[S] < price)
         S, w = torch.cat([S[kept], new]), torch.cat([w[kept], w.new_zeros(len(new))])
-        C = torch.cat([C[:, kept], columns(X, X[new], gamma)], 1)
-        g = g[S]
+        for i, rows in enumerate(X.split(CHUNK)):
+            C[i] = torch.cat([C[i][:, kept], columns(rows, X[new], gamma)], 1)
+        K, g = _square(C, S), g[S]
+
+
+def _square(C: list[Tensor], S: Tensor) -> Tensor:
+    """The rows S of the columns."""
+    K = C[0].new_empty(len(S), len(S))
+    for i, rows in enumerate(C):
+        here = (S // CHUNK == i).nonzero()[:, 0]
+        K[here] = rows[S[here] - i * CHUNK]
+    return K
 
 
 def _price(g: Tensor, w: Tensor, upper: float, least: float, most: float) -> float:
