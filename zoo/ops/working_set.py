@@ -93,7 +93,7 @@ def _square(C: list[Tensor], S: Tensor) -> Tensor:
     """The rows S of the columns."""
     K = C[0].new_empty(len(S), len(S))
     for i, rows in enumerate(C):
-        here = (S // CHUNK == i).nonzero()[:, 0]
+        here = S.div(CHUNK, rounding_mode="floor").eq(i).nonzero()[:, 0]
         K[here] = rows[S[here] - i * CHUNK]
     return K
 
