@@ -197,24 +197,15 @@ def run(
 
 def _run(benchmark: Any, as_json: bool) -> None:
     from zoo.bench.progress import progress
-    from zoo.report.records import FINAL
-
-    failed: list[dict[str, Any]] = []
 
     try:
-        with progress(benchmark) as report:
-
-            def watch(record: dict[str, Any]) -> None:
-                if record["status"] not in FINAL:
-                    failed.append(record)
-                report(record)
-
-            results = benchmark.run(watch)
+        with progress(benchmark) as view:
+            results = benchmark.run(view)
     except KeyboardInterrupt:
         folder = benchmark.store.folder
         print(f"zoo: interrupted; what is done is in {folder}, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-    folder = results.folder
+    folder, failed = results.folder, benchmark.failed
     if as_json:
         table = json.loads(results.table("json"))
         ran = {"run": str(folder), "shard": benchmark.shard, "ran": len(benchmark.todo)}
@@ -259,7 +250,7 @@ def table(
 @app.command()
 def plot(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
-    kind: Annotated[str, typer.Option(help="bars, gains or time.")],
+    kind: Annotated[str, typer.Option(help="bars, gains, time or curves.")],
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
 ) -> None:
     """Draw a run: mean accuracies with intervals, gains over the reference, or accuracy against time."""

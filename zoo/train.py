@@ -1,6 +1,6 @@
 """The only training loop: min L_s + λ·L_t + Ω.
 
-A deep method is its Ω; everything else (batches, schedule, precision, device, divergence) is here, once.
+A deep method is its Ω; everything else (batches, schedule, precision, device, divergence, resuming) is here, once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from zoo import checkpoint
 from zoo.errors import Diverged
 from zoo.nets import Net
 from zoo.ops.augment import crop_flip
 from zoo.seeds import derive
 
-CHECK_EVERY = 50  # steps between looks at the loss, the only synchronisation with the device
+INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Budget:
     target_weight: float = 1.0
     precision: str = "auto"
     augment: str = "none"
+    compile: bool = False
+    deterministic: bool = True
 
 
 @dataclass
@@ -52,7 +56,32 @@ class Streams:
 
 class Batch(SimpleNamespace):
     """One step's inputs ``xs ys ids ws xt idt xt2 xl yl``, features ``zs zt zl``, logits ``ls lt ll``, and
-    ``step``, ``progress`` in [0, 1], ``generator``."""
+    ``step``, ``progress`` in [0, 1], ``generator``.
+
+    ``watched`` says that the step ends a logging interval; a method may then put scalars into ``terms`` (the accuracy
+    of a domain classifier), which join the learning curves."""
+
+
+class Watch:
+    """What accompanies the loop. This one listens to nothing and keeps nothing."""
+
+    def begin(self) -> bytes | None:
+        """A run starts; its state where an earlier attempt left it."""
+        return None
+
+    def tell(self, step: int, steps: int, terms: dict[str, float]) -> None:
+        """The mean loss of an interval, and its terms at the interval's last step."""
+
+    def due(self) -> bool:
+        """Whether the state is to be kept now."""
+        return False
+
+    def notes(self) -> dict[str, Any]:
+        """What is to be kept beside the state."""
+        return {}
+
+    def keep(self, state: bytes) -> None:
+        """Take the state after a step."""
 
 
 def run(
@@ -66,8 +95,12 @@ def run(
     modules: Sequence[nn.Module] = (),
     groups: list[dict[str, Any]] | None = None,
     penalty: Callable[[], Tensor] | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Train `net` in place for ``budget.steps`` steps; the last state is the result, never the best.
+
+    The device is looked at once an interval only (50 steps, or a 20th of a short run): for divergence, learning curves
+    and checkpoints alike.
 
     Parameters
     ----------
@@ -82,29 +115,35 @@ def run(
     Diverged
         The loss became NaN or infinite.
     """
-    device = next(net.parameters()).device
+    device, watch, trained = next(net.parameters()).device, watch or Watch(), (net, *modules)
     if groups is None:
-        groups = [{"params": [p for m in (net, *modules) for p in m.parameters() if p.requires_grad], "rate": 1.0}]
+        groups = [{"params": [p for m in trained for p in m.parameters() if p.requires_grad], "rate": 1.0}]
     opt = optimiser(groups, budget, device)
-    feed = _feed(streams, budget, seed, device)
-    amp = autocast(budget.precision, device)
+    feed = Feed(streams, budget, seed, device)
     step = getattr(method, "step", None) or _step
     refresh = getattr(method, "refresh_every", 0)
-    total = torch.zeros((), device=device)
-    for module in (net, *modules):
-        module.train()
-    _freeze_statistics(net)
-    with seeded("train", seed):  # dropout draws from the global generator
-        for i, b in enumerate(feed):
+    shared = {"budget": budget, "method": method, "penalty": penalty, "amp": autocast(budget.precision, device)}
+    every, total, first = max(1, min(INTERVAL, budget.steps // POINTS)), torch.zeros((), device=device), 0
+    with seeded("train", seed), modes(budget, device), _compiled(net, budget):  # dropout draws from global generators
+        if state := watch.begin():
+            first = checkpoint.restore(state, trained, opt, feed.generators, method)["step"]
+        for module in trained:
+            module.train()
+        _freeze_statistics(net)
+        for i in range(first, budget.steps):
+            b = feed(i)
             if refresh and i % refresh == 0:
                 method.refresh(net, task)
                 net.train()
                 _freeze_statistics(net)
             _set_rate(opt, budget, i)
-            b.budget, b.method, b.penalty, b.amp = budget, method, penalty, amp
+            vars(b).update(shared)
+            b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
             total += step(net, opt, b)
-            if (i + 1) % CHECK_EVERY == 0 or i + 1 == budget.steps:
-                _check(total, i + 1)
+            if b.watched and device.type != "meta":
+                _look(total, b, i % every + 1, budget, watch)
+                if watch.due() and i + 1 < budget.steps:
+                    watch.keep(checkpoint.pack(trained, opt, feed.generators, method, {"step": i + 1, **watch.notes()}))
     net.eval()
 
 
@@ -114,6 +153,42 @@ def seeded(*parts: object) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(derive(*parts))
         yield
+
+
+@contextlib.contextmanager
+def modes(budget: Budget, device: torch.device) -> Iterator[None]:
+    """On CUDA: deterministic kernels where asked for, TF32 unless ``precision: fp32``. Left as they were.
+
+    An operation that has no deterministic kernel warns and runs. A CPU's kernels are deterministic as they are.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
+    fill: Any = torch.utils.deterministic
+    before_cudnn = cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory
+    try:
+        fill.fill_uninitialized_memory = False  # costs a pass over every new tensor
+        torch.set_deterministic_debug_mode("warn" if budget.deterministic else "default")
+        cudnn.deterministic, cudnn.benchmark = budget.deterministic, not budget.deterministic
+        torch.set_float32_matmul_precision("highest" if budget.precision == "fp32" else "high")
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before[0])
+        torch.set_float32_matmul_precision(before[1])
+        cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory = before_cudnn
+
+
+@contextlib.contextmanager
+def _compiled(net: Net, budget: Budget) -> Iterator[None]:
+    """The feature extractor compiled while it trains."""
+    if budget.compile:
+        net.features = torch.compile(net.features)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        vars(net).pop("features", None)
 
 
 def _step(net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
@@ -144,18 +219,23 @@ def forward(net: Net, b: Batch) -> None:
 
 def objective(net: Net, b: Batch) -> Tensor:
     """L_s + λ·L_t + Ω of a batch whose features and logits are there."""
-    loss: Any = 0.0
+    terms: dict[str, Tensor] = {}
     if "ls" in vars(b):
-        loss = (
+        terms["source"] = (
             cross_entropy(b.ls, b.ys) if b.ws is None else (b.ws * cross_entropy(b.ls, b.ys, reduction="none")).mean()
         )
     if "ll" in vars(b):
         weight = b.budget.target_weight if "ls" in vars(b) else 1.0
-        loss = loss + weight * cross_entropy(b.ll, b.yl)
+        terms["target"] = weight * cross_entropy(b.ll, b.yl)
     if b.method is not None:
-        loss = loss + b.method.omega(b)
+        terms["omega"] = b.method.omega(b)
     if b.penalty is not None:
-        loss = loss + b.penalty()
+        terms["omega"] = b.penalty()
+    if b.watched:
+        b.terms |= {k: v.detach() for k, v in terms.items()}
+    loss, *others = terms.values()
+    for other in others:
+        loss = loss + other
     return loss
 
 
@@ -181,9 +261,14 @@ def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int) -> None:
         group["lr"] = budget.learning_rate * group["rate"] * decay
 
 
-def _check(total: Tensor, i: int) -> None:
-    if total.device.type != "meta" and not math.isfinite(total.item()):
-        raise Diverged(f"the loss was not finite by step {i}")
+def _look(total: Tensor, b: Batch, n: int, budget: Budget, watch: Watch) -> None:
+    """The only synchronisation with the device: the mean loss of the last n steps, and the terms of the last one."""
+    names = list(b.terms)
+    loss, *values = torch.stack([total / n, *(b.terms[k].to(total.dtype) for k in names)]).tolist()
+    if not math.isfinite(loss):
+        raise Diverged(f"the loss was not finite by step {b.step + 1}")
+    total.zero_()
+    watch.tell(b.step + 1, budget.steps, {"loss": loss, **dict(zip(names, values, strict=True))})
 
 
 def _freeze_statistics(net: nn.Module) -> None:
@@ -202,33 +287,65 @@ def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor
     return torch.cat(epochs)[:total].view(budget.steps, budget.batch_size).to(device)
 
 
-def _feed(streams: Streams, budget: Budget, seed: int, device: torch.device):  # type: ignore[no-untyped-def]
-    """Yield a Batch per step. Each stream has its own seed, so that all methods of a seed share batches."""
-    meta = device.type == "meta"
-    generator = None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
-    rows = {
-        k: _draw(len(X if k == "t" else X[0]), budget, device, seed, k)
-        for k in "stl"
-        if (X := getattr(streams, k)) is not None
-    }
-    views = {k: _view(budget, device, seed, k) for k in rows}
-    for i in range(budget.steps):
-        b = Batch(step=i, progress=i / budget.steps, generator=generator, ws=None)
-        if streams.s is not None:
-            b.ids = rows["s"][i]
-            b.xs, b.ys = views["s"](streams.s[0][b.ids]), streams.s[1][b.ids]
-            b.ws = None if streams.ws is None else streams.ws[b.ids]
-        if streams.t is not None:
-            b.idt = rows["t"][i]
-            b.xt = views["t"](streams.t[b.idt])
-        if streams.l is not None:
-            b.xl, b.yl = views["l"](streams.l[0][rows["l"][i]]), streams.l[1][rows["l"][i]]
-        yield b
+class Feed:
+    """A Batch per step. Each stream has its own seed, so that all methods of a seed share batches.
 
+    Data on another device than the network's (they did not fit there) are gathered one batch ahead by a thread, into
+    pinned memory, so that copying and computing overlap.
+    """
 
-def _view(budget: Budget, device: torch.device, seed: int, stream: str) -> Callable[[Tensor], Tensor]:
-    """What a batch of a stream becomes before the network: itself, or, of photographs (uint8), an augmented view."""
-    if budget.augment == "none" or device.type == "meta":
-        return lambda x: x
-    generator = torch.Generator(device).manual_seed(derive("augment", seed, stream))
-    return lambda x: crop_flip(x, generator) if x.dtype == torch.uint8 else x
+    def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device) -> None:
+        self.streams, self.budget, self.device = streams, budget, device
+        given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
+        self.here = all(self.is_here(X) for X in given.values())
+        where = device if self.here else torch.device("cpu")
+        self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
+        meta = device.type == "meta"
+        self.generators: checkpoint.Generators = {
+            "omega": None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
+        }
+        if budget.augment != "none" and not meta:
+            for k in given:
+                self.generators[k] = torch.Generator(device).manual_seed(derive("augment", seed, k))
+        self.thread = None if self.here else ThreadPoolExecutor(1)
+        self.next: Any = None
+
+    def is_here(self, X: Tensor) -> bool:
+        return X.device.type == self.device.type
+
+    def __call__(self, i: int) -> Batch:
+        """The batch of step i; steps are asked for in turn."""
+        b = Batch(step=i, progress=i / self.budget.steps, generator=self.generators["omega"], ws=None, terms={})
+        if self.thread is None:
+            found = self._gather(i)
+        else:
+            found = self.next.result() if self.next is not None else self._gather(i)
+            self.next = self.thread.submit(self._gather, i + 1) if i + 1 < self.budget.steps else None
+        for name, value in found.items():
+            setattr(b, name, value.to(self.device, non_blocking=True) if self.thread else value)
+        for k in self.rows:
+            setattr(b, f"x{k}", self._view(getattr(b, f"x{k}"), k))
+        return b
+
+    def _gather(self, i: int) -> dict[str, Tensor]:
+        """Inputs of step i where the data are."""
+        found: dict[str, Tensor] = {}
+        if self.streams.s is not None:
+            ids = self.rows["s"][i]
+            found |= {"ids": ids, "xs": self.streams.s[0][ids], "ys": self.streams.s[1][ids]}
+            if self.streams.ws is not None:
+                found["ws"] = self.streams.ws[ids]
+        if self.streams.t is not None:
+            idt = self.rows["t"][i]
+            found |= {"idt": idt, "xt": self.streams.t[idt]}
+        if self.streams.l is not None:
+            idl = self.rows["l"][i]
+            found |= {"xl": self.streams.l[0][idl], "yl": self.streams.l[1][idl]}
+        if self.device.type == "cuda" and not self.here:
+            found = {k: v.pin_memory() for k, v in found.items()}
+        return found
+
+    def _view(self, x: Tensor, stream: str) -> Tensor:
+        """What a batch is before the network: itself, or, of photographs (uint8), an augmented view."""
+        generator = self.generators.get(stream)
+        return x if generator is None or x.dtype != torch.uint8 else crop_flip(x, generator)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +17,10 @@ from zoo.bench.metrics import metrics
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import FOLDS, Pair, Protocol
 from zoo.bench.store import Store
+from zoo.report.records import FINAL
 
 LOWEST = float(np.finfo(np.float16).min)
+CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
 
 
 @dataclass
@@ -29,6 +33,11 @@ class Job:
     phase: str = ""
     costs: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The name of its checkpoint."""
+        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.fold}" if self.fold else self.cell.id
 
     @property
     def worker(self) -> tuple[Any, ...]:
@@ -46,6 +55,19 @@ class Slot:
     sent: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+class View:
+    """Who looks on: is told of records and trainings. This one shows nothing."""
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A cell has been stored."""
+
+    def progress(self, worker: int, cell: Cell, news: dict[str, Any]) -> None:
+        """How far a worker's training is: ``step``, ``steps``, ``per_s`` and the loss ``terms``."""
+
+    def ended(self, worker: int) -> None:
+        """A worker's training is over."""
+
+
 class Driver:
     """Runs jobs on an executor and stores a record for each cell.
 
@@ -54,7 +76,7 @@ class Driver:
     common : dict
         What every record says alike (device, versions).
     timeout : seconds that one cell may take, or None
-    report : called with every record as it is stored
+    view : is told what happens
     """
 
     def __init__(
@@ -65,11 +87,13 @@ class Driver:
         *,
         common: dict[str, Any],
         timeout: float | None = None,
-        report: Callable[[dict[str, Any]], None] = lambda record: None,
+        view: View,
     ) -> None:
         self.protocol, self.store, self.executor = protocol, store, executor
-        self.common, self.timeout, self.report = common, timeout, report
+        self.common, self.timeout, self.view = common, timeout, view
+        self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.models: dict[str, dict[str, np.ndarray]] = {}
+        self.failed: list[dict[str, Any]] = []
         self.lost: dict[str, str] = {}  # source models that failed, and why
         self.queues: dict[tuple[Any, ...], deque[Job]] = {}
 
@@ -177,6 +201,8 @@ class Driver:
                 "n_classes": len(self.protocol.data.classes),
                 "device": self.common["device"],
                 "seed": cell.seed or 0,
+                "checkpoint_s": self.checkpoint_s,
+                "state": self.store.checkpoint(job.key) if cell.use == "net" or job.model else None,
             }
         )
 
@@ -207,13 +233,17 @@ class Driver:
             self._end(slot)
             self._finish(slot, "failed", reason)
             return
+        if "note" in answer:
+            self._note(slot, job, answer)
+            return
+        self.store.keep_checkpoint(job.key, None)
         if answer["status"] != "ok":
             self._finish(slot, answer["status"], answer["reason"])
         elif job.model:
             self._keep_model(slot, job, answer)
         elif job.phase == "fit":
             _add(job.costs, answer, ("fit_s", "fit_cpu_s", "shared_s"))
-            job.costs["certificate"] = answer["certificate"]
+            job.costs |= {k: answer[k] for k in ("certificate", "curves")}
             self._send_predict(slot, job)
         else:
             _add(job.costs, answer, ("predict_s", "shared_s"))
@@ -234,9 +264,17 @@ class Driver:
                 job.scores["test"] = whole[pair.oracle_tested]
                 self._finish(slot, "ok", "")
 
+    def _note(self, slot: Slot, job: Job, note: dict[str, Any]) -> None:
+        """What a worker tells while it trains: the state to go on from after a kill, or how far it is."""
+        if note["note"] == "checkpoint":
+            self.store.keep_checkpoint(job.key, note["state"])
+        else:
+            self.view.progress(self.slots.index(slot), job.cell, note)
+
     def _keep_model(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
         key = str(job.cell.model)
-        arrays = {**answer["state"], "__fit_s__": np.array(answer["fit_s"])}
+        curves = np.array(json.dumps(answer["curves"]))
+        arrays = {**answer["state"], "__fit_s__": np.array(answer["fit_s"]), "__curves__": curves}
         self.store.keep(key, arrays)
         self.models[key] = arrays
         slot.job = None
@@ -246,6 +284,7 @@ class Driver:
         job, slot.job = slot.job, None
         assert job
         cell = job.cell
+        self.view.ended(self.slots.index(slot))
         if job.model:
             self.lost[str(cell.model)] = f"{status}: {reason}"
             return
@@ -256,7 +295,10 @@ class Driver:
                 predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
             predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
             predictions[f"{name}_rows"] = pair.rows.get(name, np.empty(0, np.int64)).astype(np.int32)
-        trained = float(self.models[cell.model]["__fit_s__"]) if cell.model in self.models else 0.0
+        source = self.models.get(cell.model or "", {})
+        trained = float(source["__fit_s__"]) if source else 0.0
+        if source and cell.use == "net" and not job.costs.get("curves"):  # source_only is the source model
+            job.costs["curves"] = json.loads(str(source["__curves__"]))
         record = {
             "cell": cell.id,
             "family": cell.row.info.family,
@@ -268,12 +310,15 @@ class Driver:
             "n_test": len(pair.y_test),
             **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
             "certificate": {},
+            "curves": {},
             **job.costs,
             "shared_s": trained + job.costs.get("shared_s", 0.0),
             **self.common,
         }
         self.store.append(record, predictions if status == "ok" else {})
-        self.report(record)
+        if status not in FINAL:
+            self.failed.append(record)
+        self.view.record(record)
 
     def _end(self, slot: Slot) -> None:
         if slot.channel:

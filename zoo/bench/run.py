@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,7 @@ from typing import Any
 
 from zoo import discover
 from zoo.bench import plan, protocol, suite
-from zoo.bench.execute import Driver
+from zoo.bench.execute import Driver, View
 from zoo.bench.executors import Executor
 from zoo.bench.store import Store, refuse_another_suite
 from zoo.errors import BadInput
@@ -116,6 +116,7 @@ class Benchmark:
             self.shard = shard
             self.cells = [c for c in self.plan.cells if int(c.id, 16) % parts == part - 1]
             self.todo = [c for c in self.cells if c.id not in done]
+            self.failed: list[dict[str, Any]] = []  # records of this run whose cells the next will try again
             self._try_plugins()
         except BaseException:
             self.close()
@@ -149,8 +150,8 @@ class Benchmark:
             if apart is not self.executor:
                 apart.shutdown()
 
-    def run(self, report: Callable[[dict[str, Any]], None] = lambda record: None) -> Results:
-        """Run what is not done yet; `report` is called with every record."""
+    def run(self, view: View | None = None) -> Results:
+        """Run what is not done yet; `view` is told of every record, and how far trainings are."""
         try:
             if self.fresh:
                 self.store.clear()
@@ -163,8 +164,9 @@ class Benchmark:
                     executor,
                     common={"device": self.device, "versions": versions()},
                     timeout=self.timeout,
-                    report=report,
+                    view=view or View(),
                 )
+                self.failed = driver.failed
                 driver.run(self.todo)
         finally:
             self.close()
@@ -220,8 +222,8 @@ def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
         return benchmark.run()
     from zoo.bench.progress import progress
 
-    with progress(benchmark) as report:
-        return benchmark.run(report)
+    with progress(benchmark) as view:
+        return benchmark.run(view)
 
 
 @cache

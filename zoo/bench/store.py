@@ -20,7 +20,7 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.report import records
 
-KEPT = ("records", "predictions", "cache", "run.json", ".lock")
+KEPT = ("records", "predictions", "cache", "checkpoints", "run.json", ".lock")
 
 
 class Store:
@@ -72,7 +72,7 @@ class Store:
 
     def begin(self, meta: dict[str, Any]) -> None:
         """Write run.json, merged with what other commands planned in this folder."""
-        for name in ("records", "predictions", "cache"):
+        for name in ("records", "predictions", "cache", "checkpoints"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         with self._locked():
             if old := self.meta():
@@ -105,6 +105,19 @@ class Store:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         _write(self.folder / "cache" / f"{key}.npz", buffer.getvalue())
+
+    def checkpoint(self, key: str) -> np.ndarray | None:
+        """The state of a training that was interrupted, as bytes; None if there is none."""
+        path = self.folder / "checkpoints" / f"{key}.safetensors"
+        return np.fromfile(path, np.uint8) if path.exists() else None
+
+    def keep_checkpoint(self, key: str, state: np.ndarray | None) -> None:
+        """Put the state of a training in the place of its last; None when it has ended."""
+        path = self.folder / "checkpoints" / f"{key}.safetensors"
+        if state is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(path, state.tobytes())
 
     def close(self) -> None:
         if self.log is not None:

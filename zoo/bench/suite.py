@@ -28,6 +28,8 @@ BUDGET_KEYS = frozenset(
         "target_weight",
         "precision",
         "augment",
+        "compile",
+        "deterministic",
     }
 )
 BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
@@ -88,6 +90,8 @@ class Suite(BaseModel):
     schedule: Literal["cosine", "constant"] = "cosine"
     target_weight: float = Field(1.0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
+    deterministic: bool = True
     methods: tuple[str | dict[str, dict[str, Any]], ...] = ()
     seeds: int = Field(5, ge=1)
     trials: int = Field(0, ge=0, le=0, description="search over parameters comes with validators")

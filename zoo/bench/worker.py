@@ -16,15 +16,22 @@ import numpy as np
 
 from zoo import discover
 from zoo.bench.shared import Shared, digest
+from zoo.bench.watch import Told
 from zoo.errors import Diverged, LeakError, Unsupported, ZooError
 from zoo.seeds import derive
 from zoo.task import Task
 
 
 class Session:
-    """Answers the driver's messages: ``check``, ``model``, ``fit``, then ``predict``."""
+    """Answers the driver's messages: ``check``, ``model``, ``fit``, then ``predict``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    send : takes messages that are no answer, on how far a training is; see `zoo.bench.watch`
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None) -> None:
+        self.send = send
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
         self.adapter: Any = None
         self.embed: Callable[[Any], Any] | None = None
@@ -46,9 +53,11 @@ class Session:
     def train_source(self, message: dict[str, Any]) -> dict[str, Any]:
         """Train a source model; returns its state as arrays."""
         t = self._tensors(message)
+        watch = self._watch(message)
         with _Clock() as clock:
-            net = _learner(message, None).fit(t["Xs"], t["ys"], message["n_classes"])
-        return {"state": {k: v.cpu().numpy() for k, v in net.state_dict().items()}, "fit_s": clock.wall}
+            net = _learner(message, None, watch).fit(t["Xs"], t["ys"], message["n_classes"])
+        state = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
+        return {"state": state, "fit_s": clock.wall + watch.earlier[0], "curves": watch.curves}
 
     def fit(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fit an adapter on what it is granted."""
@@ -70,7 +79,7 @@ class Session:
         task = Task(
             {**tensors, "model": source},
             needs=needs,
-            learner=_learner(message, known, self.shared),
+            learner=_learner(message, known, watch := self._watch(message), self.shared),
             n_classes=message["n_classes"],
             device=message["device"],
             seed=seed,
@@ -83,8 +92,9 @@ class Session:
         if self.adapter is not adapter:
             raise TypeError(f"fit returned {type(self.adapter).__name__}, not self")
         certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
-        costs = {"fit_s": clock.wall, "fit_cpu_s": clock.cpu, "shared_s": self.shared.wall}
-        return {**costs, "certificate": certificate}
+        wall, cpu = watch.earlier
+        costs = {"fit_s": clock.wall + wall, "fit_cpu_s": clock.cpu + cpu, "shared_s": self.shared.wall}
+        return {**costs, "certificate": certificate, "curves": watch.curves}
 
     def predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
@@ -101,6 +111,10 @@ class Session:
             "peak_rss_mb": _peak() if self.peak_is_ours else None,
             "peak_cuda_mb": self._peak_cuda(),
         }
+
+    def _watch(self, message: dict[str, Any]) -> Told:
+        state = message["state"]
+        return Told(self.send, message["checkpoint_s"], None if state is None else state.tobytes())
 
     def _rule(self, name: str, fitted: str | None) -> Callable[[Any], Any]:
         if name == "validation":
@@ -135,7 +149,12 @@ class Session:
     def _tensor(self, array: np.ndarray) -> Any:
         import torch
 
-        return torch.from_numpy(array).to(self.device)
+        tensor = torch.from_numpy(array)
+        if torch.device(self.device).type == "cuda" and tensor.dtype == torch.uint8:
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if tensor.nbytes > free // 4:  # photographs that would crowd out the training: it fetches them by batches
+                return tensor
+        return tensor.to(self.device)
 
     def _seen(self, X: Any, name: str) -> Any:
         """Samples as the learner sees them; `name` is their digest."""
@@ -168,7 +187,7 @@ class Session:
         return torch.cuda.max_memory_allocated(self.device) / 2**20
 
 
-def _learner(message: dict[str, Any], source: Any, shared: Shared | None = None) -> Any:
+def _learner(message: dict[str, Any], source: Any, watch: Told, shared: Shared | None = None) -> Any:
     from zoo.learners import Learner
     from zoo.learners.base import fit_base
     from zoo.train import Budget
@@ -182,7 +201,7 @@ def _learner(message: dict[str, Any], source: Any, shared: Shared | None = None)
             return super().fit(X, y, n_classes, weight)
 
     spec = dict(message["learner"])
-    return Sharing(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source)
+    return Sharing(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source, watch=watch)
 
 
 def _seed_everything(seed: int) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zoo.adapters.base import DeepAdapter, Tuning
     from zoo.nets import Net
     from zoo.task import Task
-    from zoo.train import Budget
+    from zoo.train import Budget, Watch
 
 
 class Learner:
@@ -26,8 +26,12 @@ class Learner:
         ``weights``, ``trainable`` and ``bottleneck`` of a torchvision model; see `zoo.nets.build`.
     use : {'base', 'net'}
         Which of them `fit` trains; `train` and `tune` are for networks whatever it says.
+    device : optional
+        Where networks train; default: where their data are.
     source : (Xs, ys, Net), optional
         The source model, where it has been trained already: fitting those samples again returns a copy of it.
+    watch : Watch, optional
+        Follows the training of networks: learning curves, checkpoints.
     """
 
     def __init__(
@@ -38,13 +42,14 @@ class Learner:
         budget: Budget,
         seed: int = 0,
         use: str = "base",
-        device: Any = "cpu",
+        device: Any = None,
         backbone: dict[str, Any] | None = None,
         source: tuple[torch.Tensor, torch.Tensor, Net] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.base, self.net, self.use = base, net, use
         self.budget, self.seed, self.device, self.source = budget, seed, device, source
-        self.backbone = backbone or {}
+        self.backbone, self.watch = backbone or {}, watch
 
     @property
     def weighted(self) -> bool:

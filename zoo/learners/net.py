@@ -21,7 +21,7 @@ def fit_net(learner: Learner, X: torch.Tensor, y: torch.Tensor, n_classes: int, 
     if learner.source is not None and learner.source[0] is X and learner.source[1] is y and weight is None:
         return copy.deepcopy(learner.source[2])
     net = _fresh(learner, X, n_classes)
-    train.run(net, train.Streams(s=(X, y), ws=weight), learner.budget, seed=learner.seed)
+    train.run(net, train.Streams(s=(X, y), ws=weight), learner.budget, seed=learner.seed, watch=learner.watch)
     return net
 
 
@@ -33,7 +33,16 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
         extra = method.setup(net, task)
     modules = [] if extra is None else [extra.to(task.device)]
     streams = train.Streams(s=(task.Xs, task.ys), t=task.Xt, l=labelled)
-    train.run(net, streams, learner.budget, seed=learner.seed, method=method, task=task, modules=modules)
+    train.run(
+        net,
+        streams,
+        learner.budget,
+        seed=learner.seed,
+        method=method,
+        task=task,
+        modules=modules,
+        watch=learner.watch,
+    )
     return net
 
 
@@ -47,10 +56,18 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
     for p in net.parameters():
         p.requires_grad_(id(p) in moving)
     streams = train.Streams(l=(task.Xl, task.yl))
-    train.run(net, streams, learner.budget, seed=learner.seed, groups=groups, penalty=lambda: method.omega(net, source))
+    train.run(
+        net,
+        streams,
+        learner.budget,
+        seed=learner.seed,
+        groups=groups,
+        penalty=lambda: method.omega(net, source),
+        watch=learner.watch,
+    )
     return net
 
 
 def _fresh(learner: Learner, X: torch.Tensor, n_classes: int) -> Net:
     with train.seeded("init", learner.seed):
-        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **learner.backbone).to(X.device)
+        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **learner.backbone).to(learner.device or X.device)

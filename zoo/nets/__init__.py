@@ -39,7 +39,8 @@ class Net(nn.Module):
 
     def _chunked(self, f: Any, X: torch.Tensor) -> torch.Tensor:
         self.eval()
-        return torch.cat([f(x) for x in X.split(self.batch)])
+        device = next(self.parameters()).device
+        return torch.cat([f(x.to(device)) for x in X.split(self.batch)])
 
 
 def build(

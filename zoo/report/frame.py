@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NESTED = {"metrics": "", "parameters": "parameters.", "validators": "validators.", "certificate": "certificate."}
-LEFT_OUT = {"data", "suite", "versions"}  # the same in every row of a run
+LEFT_OUT = {"data", "suite", "versions", "curves"}  # the same in every row of a run, or a list
 
 
 def frame(runs: Run | Iterable[Run]) -> pd.DataFrame:

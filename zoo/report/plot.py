@@ -35,7 +35,7 @@ def render(run: Run, kind: str, suffix: str) -> bytes:
 
     Parameters
     ----------
-    kind : {'bars', 'gains', 'time'}
+    kind : {'bars', 'gains', 'time', 'curves'}
     suffix : {'.png', '.pdf', '.svg'}
 
     Raises
@@ -45,7 +45,9 @@ def render(run: Run, kind: str, suffix: str) -> bytes:
     """
     from matplotlib import rc_context
 
-    kinds = {"bars": bars, "gains": gains, "time": time}
+    from zoo.report.curves import curves
+
+    kinds = {"bars": bars, "gains": gains, "time": time, "curves": curves}
     if kind not in kinds:
         raise BadInput(f"unknown kind of plot {kind!r}: it is one of {', '.join(kinds)}")
     if suffix not in UNDATED:

@@ -33,7 +33,8 @@ def serve(fd: int) -> None:
     from zoo.bench.worker import Session
 
     torch.set_num_threads(1)
-    connection, session = Connection(fd), Session()
+    connection = Connection(fd)
+    session = Session(lambda note: _wire.send(connection, note))
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
             _wire.send(connection, session.handle(_wire.receive(connection)))
