@@ -56,6 +56,14 @@ class DatasetInfo(FileInfo):
 
 
 @dataclass(frozen=True)
+class NetInfo(FileInfo):
+    """What the planner knows of a network: the literals of its class."""
+
+    batch: int = 0
+    smallest: int = 0
+
+
+@dataclass(frozen=True)
 class MethodInfo:
     """What is known of a method without importing it.
 
@@ -127,9 +135,12 @@ def datasets() -> dict[str, DatasetInfo]:
     return found
 
 
-def nets() -> dict[str, FileInfo]:
+def nets() -> dict[str, NetInfo]:
     """The known networks: the public subclass of Net of each file under ``zoo/nets/``."""
-    return {f.path.stem: FileInfo(**_face(f, lineage[0][1])) for f, lineage in _subclasses("nets", "zoo.nets", "Net")}
+    found = {}
+    for file, lineage in _subclasses("nets", "zoo.nets", "Net"):
+        found[file.path.stem] = NetInfo(**_face(file, lineage[0][1]), **_attributes(lineage, "zoo.nets"))
+    return found
 
 
 def torchvision_nets() -> list[str]:

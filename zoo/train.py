@@ -61,6 +61,8 @@ class Batch(SimpleNamespace):
     ``watched`` says that the step ends a logging interval; a method may then put scalars into ``terms`` (the accuracy
     of a domain classifier), which join the learning curves."""
 
+    watched = False
+
 
 class Watch:
     """What accompanies the loop. This one listens to nothing and keeps nothing."""

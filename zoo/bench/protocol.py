@@ -71,6 +71,7 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
         features.check(suite)
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
+    _fits(suite, shape)
     for name, (X, labels) in raw.items():
         where = f"{suite.dataset}: domain {name}"
         if X.dtype != np.uint8 and not np.isfinite(X).all():
@@ -123,6 +124,16 @@ def _domain(suite: Suite, name: str, X: np.ndarray, y: np.ndarray, classes: list
     if suite.net in discover.nets():  # the zoo's own networks take images in [0, 1]
         X = X.astype(np.float32) / 255
     return Domain.build(name, X, y, classes, key=key)
+
+
+def _fits(suite: Suite, shape: tuple[int, ...]) -> None:
+    """Refuse samples that the network cannot read."""
+    net = discover.nets().get(suite.net)
+    least = net.smallest if net else 0
+    if least and (len(shape) != 3 or min(shape[1:]) < least):
+        got = "×".join(map(str, shape))
+        what = f"takes images of {least}×{least} pixels and more"
+        raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
 
 
 def _natural(name: str) -> tuple[int, int, str]:

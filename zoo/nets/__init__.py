@@ -13,12 +13,14 @@ from torch import nn
 class Net(nn.Module):
     """A network split into the feature extractor f1 and the classifier f2.
 
-    Subclasses take ``(shape, n_classes)``, the shape of one sample, and set ``width``, ``head`` and `features`.
+    Subclasses take ``(shape, n_classes)``, the shape of one sample, and set ``width``, ``head`` and `features`. A
+    literal `smallest` above 0 says that samples are images, and how many pixels a side they have at least.
     """
 
     width: int
     head: nn.Module
     batch = 512  # samples at a time, without gradients
+    smallest = 0
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""

@@ -9,6 +9,7 @@ class Cnn(Net):
     """Two convolutions and a hidden layer of 128 units, all with batch norm, for small images."""
 
     width = 128
+    smallest = 4
 
     def __init__(self, shape: tuple[int, ...], n_classes: int) -> None:
         super().__init__()

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.adversary import discriminator, domain_accuracy, domain_loss
 from zoo.ops.reversal import reverse, warm_up
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ class Dann(DeepAdapter):
         default is the paper's. (0.3 scores higher on ``quickstart``; but only the target's labels say so.)
     hidden : int
         Width of the discriminator's hidden layer; the default is that of the paper's smallest network (its Figure 4a).
+        On office31 it is beaten: it tells the domains apart at 47 %, below chance, so that its gradient says nothing.
+        With 1024, the paper's for that data set, it is at 61 %, and 75.2 becomes 78.8 (source_only 76.7); on digits,
+        usps -> mnist, 92 becomes 86. The curves' domain accuracy shows which without the target's labels.
     """
 
     cite = "ganin2016domain"
@@ -36,16 +39,12 @@ class Dann(DeepAdapter):
         self.weight, self.hidden = weight, hidden
 
     def setup(self, net: Net, task: Task) -> nn.Module:
-        self.discriminator_ = nn.Sequential(
-            nn.Linear(net.width, self.hidden),
-            nn.ReLU(),
-            nn.Linear(self.hidden, 1),
-            nn.Flatten(0),
-        )
+        self.discriminator_ = discriminator(net.width, self.hidden)
         return self.discriminator_
 
     def omega(self, b: Batch) -> Tensor:
         z = torch.cat([b.zs, b.zt])
         logits = self.discriminator_(reverse(z, self.weight * warm_up(b.progress)))
-        is_source = torch.cat([logits.new_ones(len(b.zs)), logits.new_zeros(len(b.zt))])
-        return binary_cross_entropy_with_logits(logits, is_source)
+        if b.watched:
+            b.terms["domain_accuracy"] = domain_accuracy(logits.detach(), len(b.zs))
+        return domain_loss(logits, len(b.zs))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from zoo.adapters.base import DeepAdapter
+
+if TYPE_CHECKING:
+    from zoo.train import Batch
+
+
+class DeepCoral(DeepAdapter):
+    """Deep CORAL: the penalty is the squared distance of the domains' covariances, over 4 d².
+
+    Source and target pass the network together, as through the paper's shared layers.
+
+    Parameters
+    ----------
+    weight : float
+        Multiple of the penalty.
+    layer : {'scores', 'features'}
+        What it aligns: the classifier's outputs before the softmax, as the paper does, or what goes into it.
+
+    Source: Sun and Saenko (2016), eq. 1.
+    """
+
+    forward = "joint"
+    cite = "sun2016deep"
+    space = {"weight": ("log", 0.1, 100)}
+
+    def __init__(self, weight: float = 1.0, layer: str = "scores") -> None:
+        self.weight, self.layer = weight, layer
+
+    def omega(self, b: Batch) -> Tensor:
+        Xs, Xt = (b.ls, b.lt) if self.layer == "scores" else (b.zs, b.zt)
+        return self.weight * coral_loss(Xs.float(), Xt.float())
+
+
+def coral_loss(Xs: Tensor, Xt: Tensor) -> Tensor:
+    """``|cov(Xs) - cov(Xt)|² / (4 d²)`` of rows, with n - 1."""
+    Cs, Ct = ((X - X.mean(0)).T @ (X - X.mean(0)) / max(len(X) - 1, 1) for X in (Xs, Xt))
+    return (Cs - Ct).square().sum() / (4 * Xs.shape[1] ** 2)
