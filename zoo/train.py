@@ -211,12 +211,14 @@ def forward(net: Net, b: Batch) -> None:
     names = [k for k in "slt" if f"x{k}" in vars(b)]  # the target last
     if getattr(b.method, "forward", "separate") == "joint":
         parts = [getattr(b, f"x{k}") for k in names]
-        zs = net.features(torch.cat(parts)).split([len(p) for p in parts])
+        z, sizes = net.features(torch.cat(parts)), [len(p) for p in parts]
+        zs, ls = z.split(sizes), net.head(z).split(sizes)
     else:
-        zs = [net.features(getattr(b, f"x{k}")) for k in names]
-    for k, z in zip(names, zs, strict=True):
+        zs = tuple(net.features(getattr(b, f"x{k}")) for k in names)
+        ls = tuple(net.head(z) for z in zs)
+    for k, z, logits in zip(names, zs, ls, strict=True):
         setattr(b, f"z{k}", z)
-        setattr(b, f"l{k}", net.head(z))
+        setattr(b, f"l{k}", logits)
 
 
 def objective(net: Net, b: Batch) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
-from zoo.ops.kernels import gaussian
 from zoo.ops.mmd import mmd2, multi_gaussian
 
 if TYPE_CHECKING:
@@ -38,5 +37,5 @@ class Jan(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         features = multi_gaussian(torch.cat([b.zs, b.zt]))
-        scores = gaussian(torch.cat([b.ls, b.lt]).softmax(1), gamma=1 / self.width)
+        scores = multi_gaussian(torch.cat([b.ls, b.lt]).softmax(1), gamma=1 / self.width, kernels=1)
         return self.weight * mmd2(features * scores, len(b.zs))
