@@ -174,7 +174,7 @@ class Driver:
         fields = pair.oracle if "yt" in cell.grant else pair.fields
         if (fold := self._fold(job, pair)) is not None:
             fields = fields | {k: fields[k][fold != job.fold] for k in ("Xt", "yt")}
-        names = {"Xs", "ys"} if job.model else cell.grant & fields.keys()
+        names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
         model = None if job.model or not cell.model else self.models[cell.model]

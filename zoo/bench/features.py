@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from zoo.nets import Net
 
 
-def check(suite: Suite) -> None:
-    """Refuse weights that do not fit the network.
+def check(suite: Suite, shape: tuple[int, ...]) -> None:
+    """Refuse weights that do not fit the network, and images of a size that it cannot read.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def check(suite: Suite) -> None:
     """
     from zoo.nets import _torchvision
 
-    _torchvision.check(suite.net, suite.weights)
+    _torchvision.check(suite.net, suite.weights, shape)
 
 
 @lru_cache(maxsize=1)

@@ -11,10 +11,11 @@ from typing import Any
 
 from zoo import discover
 from zoo.bench.protocol import Data
-from zoo.bench.suite import Suite, scalar
+from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
 from zoo.task import setting_of
 
+SAMPLES = frozenset({"Xs", "ys", "ds"})
 HERE = Path(__file__).parent.parent
 
 
@@ -86,19 +87,34 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     """
     domains = suite.source.domains
     if not suite.pairs:
+        if len(domains) < 2:
+            raise BadInput(
+                f"{suite.dataset}: one domain makes no pair: add a second, or write pairs: [weights:{domains[0]}]"
+            )
         return [(s, t) for s in domains for t in domains if s != t]
     pairs = []
     for text in suite.pairs:
         source, colon, target = text.partition(":")
         if not (source and colon and target):
             raise BadInput(f"pair {text!r}: write SOURCE:TARGET, such as {domains[0]}:{domains[1]}")
-        for name in (*source.split("+"), target):
+        for name in (*origins(source), target):
             if name not in domains:
                 raise discover.unknown(f"domain in pair {text!r}:", name, domains)
         if target in source.split("+"):
             raise BadInput(f"pair {text!r}: the target is also a source")
+        if source == PRETRAINED:
+            _stands_alone(suite, text)
         pairs.append((source, target))
     return list(dict.fromkeys(pairs))
+
+
+def _stands_alone(suite: Suite, pair: str) -> None:
+    """Refuse what cannot be had from a pretrained network alone."""
+    if not suite.weights:
+        raise BadInput(f"pair {pair!r} starts from a pretrained network: give weights: FILE or default, and its net:")
+    if suite.features == "source" or suite.normalise_by == "source":
+        key = "features" if suite.features == "source" else "normalise_by"
+        raise BadInput(f"pair {pair!r}: {key}: source needs source samples, and this pair has none")
 
 
 def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: list[str]) -> list[Row]:
@@ -185,11 +201,19 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             grants = [row.info.needs]
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
+            alone: list[tuple[str, str]] = []
             for grant in grants:
                 for source, target in (p for p in pairs if p not in data.open_set):
+                    if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
+                        alone.append((source, target))
+                        continue
                     for seed in _seeds(suite, row, use):
                         cell = _cell(suite, row, use, grant, source, target, seed, data, code[row.label][learner])
                         cells[cell.id] = cell
+            for source, target in dict.fromkeys(alone):
+                lacks = "needs source samples, which a pretrained network does not bring"
+                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
+                unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
     for (source, target), reason in data.open_set.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code)
@@ -264,7 +288,7 @@ def _cell(
     borrowed = "zscore" in suite.normalise and suite.normalise_by == "source"
     if not (grant & {"Xs", "ys", "model"} or on_features or borrowed):
         source = None
-    content = {name: data.domains[name].content for name in (*(source.split("+") if source else ()), target)}
+    content = {name: data.domains[name].content for name in (*origins(source), target)}
     identity = {
         "data": content,
         "source": source,
@@ -282,7 +306,7 @@ def _cell(
     if source and (on_features or "model" in grant or (use == "net" and row.info.name == "source_only")):
         model = canonical(
             {
-                "data": {name: content[name] for name in source.split("+")},
+                "data": {name: content[name] for name in origins(source)},
                 "source": source,
                 "seed": seed,
                 "classes": data.classes,

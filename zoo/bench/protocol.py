@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo import discover
 from zoo.bench import features
-from zoo.bench.suite import Suite
+from zoo.bench.suite import Suite, origins
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.seeds import derive
@@ -66,9 +66,7 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
         pairs, too few samples for ``labels: K``, weights that do not fit — each with the domain's name.
     """
     dataset = suite.source
-    names = [d for d in dataset.domains if any(d in (*s.split("+"), t) for s, t in pairs)]
-    if suite.net not in discover.nets():
-        features.check(suite)
+    names = [d for d in dataset.domains if any(d in (*origins(s), t) for s, t in pairs)]
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
     _fits(suite, shape)
@@ -89,8 +87,8 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
         domains[name] = _domain(suite, name, X, y, classes, device)
     open_set, partial = {}, {}
     for source, target in pairs:
-        have = set(np.concatenate([domains[s].y for s in source.split("+")]).tolist())
         wanted = set(domains[target].y.tolist())
+        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
         if len(have) < 2:
             raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
         if missing := wanted - have:
@@ -127,9 +125,11 @@ def _domain(suite: Suite, name: str, X: np.ndarray, y: np.ndarray, classes: list
 
 
 def _fits(suite: Suite, shape: tuple[int, ...]) -> None:
-    """Refuse samples that the network cannot read."""
-    net = discover.nets().get(suite.net)
-    least = net.smallest if net else 0
+    """Refuse samples that the network cannot read, and weights that do not fit it."""
+    if (net := discover.nets().get(suite.net)) is None:
+        features.check(suite, shape)
+        return
+    least = net.smallest
     if least and (len(shape) != 3 or min(shape[1:]) < least):
         got = "×".join(map(str, shape))
         what = f"takes images of {least}×{least} pixels and more"
@@ -173,7 +173,7 @@ class Protocol:
 
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.domains[target]
-        sources = source.split("+") if source else []
+        sources = origins(source)
         X, adapt, held = self._own(target, seed, frozen)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(target, self._statistics(sources, seed, frozen), frozen)

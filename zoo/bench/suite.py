@@ -36,6 +36,7 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
+PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
 
@@ -53,9 +54,9 @@ class Own(BaseModel):
     @field_validator("domains")
     @classmethod
     def _can_be_paired(cls, value: dict[str, str]) -> dict[str, str]:
-        if len(value) < 2:
-            raise ValueError("a source and a target are needed: two domains or more, NAME: PATH")
-        if wrong := [name for name in value if not name or name == "weights" or set(name) & set(":+, ")]:
+        if not value:
+            raise ValueError("a target is needed: one domain or more, NAME: PATH")
+        if wrong := [name for name in value if not name or name == PRETRAINED or set(name) & set(":+, ")]:
             raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
         return value
 
@@ -133,13 +134,13 @@ class Suite(BaseModel):
 
     @property
     def pretrained(self) -> str:
-        """What the weights are: the content of a file, torchvision's default, or none."""
-        return self.weights if self.weights in ("", "default") else _digest(self.weights)
+        """What the weights are: the content of a file, torchvision's by their name, or none."""
+        return self.weights if self.weights in ("", "default") or _is_member(self.weights) else _digest(self.weights)
 
     def recorded(self) -> dict[str, Any]:
         """The suite as run.json holds it: a file of weights by its name and content."""
-        named = self.weights not in ("", "default")
-        weights = f"{Path(self.weights).name} ({self.pretrained})" if named else self.weights
+        of_file = self.pretrained != self.weights
+        weights = f"{Path(self.weights).name} ({self.pretrained})" if of_file else self.weights
         return self.model_dump(mode="json") | {"weights": weights}
 
 
@@ -189,7 +190,7 @@ def _resolved(suite: Suite) -> Suite:
         raise BadInput(f"net {net}: a torchvision model needs colour images from files, which {suite.dataset} is not")
     if suite.weights and not torchvision:
         raise BadInput(f"weights: {suite.weights}: only torchvision's models take weights, not net {net}")
-    if suite.weights not in ("", "default") and not Path(suite.weights).is_file():
+    if suite.weights not in ("", "default") and not _is_member(suite.weights) and not Path(suite.weights).is_file():
         raise BadInput(f"weights: {suite.weights}: no such file; give a state dict of {net}, or default")
     trainable = suite.trainable or ("head" if suite.weights else "all")
     if trainable != "all" and not suite.weights:
@@ -209,6 +210,20 @@ def _beside(path: Path, data: Own | None) -> Own | None:
     if data is None:
         return None
     return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
+
+
+def origins(source: str | None) -> list[str]:
+    """The domains that a pair's source stands for; a pretrained network (``weights:target``) is none.
+
+    >>> origins("a+b"), origins("weights"), origins(None)
+    (['a', 'b'], [], [])
+    """
+    return [] if source in (None, PRETRAINED) else str(source).split("+")
+
+
+def _is_member(weights: str) -> bool:
+    """Whether it is written as a member of torchvision's enums, such as IMAGENET1K_V2, and is no file."""
+    return weights.isupper() and weights.replace("_", "").isalnum() and not Path(weights).exists()
 
 
 @cache

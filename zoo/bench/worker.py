@@ -55,7 +55,10 @@ class Session:
         t = self._tensors(message)
         watch = self._watch(message)
         with _Clock() as clock:
-            net = _learner(message, None, watch).fit(t["Xs"], t["ys"], message["n_classes"])
+            if "Xs" in t:
+                net = _learner(message, None, watch).fit(t["Xs"], t["ys"], message["n_classes"])
+            else:  # no source but a pretrained network: its weights and a new head
+                net = _network(message["learner"], t["Xl"], message["n_classes"])
         state = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
         return {"state": state, "fit_s": clock.wall + watch.earlier[0], "curves": watch.curves}
 
@@ -185,6 +188,14 @@ class Session:
         if torch.device(self.device).type != "cuda":
             return None
         return torch.cuda.max_memory_allocated(self.device) / 2**20
+
+
+def _network(spec: dict[str, Any], X: Any, n_classes: int) -> Any:
+    """The network before any training, as the learner of that seed starts it."""
+    from zoo import nets, train
+
+    with train.seeded("init", spec["seed"]):
+        return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"])
 
 
 def _learner(message: dict[str, Any], source: Any, watch: Told, shared: Shared | None = None) -> Any:

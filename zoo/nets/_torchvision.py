@@ -14,6 +14,8 @@ from zoo.nets import Net
 from zoo.ops.augment import crop
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the weights expect
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # of Inception and GoogLeNet, for their training only
+CLASSES = 1000  # of ImageNet
 CROPPED = 232  # sides from here on are cropped to 7/8 (256 to 224), smaller images are taken whole
 
 
@@ -66,7 +68,7 @@ class Backbone(Net):
                 p.requires_grad_(False)
             n = int(trainable.removeprefix("top:")) if trainable.startswith("top:") else 0
             for block in blocks(self.body)[-n:] if n else ():
-                for p in block.parameters():
+                for p in block:
                     p.requires_grad_(True)
         self.to(memory_format=channels_last)
 
@@ -83,41 +85,74 @@ class Backbone(Net):
         return self
 
 
-def blocks(body: nn.Module) -> list[nn.Module]:
-    """The blocks of a model from input to output: members of its stages (residual units, encoder layers), or layers."""
+def blocks(body: nn.Module) -> list[list[nn.Parameter]]:
+    """Parameters of a model's blocks from input to output: residual units, encoder layers, or single layers.
+
+    A norm between blocks belongs to the one before it.
+    """
+    found: list[list[nn.Parameter]] = []
+    for module in _members(body):
+        own = list(module.parameters())
+        if found and all(p.dim() < 2 for p in own):
+            found[-1] += own
+        elif own:
+            found.append(own)
+    return found
+
+
+def _members(stage: nn.Module) -> list[nn.Module]:
+    """What a stage holds, stages within it opened too; a convolution with its norm is one block, not a stage."""
     found: list[nn.Module] = []
-    for child in body.children():
-        inner = getattr(child, "layers", child)  # of a transformer's encoder
-        found += list(inner.children()) if isinstance(inner, nn.Sequential) else [child]
-    return [b for b in found if any(True for _ in b.parameters())]
+    for child in stage.children():
+        plain = type(child) is nn.Sequential or hasattr(child, "layers")  # an encoder of a transformer has layers
+        holds = isinstance(child, nn.Sequential | nn.ModuleList) and any(list(m.children()) for m in child.children())
+        found += _members(child) if plain or holds else [child]
+    return found
 
 
-def check(name: str, weights: str) -> None:
-    """Refuse weights that do not fit, before anything is written.
+def check(name: str, weights: str, shape: tuple[int, ...]) -> None:
+    """Refuse weights that do not fit and images that the model cannot read, before anything is written.
 
     Raises
     ------
     BadInput
-        A model without a linear classifier, a file that is not there, no state dict, or one of another model.
+        A model whose classifier is not found, a file that is not there, no state dict, or one of another model;
+        images too small for it, or of another size where it takes one only.
     """
     body, _ = _headless(name)
     if weights:
         _load(body, name, weights)
+    x = torch.empty(2, *shape, device="meta")
+    try:
+        body.to("meta")(crop(x) if shape[-1] >= CROPPED else x)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"net {name} cannot read images of {shape[1]}×{shape[2]} pixels: {why}") from None
 
 
 def _headless(name: str) -> tuple[nn.Module, int]:
-    """A randomly initialised model without its last linear layer, and the width of what that was given."""
+    """A randomly initialised model without its classifier, and the width of what that was given.
+
+    The classifier is the last layer that makes the classes: linear, or a convolution of one pixel (SqueezeNet), after
+    which the model averages over the image.
+    """
     from torchvision import models
 
-    extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
+    extra: dict[str, Any] = {}
+    if name in ("googlenet", "inception_v3"):  # their weights expect inputs scaled another way, which they do inside
+        extra = {"aux_logits": False, "init_weights": False, "transform_input": True}
     model = models.get_model(name, weights=None, **extra)
-    linear = [path for path, m in model.named_modules() if isinstance(m, nn.Linear)]
-    if not linear:
-        raise BadInput(f"net {name}: its classifier is not a linear layer, so it cannot be split into f1 and f2")
-    parent, _, last = linear[-1].rpartition(".")
-    width = model.get_submodule(linear[-1]).in_features
+    path, layer = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    width, made = (
+        (layer.in_features, layer.out_features)
+        if isinstance(layer, nn.Linear)
+        else (layer.in_channels, layer.out_channels)
+    )
+    if made != CLASSES:
+        raise BadInput(f"net {name}: its last layer does not make {CLASSES} classes, so it cannot be split into f1, f2")
+    parent, _, last = path.rpartition(".")
     setattr(model.get_submodule(parent), last, nn.Identity())
-    return model, int(width)  # type: ignore[arg-type]
+    return model, width
 
 
 def _neck(width: int, bottleneck: int) -> tuple[nn.Module, int]:
@@ -127,41 +162,71 @@ def _neck(width: int, bottleneck: int) -> tuple[nn.Module, int]:
 
 
 def _load(body: nn.Module, name: str, weights: str) -> None:
-    own = body.state_dict()
-    state = _state(name, weights)
-    wrong = next((k for k in own if k not in state or state[k].shape != own[k].shape), None)
-    if wrong:
-        found = (
-            f"has shape {tuple(state[wrong].shape)}, not {tuple(own[wrong].shape)}"
-            if wrong in state
-            else "is not there"
-        )
-        raise BadInput(f"weights {weights} do not fit {name}: {wrong} {found}")
-    body.load_state_dict({k: state[k].to(own[k].dtype) for k in own})
+    own, state = body.state_dict(), _state(name, weights)
+    counted = {k for k in own if k.endswith("num_batches_tracked")}  # older files do not have them
+    missing = [k for k in own if k not in state and k not in counted]
+    shaped = [k for k in own if k in state and state[k].shape != own[k].shape]
+    classifier = [f"{path}." for path, m in body.named_modules() if isinstance(m, nn.Identity)]  # of any classes
+    others = [k for k in state if k not in own and not k.startswith((*classifier, *AUXILIARY))]
+    problems = [
+        *([f"{len(missing)} keys are missing, such as {missing[0]}"] if missing else []),
+        *([f"{len(others)} keys are unknown to it, such as {others[0]}"] if others else []),
+        *(
+            [
+                f"{len(shaped)} have another shape, such as {shaped[0]} with {tuple(state[shaped[0]].shape)}, "
+                f"not {tuple(own[shaped[0]].shape)}"
+            ]
+            if shaped
+            else []
+        ),
+    ]
+    if problems:
+        raise BadInput(f"weights {weights} do not fit {name}: {'; '.join(problems)}")
+    body.load_state_dict({k: state[k].to(own[k].dtype) if k in state else own[k] for k in own})
 
 
 @lru_cache(maxsize=2)
 def _state(name: str, weights: str) -> dict[str, Any]:
-    if weights == "default":
-        from torchvision.models import get_model_weights
-
-        found = get_model_weights(name).DEFAULT
-        try:
-            return dict(found.get_state_dict(progress=False, check_hash=True))
-        except OSError as error:
-            reason = f"{found.url} cannot be fetched ({error}): give --weights FILE with a state dict of {name}"
-            raise BadInput(f"weights default: {reason}") from None
+    """A state dict: torchvision's own, or of a file, with or without the wrappings of training scripts."""
     path = Path(weights)
     if not path.is_file():
-        raise BadInput(f"weights {weights}: no such file; give a state dict of {name}, or 'default' for torchvision's")
+        return _torchvisions(name, weights)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or foreign file raises nearly anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"weights {weights} cannot be read as a state dict: {reason}") from None
+    for wrapping in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapping), dict):
+            state = state[wrapping]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BadInput(f"weights {weights}: not a state dict (a mapping of names to tensors)")
+    while state and all(k.startswith("module.") for k in state):  # DataParallel's
+        state = {k.removeprefix("module."): v for k, v in state.items()}
     return state
+
+
+def _torchvisions(name: str, weights: str) -> dict[str, Any]:
+    """The state dict behind a member of the model's enum of weights, ``default`` or by its name."""
+    from torchvision.models import get_model_weights
+
+    enum = get_model_weights(name)
+    if weights == "default":
+        found = enum.DEFAULT
+    elif weights in enum.__members__:
+        found = enum[weights]
+    else:
+        raise BadInput(f"weights {weights}: {name} has {', '.join(m.name for m in enum)} (or default), or give a file")
+    try:
+        return dict(found.get_state_dict(progress=False, check_hash=True))
+    except OSError as error:
+        reason = f"{found.url} cannot be fetched ({error}): give --weights FILE with a state dict of {name}"
+        raise BadInput(f"weights {weights}: {reason}") from None
 
 
 def _is_folded(norm: nn.BatchNorm2d) -> bool:
