@@ -109,7 +109,10 @@ def test_methods_that_need_source_samples_say_so(folder, zoo):
     ("change", "line"),
     [
         (("weights: resnet18.pt", ""), "starts from a pretrained network: give weights: FILE or default"),
-        (("pairs: ['weights:mine']", ""), "one domain makes no pair: add a second, or write pairs: [weights:mine]"),
+        (
+            ("pairs: ['weights:mine']", ""),
+            "a source and a target are needed: two or more, NAME: PATH, or pairs: [weights:mine]",
+        ),
         (("labels: all", "normalise_by: source"), "normalise_by: source needs source samples"),
         (("['weights:mine']", "['weights:other']"), "other"),
     ],

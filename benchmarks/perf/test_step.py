@@ -26,8 +26,8 @@ from zoo.task import Task
 from zoo.train import Budget
 
 LIMIT, LIMIT_MMD = 1.05, 1.3
-BATCH, CLASSES, ROUNDS = 64, 10, 9
-SHAPES, STEPS = {"mlp": (800,), "lenet": (1, 28, 28)}, {"mlp": 300, "lenet": 30}
+BATCH, CLASSES, ROUNDS = 64, 10, 5
+SHAPES, STEPS = {"mlp": (800,), "lenet": (1, 28, 28)}, {"mlp": 1000, "lenet": 60}
 METHODS = {"source_only": None, "dan": Dan, "dann": Dann, "cdan": Cdan, "jan": Jan}
 GRID = [(n, m) for n in SHAPES for m in ("source_only", "dan", "dann", "cdan")]
 

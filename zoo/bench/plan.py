@@ -88,9 +88,8 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     domains = suite.source.domains
     if not suite.pairs:
         if len(domains) < 2:
-            raise BadInput(
-                f"{suite.dataset}: one domain makes no pair: add a second, or write pairs: [weights:{domains[0]}]"
-            )
+            how = f"two or more, NAME: PATH, or pairs: [weights:{domains[0]}] for a pretrained network"
+            raise BadInput(f"data: domains: a source and a target are needed: {how}")
         return [(s, t) for s in domains for t in domains if s != t]
     pairs = []
     for text in suite.pairs:
