@@ -10,6 +10,7 @@ from zoo import discover
 from zoo.bench import plan
 from zoo.bench import run as bench
 from zoo.bench.run import Benchmark, Results
+from zoo.errors import BadInput
 
 BASE = {"kmm", "coral", "dummy", "source_only", "target_only", "label_propagation", "mine"}
 NET = {"dann", "dan", "fine_tune", "source_only", "target_only"}
@@ -76,7 +77,9 @@ def test_a_key_of_the_net_changes_cells_of_the_net_only(ids):
     assert moved(before, ids(steps=6)) == rows(net=NET)
     assert moved(before, ids(batch_size=8)) == rows(net=NET)
     assert moved(before, ids(precision="fp32")) == rows(net=NET)
-    assert moved(before, ids(net="cnn")) == rows(net=NET)
+    assert moved(before, ids(optimiser="sgd")) == rows(net=NET)
+    with pytest.raises(BadInput, match="takes images"):  # another net is another cell, and this one reads no vectors
+        ids(net="cnn")
 
 
 def test_the_base_changes_no_cell_of_the_net(ids):

@@ -29,7 +29,7 @@ def multi_gaussian(X: Tensor, *, gamma: float | None = None, kernels: int = KERN
     centred = X.detach() - X.detach().mean(0)
     if gamma is None:  # the mean over pairs is twice the variance
         scale = (2 / (len(X) - 1)) * centred.square().sum()
-        slope: float | Tensor = -1 / (WIDEST * scale.clamp_min(torch.finfo(X.dtype).tiny))
+        slope: float | Tensor = -1 / (WIDEST * scale.clamp_min(torch.finfo(X.dtype).tiny ** 0.5))  # finite if all equal
     else:
         slope = -gamma
     return _Gaussians.apply(X, centred, slope, kernels)
