@@ -103,6 +103,18 @@ def test_methods_that_need_source_samples_say_so(folder, zoo):
     assert done.code == 0, done.err
     assert "needs source samples, which a pretrained network does not bring" in done.out
     assert "dann" in done.out
+    assert "zoo run mine.yaml --plugin" in done.out
+    cited = zoo("cite", "run")
+    assert cited.code == 0, cited.err
+    assert r"labelled\_only and target\_only on 1 pair of a source and a target (weights$\to$mine)" in cited.out
+
+
+@pytest.mark.parametrize("command", ["rank", "distance"])
+def test_nothing_is_compared_with_a_source_that_is_not_there(folder, zoo, command):
+    done = zoo(command, "mine.yaml")
+    assert done.code == 2
+    assert "pair 'weights:mine' has no source samples to compare with its target's" in done.err
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -192,10 +192,10 @@ def run(
             benchmark.close()
         print(json.dumps(plan.to_json(), indent=1) if as_json else plan)
         return
-    _run(benchmark, as_json)
+    _run(suite, benchmark, as_json)
 
 
-def _run(benchmark: Any, as_json: bool) -> None:
+def _run(suite: str, benchmark: Any, as_json: bool) -> None:
     from zoo.bench.progress import progress
 
     try:
@@ -217,7 +217,7 @@ def _run(benchmark: Any, as_json: bool) -> None:
             print(f"shard        {benchmark.shard}: the table shows what all shards have done so far")
             print(f"             zoo status {folder}     what is left")
         print(f"next         zoo table {folder} --format latex     the table for a paper")
-        print(f"             zoo run {benchmark.suite.name} --plugin FILE.py     your own method in this table")
+        print(f"             zoo run {suite} --plugin FILE.py     your own method in this table")
         print("             zoo list methods; zoo info METHOD")
     if failed:
         print(f"zoo: {len(failed)} cells did not finish; the same command tries them again", file=sys.stderr)

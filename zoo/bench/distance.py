@@ -52,7 +52,7 @@ def measure(
     asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
     whole = {"protocol": "transductive", "normalise_by": "domain", "labels": 0, **({"normalise": ()} if raw else {})}
     asked = asked.model_copy(update=whole)
-    wanted = plan.parse_pairs(asked)
+    wanted = plan.sourced(asked)
     root = data_root or os.environ.get("ZOO_DATA")
     data = protocol.load(asked, wanted, Path(root) if root else None)
     for domain in data.domains.values():

@@ -107,6 +107,21 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
+def sourced(suite: Suite) -> list[tuple[str, str]]:
+    """`parse_pairs`, for what compares the samples of two domains.
+
+    Raises
+    ------
+    BadInput
+        As `parse_pairs`; a pair without source samples.
+    """
+    pairs = parse_pairs(suite)
+    for source, target in pairs:
+        if source == PRETRAINED:
+            raise BadInput(f"pair '{source}:{target}' has no source samples to compare with its target's")
+    return pairs
+
+
 def _stands_alone(suite: Suite, pair: str) -> None:
     """Refuse what cannot be had from a pretrained network alone."""
     if not suite.weights:

@@ -62,7 +62,7 @@ def measure(
             "source), and zoo rank trains no network; a suite file with features: raw or frozen can be ranked"
         )
     asked = asked.model_copy(update={"labels": 0})  # the whole adapt part is read
-    wanted = plan.parse_pairs(asked)
+    wanted = plan.sourced(asked)
     root = data_root or os.environ.get("ZOO_DATA")
     data = protocol.load(asked, wanted, Path(root) if root else None)
     for domain in data.domains.values():

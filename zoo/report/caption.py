@@ -21,7 +21,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     short : abbreviation of each domain, if heads are abbreviated
     """
     suite, domains = meta["suite"], meta["domains"]
-    used = [name for name in domains if name in _names(meta["pairs"])]
+    used = [name for name in domains if name in domain_names(meta["pairs"])]
     sizes = ", ".join(f"{name} {domains[name]['n']}" if "n" in domains[name] else name for name in used)
     classes = {domains[name].get("classes") for name in used} - {None}
     sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 else ""
@@ -55,7 +55,7 @@ def abbreviations(pairs: list[str]) -> dict[str, str]:
     >>> abbreviations(["amazon:caltech", "webcam+mnist:mnistm"])
     {'amazon': 'A', 'caltech': 'C', 'mnist': 'Mnist', 'mnistm': 'Mnistm', 'webcam': 'W'}
     """
-    names = sorted(_names(pairs))
+    names = sorted(domain_names(pairs))
 
     def shortest(name: str) -> str:
         others = [other.lower() for other in names if other != name]
@@ -66,8 +66,13 @@ def abbreviations(pairs: list[str]) -> dict[str, str]:
     return {name: shortest(name) for name in names}
 
 
-def _names(pairs: list[str]) -> set[str]:
-    return {name for pair in pairs for side in pair.split(":") for name in side.split("+")}
+def domain_names(pairs: list[str]) -> set[str]:
+    """The domains of some pairs; a pretrained network in the source's place is none.
+
+    >>> sorted(domain_names(["a+b:c", "weights:c"]))
+    ['a', 'b', 'c']
+    """
+    return {name for pair in pairs for side in pair.split(":") for name in side.split("+")} - {"weights"}
 
 
 def normalisation(suite: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.report.caption import domain_names
 from zoo.report.lines import Line, lines
 from zoo.report.records import Run
 from zoo.report.render import tex
@@ -103,7 +104,7 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
         return tex(name) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
 
     suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
-    used = sorted({name for pair in pairs for side in pair.split(":") for name in side.split("+")})
+    used = sorted(domain_names(pairs))
     sizes = ", ".join(f"{name} {domains[name]['n']}" for name in used)
     classes = max(domains[name]["classes"] for name in used)
     baselines = list(dict.fromkeys(x.method for x in rows if x.family == "baseline"))
