@@ -124,7 +124,7 @@ def test_a_leaking_protocol_is_marked_and_what_differs_is_said(digits):
     found = rows(t, "difference")
     # Networks beside networks, never a base learner beside one, nor what had labels of the target.
     assert {(label, learner) for title, label, learner in found if title == leaking} == {
-        (m, "cnn") for m in ("source_only", "target_only", "dan", "dann")
+        (m, "cnn") for m in ("source_only", "target_only", "dan", "dann", "deep_coral", "deep_jdot", "mcc")
     }
     assert found[leaking, "dan", "cnn"].remark == " (other learner, input)"
     assert found[t.groups[-1][0], "dann", "cnn"].remark == " (other protocol, learner, input)"
