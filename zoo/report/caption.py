@@ -67,12 +67,12 @@ def abbreviations(pairs: list[str]) -> dict[str, str]:
 
 
 def domain_names(pairs: list[str]) -> set[str]:
-    """The domains of some pairs; a pretrained network in the source's place is none.
+    """What stands on either side of some pairs.
 
     >>> sorted(domain_names(["a+b:c", "weights:c"]))
-    ['a', 'b', 'c']
+    ['a', 'b', 'c', 'weights']
     """
-    return {name for pair in pairs for side in pair.split(":") for name in side.split("+")} - {"weights"}
+    return {name for pair in pairs for side in pair.split(":") for name in side.split("+")}
 
 
 def normalisation(suite: dict[str, Any]) -> str:

@@ -104,7 +104,7 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
         return tex(name) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
 
     suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
-    used = sorted(domain_names(pairs))
+    used = sorted(domain_names(pairs) & set(domains))  # a pretrained network in the source's place is no domain
     sizes = ", ".join(f"{name} {domains[name]['n']}" for name in used)
     classes = max(domains[name]["classes"] for name in used)
     baselines = list(dict.fromkeys(x.method for x in rows if x.family == "baseline"))
