@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from zoo import checkpoint
 from zoo.errors import Diverged
 from zoo.nets import Net
-from zoo.ops.augment import crop_flip
+from zoo.ops.augment import crop_flip, distorted
 from zoo.seeds import derive
 
 INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
@@ -55,8 +55,8 @@ class Streams:
 
 
 class Batch(SimpleNamespace):
-    """One step's inputs ``xs ys ids ws xt idt xt2 xl yl``, features ``zs zt zl``, logits ``ls lt ll``, and
-    ``step``, ``progress`` in [0, 1], ``generator``.
+    """One step's inputs ``xs ys ids ws xt idt xl yl``, features ``zs zt zl``, logits ``ls lt ll``, and ``net``,
+    ``step``, ``progress`` in [0, 1], ``generator``; with two views also ``xt2 zt2 lt2``, of distorted target samples.
 
     ``watched`` says that the step ends a logging interval; a method may then put scalars into ``terms`` (the accuracy
     of a domain classifier), which join the learning curves."""
@@ -96,7 +96,7 @@ def run(
     task: Any = None,
     modules: Sequence[nn.Module] = (),
     groups: list[dict[str, Any]] | None = None,
-    penalty: Callable[[], Tensor] | None = None,
+    penalty: Callable[[Batch], Tensor] | None = None,
     watch: Watch | None = None,
 ) -> None:
     """Train `net` in place for ``budget.steps`` steps; the last state is the result, never the best.
@@ -109,8 +109,9 @@ def run(
     method : DeepAdapter, optional
         Gives Ω (`omega`), or a whole `step` where it has several optimisers.
     modules : modules of the method that train along with the net.
-    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: all at 1.
-    penalty : Ω(θ) of a tuning.
+    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: all at 1. One
+        with a ``start`` stays frozen until that share of the steps.
+    penalty : Ω of a tuning, at a batch.
 
     Raises
     ------
@@ -121,10 +122,13 @@ def run(
     if groups is None:
         groups = [{"params": [p for m in trained for p in m.parameters() if p.requires_grad], "rate": 1.0}]
     opt = optimiser(groups, budget, device)
-    feed = Feed(streams, budget, seed, device)
+    feed = Feed(streams, budget, seed, device, views=getattr(method, "views", 1))
     step = getattr(method, "step", None) or _step
     refresh = getattr(method, "refresh_every", 0)
     shared = {"budget": budget, "method": method, "penalty": penalty, "amp": autocast(budget.precision, device)}
+    starts, begun = [g.get("start", 0.0) for g in groups], len(groups)
+    if any(starts):
+        begun = 0  # the loop thaws them in turn
     every, total, first = max(1, min(INTERVAL, budget.steps // POINTS)), torch.zeros((), device=device), 0
     with seeded("train", seed), modes(budget, device), _compiled(net, budget):  # dropout draws from global generators
         if state := watch.begin():
@@ -138,8 +142,11 @@ def run(
                 method.refresh(net, task)
                 net.train()
                 _freeze_statistics(net)
+            if begun < (due := sum(start <= b.progress for start in starts)):
+                begun = due
+                _thaw(net, groups, b.progress)
             _set_rate(opt, budget, i)
-            vars(b).update(shared)
+            vars(b).update(shared, net=net)
             b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
             total += step(net, opt, b)
             if b.watched and device.type != "meta":
@@ -208,7 +215,7 @@ def forward(net: Net, b: Batch) -> None:
 
     The passes differ in what batch norm sees: each stream's own statistics, or those of the mixture.
     """
-    names = [k for k in "slt" if f"x{k}" in vars(b)]  # the target last
+    names = [k for k in ("s", "l", "t", "t2") if f"x{k}" in vars(b)]  # the target last
     if getattr(b.method, "forward", "separate") == "joint":
         parts = [getattr(b, f"x{k}") for k in names]
         z, sizes = net.features(torch.cat(parts)), [len(p) for p in parts]
@@ -234,7 +241,7 @@ def objective(net: Net, b: Batch) -> Tensor:
     if b.method is not None:
         terms["omega"] = b.method.omega(b)
     if b.penalty is not None:
-        terms["omega"] = b.penalty()
+        terms["omega"] = b.penalty(b)
     if b.watched:
         b.terms |= {k: v.detach() for k, v in terms.items()}
     loss, *others = terms.values()
@@ -283,6 +290,15 @@ def _freeze_statistics(net: nn.Module) -> None:
             module.eval()
 
 
+def _thaw(net: Net, groups: list[dict[str, Any]], progress: float) -> None:
+    """Let those groups move that have started; the others stay frozen, statistics included."""
+    for group in groups:
+        for p in group["params"]:
+            p.requires_grad_(group.get("start", 0.0) <= progress)
+    net.train()
+    _freeze_statistics(net)
+
+
 def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor:
     """Row indices [steps, batch]: shuffled epochs end to end, repeated where n is less than a batch."""
     total = budget.steps * budget.batch_size
@@ -298,8 +314,8 @@ class Feed:
     pinned memory, so that copying and computing overlap.
     """
 
-    def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device) -> None:
-        self.streams, self.budget, self.device = streams, budget, device
+    def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device, *, views: int = 1) -> None:
+        self.streams, self.budget, self.device, self.views = streams, budget, device, views
         given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
         self.here = all(self.is_here(X) for X in given.values())
         where = device if self.here else torch.device("cpu")
@@ -311,6 +327,8 @@ class Feed:
         if budget.augment != "none" and not meta:
             for k in given:
                 self.generators[k] = torch.Generator(device).manual_seed(derive("augment", seed, k))
+        if views > 1:
+            self.generators["views"] = None if meta else torch.Generator(device).manual_seed(derive("views", seed))
         self.thread = None if self.here else ThreadPoolExecutor(1)
         self.next: Any = None
 
@@ -327,6 +345,8 @@ class Feed:
             self.next = self.thread.submit(self._gather, i + 1) if i + 1 < self.budget.steps else None
         for name, value in found.items():
             setattr(b, name, value.to(self.device, non_blocking=True) if self.thread else value)
+        if self.views > 1:
+            b.xt2 = distorted(self._view(b.xt, "t"), self.generators["views"])
         for k in self.rows:
             setattr(b, f"x{k}", self._view(getattr(b, f"x{k}"), k))
         return b

@@ -159,20 +159,33 @@ class DeepAdapter(Adapter):
 
 
 class Tuning(Adapter):
-    """Parameter family: a method only says what moves, at which rate, and the penalty against the source's θ."""
+    """Parameter family: a method only says what moves, at which rate, and the penalty against the source's θ.
+
+    The loop minimises ``L_t + Ω(θ, θ_source) + Ω`` of a batch, on the labelled target samples.
+    """
 
     needs: ClassVar[set[str]] = {"model", "Xl", "yl"}
     family = "parameter"
     learner = "net"
     deterministic = False
 
+    def setup(self, net: Net, task: Task) -> nn.Module | None:
+        """Change the copy of the source model, and make extra modules that train along, if any."""
+        return None
+
     def groups(self, net: Net) -> list[dict[str, Any]]:
-        """Optimiser groups ``{"params": [...], "rate": multiple of the suite's rate}``; the rest is frozen."""
+        """Optimiser groups ``{"params": [...], "rate": multiple of the suite's rate}``; the rest is frozen.
+
+        A group with a ``start`` between 0 and 1 is frozen until that share of the steps."""
         return [{"params": list(net.parameters()), "rate": 1.0}]
 
     def omega(self, net: Net, source: Net) -> Tensor:
         """Penalty against the source's parameters; 0 by default."""
         return next(net.parameters()).new_zeros(())
+
+    def omega_batch(self, b: Batch, source: Net) -> Tensor:
+        """Penalty of a batch ``xl yl zl ll``; 0 by default."""
+        return b.ll.new_zeros(())
 
     def fit(self, task: Task) -> Tuning:
         self.model_ = task.learner.tune(task, self)

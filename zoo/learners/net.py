@@ -26,13 +26,18 @@ def fit_net(learner: Learner, X: torch.Tensor, y: torch.Tensor, n_classes: int, 
 
 
 def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
-    """Train a fresh network with the Ω of a deep adapter; labelled target samples join where granted."""
-    net = _fresh(learner, task.Xs, task.n_classes)
+    """Train a network with the Ω of a deep adapter; labelled target samples join where granted.
+
+    The network is a fresh one, or, where there are no source samples, the source model.
+    """
+    free = not task.has("Xs")
+    net = copy.deepcopy(task.model) if free else _fresh(learner, task.Xs, task.n_classes)
     labelled = (task.Xl, task.yl) if task.has("Xl") else None
     with train.seeded("setup", learner.seed):
         extra = method.setup(net, task)
     modules = [] if extra is None else [extra.to(task.device)]
-    streams = train.Streams(s=(task.Xs, task.ys), t=task.Xt, l=labelled)
+    net.to(task.device)  # the parts that the method exchanged
+    streams = train.Streams(s=None if free else (task.Xs, task.ys), t=task.Xt, l=labelled)
     train.run(
         net,
         streams,
@@ -48,21 +53,27 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
 
 def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
     """Tune a copy of the source model on the labelled target samples."""
-    source, net = task.model, copy.deepcopy(task.model)
+    source, net = task.model.eval(), copy.deepcopy(task.model)
     for p in source.parameters():
         p.requires_grad_(False)
+    with train.seeded("setup", learner.seed):
+        extra = method.setup(net, task)
+    net.to(task.device)
+    modules = [] if extra is None else [extra.to(task.device)]
     groups = method.groups(net)
     moving = {id(p) for group in groups for p in group["params"]}
     for p in net.parameters():
         p.requires_grad_(id(p) in moving)
+    groups += [{"params": [p for p in m.parameters() if p.requires_grad], "rate": 1.0} for m in modules]
     streams = train.Streams(l=(task.Xl, task.yl))
     train.run(
         net,
         streams,
         learner.budget,
         seed=learner.seed,
-        groups=groups,
-        penalty=lambda: method.omega(net, source),
+        modules=modules,
+        groups=[g for g in groups if g["params"]],
+        penalty=lambda b: method.omega(net, source) + method.omega_batch(b, source),
         watch=learner.watch,
     )
     return net

@@ -69,3 +69,11 @@ def build(
     module = importlib.import_module(f"zoo.nets.{name}")
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     return cls(shape, n_classes)
+
+
+def blocks(net: Net) -> list[list[nn.Parameter]]:
+    """Parameters of f1's blocks from input to output: layers with their norms, or the units of a larger model."""
+    from zoo.nets import _torchvision
+
+    parts = [getattr(net, name) for name in ("body", "neck") if hasattr(net, name)]
+    return [block for part in parts for block in _torchvision.blocks(part)]
