@@ -36,7 +36,7 @@ def refused(zoo, tmp_path, suite_file):
     [
         ("quickstrt", "unknown suite 'quickstrt': did you mean 'quickstart'?"),
         ("nowhere.yaml", "suite file nowhere.yaml is not there"),
-        ("{tiny} --methods corla", "unknown method 'corla': did you mean 'coral'?"),
+        ("{tiny} --methods corla", "unknown method 'corla': did you mean 'coral' or 'lora'?"),
         ("{tiny} --methods coral,coral", "'coral' stands twice"),
         ("{tiny} --pairs amazon:webcan", "unknown domain in pair 'amazon:webcan': 'webcan': did you mean 'webcam'?"),
         ("{tiny} --pairs amazon", "pair 'amazon': write SOURCE:TARGET, such as caltech:amazon"),

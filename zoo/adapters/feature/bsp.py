@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class Bsp(Cdan):
-    """BSP: CDAN, and the largest singular values of each domain's features are penalised: they carry transferability
-    at the cost of discriminability.
+    """BSP: CDAN, and the largest singular values of each domain's features are penalised.
+
+    Those directions transfer well, and the others, which tell classes apart, are to keep up with them.
 
     Source and target pass the network together, as in CDAN.
 
