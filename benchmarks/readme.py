@@ -1,7 +1,9 @@
-"""Writes the tables of README.md from the records under results/; with --check only says whether they are up to date.
+"""Writes the tables of README.md, and what `zoo info` says of each method, from the records under results/.
 
-``<!-- table NAME -->`` and ``<!-- end -->`` stand around the table of results/NAME. Exit codes: 1 the README differs,
-2 a run is not there.
+With --check it only says whether they are up to date.
+
+``<!-- table NAME -->`` and ``<!-- end -->`` stand around the table of results/NAME, ``<!-- curve NAME -->`` around that
+of the runs within it, over their labels. Exit codes: 1 the README differs, 2 a run is not there.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import sys
 from pathlib import Path
 
 from zoo.errors import BadInput
-from zoo.report import records, table
+from zoo.report import labels, records, standing, table
 
+CURVE = re.compile(r"(<!-- curve (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[1]
 MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -25,7 +28,19 @@ def filled(text: str, results: Path) -> str:
         built = table.build(records.read(results / match[2]), cost=False)
         return f"{match[1]}{table.render(built, 'md').strip()}\n{match[3]}"
 
-    return MARKED.sub(one, text)
+    def curve(match: re.Match[str]) -> str:
+        folders = sorted(path.parent for path in (results / match[2]).glob("*/run.json"))
+        return f"{match[1]}{labels.table([records.read(folder) for folder in folders])}{match[3]}"
+
+    return CURVE.sub(curve, MARKED.sub(one, text))
+
+
+def stood(results: Path) -> str:
+    """The standings of all runs, as the package has them."""
+    folders = sorted(path.parent for path in results.rglob("run.json"))
+    return standing.written(
+        row for folder in folders for row in standing.standings(records.read(folder), str(folder.relative_to(results)))
+    )
 
 
 def main() -> int:
@@ -40,6 +55,14 @@ def main() -> int:
     except BadInput as error:
         print(f"readme: {error}; make it with: zoo run NAME --out {asked.results}/NAME", file=sys.stderr)
         return 2
+    stale = asked.results == ROOT / "results" and stood(asked.results) != standing.FILE.read_text(encoding="utf-8")
+    if stale and asked.check:
+        print(
+            "readme: zoo/report/standing.csv differs from results/; run: python benchmarks/readme.py", file=sys.stderr
+        )
+        return 1
+    if stale:
+        standing.FILE.write_text(stood(asked.results), encoding="utf-8")
     if new != old and asked.check:
         print("readme: README.md differs from results/; run: python benchmarks/readme.py", file=sys.stderr)
         return 1

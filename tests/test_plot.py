@@ -210,7 +210,7 @@ def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
     meta = json.loads((folder / "run.json").read_text())
     (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
     for where, kind, name, says in [
-        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, curves"),
+        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, curves, labels"),
         (folder, "bars", "x.docx", r"unknown format '\.docx'.*\.png, \.pdf, \.svg"),
         (folder, "bars", "x", "unknown format ''"),
         (folder, "bars", "none/x.svg", "--out .*none/x.svg: "),

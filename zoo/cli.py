@@ -90,8 +90,9 @@ def list_(
 
 @app.command()
 def info(method: str, plugin: Plugins = None) -> None:
-    """All about one method: what it needs, its parameters, its source."""
+    """All about one method: what it needs, its parameters, where it stands in our tables, its source."""
     from zoo import discover
+    from zoo.report import standing
 
     known = discover.methods(plugin or ())
     if method not in known:
@@ -110,6 +111,8 @@ def info(method: str, plugin: Plugins = None) -> None:
         search = f"   search {m.space[name]}" if name in m.space else ""
         print(f"parameter   {name} = {default!r}{search}")
     print(f"file        {m.path}")
+    if text := standing.paragraph(m.name):
+        print(f"\n{text}")
     if m.cite:
         print(f"\n{discover.references()[m.cite]}")
 
@@ -249,15 +252,15 @@ def table(
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
-    kind: Annotated[str, typer.Option(help="bars, gains, time or curves.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run folder; for labels several.")],
+    kind: Annotated[str, typer.Option(help="bars, gains, time, curves or labels.")],
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
 ) -> None:
-    """Draw a run: mean accuracies with intervals, gains over the reference, or accuracy against time."""
+    """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
     from zoo.report import plot as plots
     from zoo.report import records
 
-    _output(plots.render(records.read(folder), kind, out.suffix), out)
+    _output(plots.render([records.read(folder) for folder in folders], kind, out.suffix), out)
 
 
 @app.command()

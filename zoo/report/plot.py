@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,31 +30,37 @@ STYLE: dict[Any, Any] = {
 UNDATED: dict[str, Any] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
-def render(run: Run, kind: str, suffix: str) -> bytes:
+def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
     """A picture as the bytes of a file; the same records give the same bytes.
 
     Parameters
     ----------
-    kind : {'bars', 'gains', 'time', 'curves'}
+    run : one run; of kind 'labels' several
+    kind : {'bars', 'gains', 'time', 'curves', 'labels'}
     suffix : {'.png', '.pdf', '.svg'}
 
     Raises
     ------
     BadInput
-        There is no such kind or format, or no row that could be drawn.
+        There is no such kind or format, no row that could be drawn, or several runs of a kind that draws one.
     """
     from matplotlib import rc_context
 
     from zoo.report.curves import curves
+    from zoo.report.labels import labels
 
-    kinds = {"bars": bars, "gains": gains, "time": time, "curves": curves}
-    if kind not in kinds:
-        raise BadInput(f"unknown kind of plot {kind!r}: it is one of {', '.join(kinds)}")
+    runs = [run] if isinstance(run, Run) else list(run)
+    single = {"bars": bars, "gains": gains, "time": time, "curves": curves}
+    if kind not in (*single, "labels"):
+        raise BadInput(f"unknown kind of plot {kind!r}: it is one of {', '.join((*single, 'labels'))}")
+    if kind != "labels" and len(runs) > 1:
+        raise BadInput(f"--kind {kind} draws one run folder, got {len(runs)}; several are for labels")
     if suffix not in UNDATED:
         raise BadInput(f"unknown format {suffix!r} of a plot: the file ends in one of {', '.join(UNDATED)}")
     with rc_context(STYLE):
         file = io.BytesIO()
-        kinds[kind](run).savefig(file, format=suffix[1:], metadata=UNDATED[suffix])
+        figure = labels(runs) if kind == "labels" else single[kind](runs[0])
+        figure.savefig(file, format=suffix[1:], metadata=UNDATED[suffix])
     return file.getvalue()
 
 
