@@ -1,0 +1,58 @@
+"""The nouns of statistical-relational suites: facts over typed constants, and databases of folds. numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known beside the queries: one fold's evidence, or a whole source database's.
+
+    Attributes
+    ----------
+    target : str
+        The predicate whose atoms are asked for; never among the relations, nor is its inverse.
+    relations : dict of int32 arrays [n, arity]
+        The true atoms of each predicate, as distinct rows of constant ids. All predicates of the schema are there, with
+        no rows where the fold has none.
+    types : dict of tuples
+        The type of each argument of each predicate, the target's too.
+    constants : tuple of str
+        Names of the constants by id; ids are shared by all folds of a database.
+    """
+
+    target: str
+    relations: dict[str, np.ndarray]
+    types: dict[str, tuple[str, ...]]
+    constants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a database: evidence, and labelled query atoms in an order that tells nothing."""
+
+    name: str
+    facts: Facts
+    X: np.ndarray  # int64 [n, arity of the target]: constant ids
+    y: np.ndarray  # int64 [n]: 1 true, 0 false
+
+
+@dataclass(frozen=True)
+class Database:
+    """A relational domain.
+
+    Attributes
+    ----------
+    content : str
+        sha256 of all that is in it.
+    notes : tuple of str
+        What was left out or assumed at loading (inverses found, other targets, types inferred), a line each.
+    """
+
+    name: str
+    folds: tuple[Fold, ...]
+    content: str
+    notes: tuple[str, ...] = field(default=())
