@@ -132,8 +132,11 @@ def run(
     pairs: Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="holdout or transductive.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Of facts: positives of the fold that is trained on; default: all.")
+    ] = None,
     net: Annotated[str | None, typer.Option(help="The network; see zoo list nets.")] = None,
     weights: Annotated[str | None, typer.Option(help="FILE of a state dict, or default: torchvision's.")] = None,
     trainable: Annotated[str | None, typer.Option(help="head, all or top:N of a pretrained network.")] = None,
@@ -179,6 +182,7 @@ def run(
         shard=shard,
         protocol=protocol,
         labels=int(labels) if labels and labels.lstrip("-").isdigit() else labels,
+        examples=examples,
         net=net,
         weights=weights,
         trainable=trainable,
@@ -214,7 +218,7 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
         ran = {"run": str(folder), "shard": benchmark.shard, "ran": len(benchmark.todo)}
         print(json.dumps({**ran, "failed": failed, "table": table}, indent=1))
     else:
-        _show(folder, "accuracy", True)
+        _show(folder, "", True)
         print(f"\nrun folder   {folder}")
         if benchmark.shard:
             print(f"shard        {benchmark.shard}: the table shows what all shards have done so far")
@@ -231,7 +235,10 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
 def table(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
     format: Annotated[str | None, typer.Option(help="md, latex, csv, html or json.")] = None,
-    metric: Annotated[str, typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll or ece.")] = "accuracy",
+    metric: Annotated[
+        str,
+        typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll, ece; of facts also auprc, cll."),
+    ] = "",
     published: Annotated[bool, typer.Option("--published", help="Published figures, and ours minus them.")] = False,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave time and memory out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,

@@ -89,6 +89,10 @@ class Domain:
         rows = np.random.default_rng(int(content, 16)).permutation(len(X))
         return cls(name, X[rows], y[rows], rows, content, None if frozen is None else frozen[rows])
 
+    def described(self) -> dict[str, Any]:
+        """What run.json and captions say of it, beside its content and its classes."""
+        return {"n": len(self.y)}
+
 
 class Task:
     """What one method may see of one source→target pair.

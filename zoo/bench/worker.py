@@ -9,6 +9,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from zoo.bench.watch import Told
 from zoo.errors import Diverged, LeakError, Unsupported, ZooError
 from zoo.seeds import derive
 from zoo.task import Task
+
+FACTS = ("Fs", "Ft")  # fields that are no tensors
 
 
 class Session:
@@ -33,6 +36,7 @@ class Session:
     def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None) -> None:
         self.send = send
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
+        self.facts: dict[str, Any] = {}
         self.adapter: Any = None
         self.embed: Callable[[Any], Any] | None = None
         self.shared = Shared()
@@ -75,6 +79,9 @@ class Session:
             k: self._seen(v, self.arrays[k][1]) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
             for k, v in tensors.items()
         }
+        facts = {k: v for k, v in message["arrays"].items() if k in FACTS}
+        self.facts |= {k: v for k, v in facts.items() if v is not None}
+        tensors |= {k: self.facts[k] for k in facts}
         seed = message["seed"]
         _seed_everything(seed)
         needs = set(message["needs"])
@@ -97,7 +104,8 @@ class Session:
         certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
         wall, cpu = watch.earlier
         costs = {"fit_s": clock.wall + wall, "fit_cpu_s": clock.cpu + cpu, "shared_s": self.shared.wall}
-        return {**costs, "certificate": certificate, "curves": watch.curves}
+        explanation = getattr(adapter, "explanation_", None)
+        return {**costs, "certificate": certificate, "curves": watch.curves, "explanation": explanation}
 
     def predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
@@ -105,7 +113,9 @@ class Session:
         with _Clock(self.shared) as clock:
             for name, X in message["arrays"].items():
                 X = self._seen(self._tensor(X), digest(X) if self.embed else "")
-                scores[name] = self._scores(self._rule(name, message["fitted"]), X)
+                known = message["context"].get(name)
+                rule = self._rule(name, message["fitted"])
+                scores[name] = self._scores(rule if known is None else partial(rule, A=known), X)
         self.adapter = None
         return {
             "scores": scores,
@@ -143,11 +153,12 @@ class Session:
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
         """Arrays of a message as tensors of this cell's own; None stands for the array sent last under that name."""
         self.device = message["device"]
-        for name, array in message["arrays"].items():
+        arrays = {name: array for name, array in message["arrays"].items() if name not in FACTS}
+        for name, array in arrays.items():
             if array is not None:
                 self.arrays[name] = array, digest(array)
         # Copies, for an adapter may write into them.
-        return {name: self._tensor(self.arrays[name][0].copy()) for name in message["arrays"]}
+        return {name: self._tensor(self.arrays[name][0].copy()) for name in arrays}
 
     def _tensor(self, array: np.ndarray) -> Any:
         import torch

@@ -12,7 +12,7 @@ from zoo.errors import BadInput
 from zoo.report.caption import abbreviations, caption
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
-from zoo.report.records import Run
+from zoo.report.records import Run, main_metric
 from zoo.report.render import render, rich
 
 __all__ = ["Cell", "Column", "Row", "Table", "build", "render", "rich"]
@@ -86,12 +86,12 @@ class Table:
     notes: list[str]
 
 
-def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
+def build(run: Run, metric: str = "", cost: bool = True) -> Table:
     """Make the table of a run.
 
     Parameters
     ----------
-    metric : one of the metrics in the records
+    metric : one of the metrics in the records; default: the run's main one
     cost : whether time and memory stand beside it; without them, two runs on one machine give the same table
 
     Raises
@@ -99,6 +99,7 @@ def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
     BadInput
         No record has this metric.
     """
+    metric = metric or main_metric(run.meta)
     known = sorted({name for record in run.records for name in record["metrics"]}) or list(KNOWN)
     if metric not in known:
         raise BadInput(f"unknown metric {metric!r}: this run has {', '.join(known)}")
