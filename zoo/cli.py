@@ -288,6 +288,40 @@ def status(
 
 
 @app.command()
+def explain(
+    cell: Annotated[str, typer.Argument(help="A cell's id or its beginning; '' or a method lists what there is.")] = "",
+    run: Annotated[Path | None, typer.Option(metavar="DIR", help="Its run folder; default: those in runs/.")] = None,
+    fold: Annotated[int, typer.Option(help="Which of the folds it was trained on, from 1.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Text, or the trees as a picture (.png, .pdf, .svg).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a relational method learned: the mapping of predicates with the sign of their effect, and its trees."""
+    from zoo.report import explain as explanations
+
+    folders = [run] if run else sorted(p.parent for p in Path("runs").glob("*/run.json"))
+    listed = [r for f in folders for r in explanations.explaining(f, cell)]
+    if listed or not cell:
+        keys = ("cell", "method", "source", "target", "seed")
+        rows = [
+            {k: r[k] for k in keys}
+            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"]))
+        ]
+        if not rows:
+            raise BadInput("no cell explains anything here: run a suite of facts, or give --run DIR")
+        print(json.dumps(rows, indent=1)) if as_json else _columns(
+            [[str(v or "") for v in r.values()] for r in rows], list(keys)
+        )
+        return
+    record, found = explanations.find(cell, folders)
+    if as_json:
+        print(json.dumps({"cell": record["cell"], "explanations": found}, indent=1))
+    elif out is not None and out.suffix in (".png", ".pdf", ".svg"):
+        _output(explanations.picture(record, found, fold, out.suffix), out)
+    else:
+        _output(explanations.text(record, found, fold), out)
+
+
+@app.command()
 def cite(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
     plugin: Plugins = None,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo.bench.executors import Channel, Executor
+from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.bench.store import Store
@@ -81,7 +82,7 @@ class Driver:
 
     def __init__(
         self,
-        protocol: Protocol,
+        protocol: Protocol | Folds,
         store: Store,
         executor: Executor,
         *,
@@ -309,7 +310,7 @@ class Driver:
             slot.channel.close()
         slot.channel, slot.worker, slot.sent = None, (), {}
 
-    def _pair(self, cell: Cell) -> Pair:
+    def _pair(self, cell: Cell) -> Pair | FoldsPair:
         return self.protocol.pair(cell.source, cell.target, cell.seed or 0, cell.use == "base")
 
     def _round(self, job: Job) -> Round:

@@ -86,7 +86,7 @@ class Folds:
         }
 
     def _draw(self, name: str, fold: Fold, seed: int, examples: int) -> np.ndarray:
-        """Rows of some positives of a fold (0: all) and, for each, ``negative_ratio`` negatives; in the fold's order."""
+        """Rows, in order, of some positives of a fold (0: all) and ``negative_ratio`` negatives for each."""
         rng = np.random.default_rng(derive("examples", self.suite.dataset, name, fold.name, seed))
         positive, negative = (rng.permutation(np.flatnonzero(fold.y == label)) for label in (1, 0))
         positive = positive[: examples or None]
@@ -118,5 +118,7 @@ def load(suite: Suite, names: list[str], root: Path | None) -> Data:
 def merged(parts: list[Facts]) -> Facts:
     """Several folds of a database as one: its constants are shared, and so are the types."""
     first = parts[0]
-    relations = {name: np.unique(np.concatenate([p.relations[name] for p in parts]), axis=0) for name in first.relations}
+    relations = {
+        name: np.unique(np.concatenate([p.relations[name] for p in parts]), axis=0) for name in first.relations
+    }
     return Facts(first.target, relations, first.types, first.constants)

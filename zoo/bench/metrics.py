@@ -59,7 +59,10 @@ def of_facts(scores: np.ndarray, y: np.ndarray, groups: np.ndarray) -> dict[str,
         own = metrics(s, labels) | {"auprc": float(average_precision_score(labels, s[:, 1]))}
         own["cll"] = float(np.log(np.clip(s[np.arange(len(s)), labels], 1e-6, 1 - 1e-6)).mean())
         found.append(own)
-    return {name: None if any(f[name] is None for f in found) else float(np.mean([f[name] for f in found])) for name in found[0]}
+    return {
+        name: None if any(f[name] is None for f in found) else float(np.mean([f[name] for f in found]))
+        for name in found[0]
+    }
 
 
 def _auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray) -> float | None:

@@ -158,9 +158,9 @@ class Benchmark:
             self.store.begin(self._meta())
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
-                kind = folds.Folds if self.suite.source.facts else protocol.Protocol
+                facts = self.suite.source.facts
                 driver = Driver(
-                    kind(self.suite, self.data),
+                    (folds.Folds if facts else protocol.Protocol)(self.suite, self.data),
                     self.store,
                     executor,
                     common={"device": self.device, "versions": versions()},

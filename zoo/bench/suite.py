@@ -54,6 +54,7 @@ class Own(BaseModel):
     target: dict[str, str] = {}
     aliases: dict[str, tuple[str, ...]] = {}
     negatives: dict[str, Literal["given", "closed"]] = {}
+    reflexive: bool = False
 
     @field_validator("domains")
     @classmethod
@@ -196,9 +197,13 @@ def _resolved(suite: Suite) -> Suite:
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
     if facts and suite.labels:
-        raise BadInput(f"labels: {suite.labels}: of facts say examples: N, the positives of the fold that is trained on")
+        raise BadInput(
+            f"labels: {suite.labels}: of facts say examples: N, the positives of the fold that is trained on"
+        )
     if suite.examples and not facts:
-        raise BadInput(f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class")
+        raise BadInput(
+            f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
+        )
     images = suite.source.images
     net = suite.net or ("cnn" if images else "mlp")
     torchvision = net not in discover.nets()

@@ -129,14 +129,14 @@ class Session:
         state = message["state"]
         return Told(self.send, message["checkpoint_s"], None if state is None else state.tobytes())
 
-    def _rule(self, name: str, fitted: str | None) -> Callable[[Any], Any]:
+    def _rule(self, name: str, fitted: str | None) -> Callable[..., Any]:
         if name == "validation":
             return self.adapter.predict_source
         if name == fitted and hasattr(self.adapter, "scores_t"):
             return lambda X: self.adapter.scores_t()
         return self.adapter.predict
 
-    def _scores(self, rule: Callable[[Any], Any], X: Any) -> np.ndarray:
+    def _scores(self, rule: Callable[..., Any], X: Any) -> np.ndarray:
         import torch
 
         with torch.no_grad():

@@ -97,7 +97,8 @@ class OwnFacts(Dataset):
         of = self._data
         aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
         path = Path(of["domains"][domain])
-        return facts.read(path, of["target"][domain], aliases=aliases, negatives=negatives, name=domain)
+        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
+        return facts.read(path, of["target"][domain], **options)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:

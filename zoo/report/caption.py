@@ -24,7 +24,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     used = [name for name in domains if name in domain_names(meta["pairs"])]
     protocol = suite.get("protocol", "holdout")
     relational = protocol == "folds"
-    sizes = ", ".join(_size(name, domains[name]) for name in used)
+    sizes = ("; " if relational else ", ").join(_size(name, domains[name]) for name in used)
     classes = {domains[name].get("classes") for name in used} - {None}
     sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 and not relational else ""
     parts = [
