@@ -93,8 +93,8 @@ class Folds:
         return np.sort(np.concatenate([positive, negative[: self.suite.negative_ratio * len(positive)]]))
 
 
-def load(suite: Suite, names: list[str], root: Path | None) -> Data:
-    """Load the databases of a suite.
+def load(suite: Suite, pairs: list[tuple[str, str]], names: list[str], root: Path | None) -> Data:
+    """Load the databases of the pairs.
 
     Raises
     ------
@@ -107,11 +107,11 @@ def load(suite: Suite, names: list[str], root: Path | None) -> Data:
         if len(database.folds) < 2:
             raise BadInput(f"{where}: one fold only: one is trained on, the others are tested on; give two or more")
         for fold in database.folds:
-            if (n := int(fold.y.sum())) < suite.examples:
+            if (n := int(fold.y.sum())) < suite.examples and any(name == target for _, target in pairs):
                 raise BadInput(f"examples: {suite.examples}: {where}: fold {fold.name} has {n} positives")
-    for pair in suite.pairs:
-        if len(origins(pair.partition(":")[0])) > 1:
-            raise BadInput(f"pair {pair!r}: a relational source is one database")
+    for source, target in pairs:
+        if len(origins(source)) > 1:
+            raise BadInput(f"pair '{source}:{target}': a relational source is one database")
     return Data(databases, ["false", "true"])
 
 

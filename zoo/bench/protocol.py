@@ -118,7 +118,7 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
     if dataset.facts:
         from zoo.bench import folds
 
-        return folds.load(suite, names, root)
+        return folds.load(suite, pairs, names, root)
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
     _fits(suite, shape)
