@@ -61,7 +61,8 @@ class Rkd(DeepAdapter):
 
 def distance_loss(z: Tensor, teacher: Tensor) -> Tensor:
     """Huber loss of all distances [n, n], each over the mean of its network's; 0 of rows with themselves."""
-    return smooth_l1_loss(*(d / _mean(d) for d in map(_distances, (z, teacher))))
+    d, before = _distances(z), _distances(teacher)
+    return smooth_l1_loss(d / _mean(d), before / _mean(before))
 
 
 def angle_loss(z: Tensor, teacher: Tensor) -> Tensor:
@@ -75,11 +76,14 @@ def cosines(Z: Tensor) -> Tensor:
     >>> cosines(torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 3.0], [4.0, 0.0]]))[0, 1, 1:].round().tolist()
     [1.0, 0.0, 1.0]
     """
-    Z = Z.double()  # autocast leaves it alone
     d = _distances(Z)
-    apart = (d > 0).to(d.dtype)
-    step = (Z[None] - Z[:, None]) * (apart / torch.where(d > 0, d, 1))[..., None]
-    return step @ step.mT
+    inverse = (d > 0).to(d.dtype) / torch.where(d > 0, d, 1)
+    Z = Z.double() - Z.detach().double().mean(0)  # autocast leaves float64 alone
+    G = Z @ Z.T
+    products = (
+        G[None] - G[:, :, None] - G[:, None] + G.diagonal()[:, None, None]
+    )  # (z_i - z_j)·(z_k - z_j), never [n, n, d]
+    return products * inverse[:, :, None] * inverse[:, None]
 
 
 def _distances(Z: Tensor) -> Tensor:
