@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.bench import graphs
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.metrics import metrics
 from zoo.bench.plan import Cell
@@ -52,7 +53,7 @@ class Slot:
     worker: tuple[Any, ...] = ()
     job: Job | None = None
     deadline: float = float("inf")
-    sent: dict[str, np.ndarray] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
 
 
 class View:
@@ -175,6 +176,9 @@ class Driver:
         if (fold := self._fold(job, pair)) is not None:
             fields = fields | {k: fields[k][fold != job.fold] for k in ("Xt", "yt")}
         names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
+        nodes, own = self._nodes(cell), cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
+        if nodes and not own:
+            names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
         model = None if job.model or not cell.model else self.models[cell.model]
@@ -188,8 +192,9 @@ class Driver:
                 "needs": sorted(cell.grant),
                 "arrays": arrays,
                 "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
-                "featurise": cell.use == "base" and suite.features == "source",
+                "featurise": cell.use == "base" and suite.features == "source" and not own,
                 "shaped": job.model or cell.use == "net",
+                "nodes": "" if not nodes else "own" if own else "net",
                 "learner": {
                     "base": suite.base,
                     "net": suite.net,
@@ -217,9 +222,15 @@ class Driver:
             fitted = "test" if transductive and "Xt" in job.cell.grant else None
             if not transductive:
                 arrays |= {"adapt": pair.fields["Xt"], "validation": pair.validation}
+        whole = {}
+        if pair.whole:
+            arrays |= {} if transductive else {"adapt": pair.adapt}
+            needed = {"At"} | ({"As"} if "validation" in arrays else set())
+            whole = {k: None if slot.sent.get(k) is g else g for k, g in pair.whole.items() if k in needed}
+            slot.sent |= {k: pair.whole[k] for k in whole}
         job.phase = "predict"
         assert slot.channel
-        slot.channel.send({"op": "predict", "arrays": arrays, "fitted": fitted})
+        slot.channel.send({"op": "predict", "arrays": arrays, "graphs": whole, "fitted": fitted})
 
     def _advance(self, slot: Slot) -> None:
         """Take a worker's answer and send the next message of its job, if there is one."""
@@ -326,7 +337,11 @@ class Driver:
         slot.channel, slot.worker, slot.sent = None, (), {}
 
     def _pair(self, cell: Cell) -> Pair:
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, cell.use == "base")
+        base = not self._nodes(cell) if self.protocol.suite.source.graphs else cell.use == "base"
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
+
+    def _nodes(self, cell: Cell) -> bool:
+        return graphs.sees_nodes(self.protocol.suite, cell.row.info, cell.use)
 
     def _fold(self, job: Job, pair: Pair) -> np.ndarray | None:
         """The fold of every row of the adapt part, where oracle cells are judged out of fold."""

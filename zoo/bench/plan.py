@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
@@ -257,7 +258,9 @@ def _use(learner: str) -> str:
 def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
     if info.needs & {"Xl", "yl"} and not suite.labels:
         return "needs labelled target samples (--labels K)"
-    if missing := info.needs & {"As", "At", "Fs", "Ft"}:
+    if info.needs & graphs.GRAPHS and (why := graphs.refusal(suite, info)):
+        return why
+    if missing := info.needs & {"Fs", "Ft"}:
         return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
     if info.transductive_only and suite.protocol != "transductive":
         return "has no rule for new target samples (protocol: transductive only)"

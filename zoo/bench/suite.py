@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder"]
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph"]
     domains: dict[str, str]
     x: str = ""
     y: str = ""
@@ -164,8 +165,6 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
         suite = Suite.model_validate(given)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
-    if suite.labels == "all" and suite.protocol != "holdout":
-        raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
     suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
     datasets = discover.datasets()
     if suite.data is not None and suite.dataset in datasets:
@@ -176,13 +175,17 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
                 f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
-    return _resolved(suite)
+    suite = _resolved(suite)
+    if suite.labels == "all" and suite.protocol != "holdout":
+        raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
+    graphs.check(suite)
+    return suite
 
 
 def _resolved(suite: Suite) -> Suite:
     """The keys whose defaults hang on others: the net, its options, and what base learners see."""
     images = suite.source.images
-    net = suite.net or ("cnn" if images else "mlp")
+    net = suite.net or ("cnn" if images else "gcn" if suite.source.graphs else "mlp")
     torchvision = net not in discover.nets()
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])
@@ -202,6 +205,8 @@ def _resolved(suite: Suite) -> Suite:
         raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
     bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck}
+    if suite.source.graphs and "protocol" not in suite.model_fields_set:  # the field's standard there
+        found["protocol"] = "transductive"
     return suite.model_copy(update=found)
 
 
