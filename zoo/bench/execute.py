@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.bench import graphs
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.plan import Cell
@@ -53,7 +54,7 @@ class Slot:
     worker: tuple[Any, ...] = ()
     job: Job | None = None
     deadline: float = float("inf")
-    sent: dict[str, np.ndarray] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
 
 
 class View:
@@ -173,6 +174,9 @@ class Driver:
         cell, suite = job.cell, self.protocol.suite
         fields = self._round(job).fields
         names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
+        nodes, own = self._nodes(cell), cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
+        if nodes and not own:
+            names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
         model = None if job.model or not cell.model else self.models[cell.model]
@@ -186,8 +190,9 @@ class Driver:
                 "needs": sorted(cell.grant),
                 "arrays": arrays,
                 "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
-                "featurise": cell.use == "base" and suite.features == "source",
+                "featurise": cell.use == "base" and suite.features == "source" and not own,
                 "shaped": job.model or cell.use == "net",
+                "nodes": "" if not nodes else "own" if own else "net",
                 "learner": {
                     "base": suite.base,
                     "net": suite.net,
@@ -208,9 +213,12 @@ class Driver:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
         now = self._round(job)
         fitted = now.fitted if "Xt" in job.cell.grant else None
+        whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
+        slot.sent |= now.whole
         job.phase = "predict"
         assert slot.channel
-        slot.channel.send({"op": "predict", "arrays": now.sets, "context": now.context, "fitted": fitted})
+        message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}
+        slot.channel.send({"op": "predict", **message})
 
     def _advance(self, slot: Slot) -> None:
         """Take a worker's answer and send the next message of its job, if there is one."""
@@ -311,7 +319,11 @@ class Driver:
         slot.channel, slot.worker, slot.sent = None, (), {}
 
     def _pair(self, cell: Cell) -> Pair | FoldsPair:
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, cell.use == "base")
+        base = not self._nodes(cell) if self.protocol.suite.source.graphs else cell.use == "base"
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
+
+    def _nodes(self, cell: Cell) -> bool:
+        return graphs.sees_nodes(self.protocol.suite, cell.row.info, cell.use)
 
     def _round(self, job: Job) -> Round:
         """What the job fits and scores now; source models are trained on what all rounds share."""

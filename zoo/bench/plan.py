@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
@@ -264,10 +265,12 @@ def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
             return "learns from samples with features, and this suite has facts"
         lacking = info.needs - FACTS - {"Xs", "ys", "Xl", "yl"}
         return f"needs {', '.join(sorted(lacking))}, which facts do not give" if lacking else ""
-    if missing := info.needs & ({"As", "At"} | FACTS):
+    if missing := info.needs & FACTS:
         return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
     if info.needs & {"Xl", "yl"} and not suite.labels:
         return "needs labelled target samples (--labels K)"
+    if info.needs & graphs.GRAPHS and (why := graphs.refusal(suite, info)):
+        return why
     if info.transductive_only and suite.protocol != "transductive":
         return "has no rule for new target samples (protocol: transductive only)"
     return ""

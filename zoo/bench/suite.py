@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "facts"]
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph", "facts"]
     domains: dict[str, str]
     x: str = ""
     y: str = ""
@@ -182,13 +183,16 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
                 f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
-    return _resolved(suite)
+    suite = _resolved(suite)
+    graphs.check(suite)
+    return suite
 
 
 def _resolved(suite: Suite) -> Suite:
     """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
     facts = suite.source.facts
-    protocol = suite.protocol or ("folds" if facts else "holdout")
+    # Of graphs, all nodes of the target: the field's standard.
+    protocol = suite.protocol or ("folds" if facts else "transductive" if suite.source.graphs else "holdout")
     reference = suite.reference or ("rdn_boost" if facts else "source_only")
     suite = suite.model_copy(update={"protocol": protocol, "reference": reference})
     if facts != (protocol == "folds"):
@@ -205,7 +209,7 @@ def _resolved(suite: Suite) -> Suite:
             f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
         )
     images = suite.source.images
-    net = suite.net or ("cnn" if images else "mlp")
+    net = suite.net or ("cnn" if images else "gcn" if suite.source.graphs else "mlp")
     torchvision = net not in discover.nets()
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])

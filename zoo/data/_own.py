@@ -16,6 +16,7 @@ from zoo.data.base import Dataset
 from zoo.data.formats import facts
 from zoo.data.formats.base import Format, names
 from zoo.errors import BadInput
+from zoo.graph import Graph
 
 
 class Own(Dataset):
@@ -41,7 +42,7 @@ class Own(Dataset):
             images = file.images
         self._first: tuple[Path, tuple[Any, ...], set[str]] | None = None
         # The base class has them per class: a data set of the zoo is one class, this is one instance.
-        vars(self).update(domains=tuple(self._files), images=images, photographs=kind.photographs)
+        vars(self).update(domains=tuple(self._files), images=images, photographs=kind.photographs, graphs=kind.graphs)
 
     def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
         file = self._files[domain]
@@ -52,7 +53,7 @@ class Own(Dataset):
                 raise file.bad(f"y: {len(labels)} labels for {len(X)} samples in x")
             if not len(X):
                 raise file.bad("x: holds no samples")
-            if X.dtype != np.uint8:
+            if X.dtype != np.uint8 and not isinstance(X, Graph):
                 with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
                     X = np.ascontiguousarray(X, np.float32)
                 if not np.isfinite(X).all():
@@ -170,6 +171,8 @@ def _guess(path: Path) -> str:
     """The format of a file by its ending, of a folder by what lies in it."""
     if not path.exists():
         raise BadInput(f"{path} is not there")
+    if _graph_fits(path):
+        return "graph"
     if path.is_dir():
         return "audiofolder" if any(path.glob("*/**/*.[wW][aA][vV]")) else "imagefolder"
     known = sorted(p.stem for p in Path(formats.__path__[0]).glob("*.py") if p.stem not in ("__init__", "base"))
@@ -177,6 +180,14 @@ def _guess(path: Path) -> str:
         if path.suffix.lower() in _format(name).suffixes:
             return name
     raise BadInput(f"{path}: unknown format {path.suffix!r}: there are {', '.join(known)}")
+
+
+def _graph_fits(path: Path) -> bool:
+    """Whether it holds a graph; what cannot be read says so as the format that its ending names."""
+    try:
+        return _format("graph").fits(path)  # type: ignore[attr-defined, no-any-return]
+    except Exception:  # a damaged file raises nearly anything
+        return False
 
 
 def _unlike(layout: tuple[Any, ...], like: tuple[Any, ...], path: str) -> str:
