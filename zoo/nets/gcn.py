@@ -41,7 +41,9 @@ class Gcn(Net):
         found, last = [], len(self.body) - 1
         for i, (layer, k) in enumerate(zip(self.body, self.steps, strict=True)):
             H = relu(layer(A, H, k))
-            H = dropout(H if i < last else H[rows], DROPOUT, self.training)  # of the last layer others are not asked for
+            H = dropout(
+                H if i < last else H[rows], DROPOUT, self.training
+            )  # of the last layer others are not asked for
             found.append(H if i == last else H[rows])
         return found
 
