@@ -77,7 +77,10 @@ class Graphs:
     def matrix(self, which: str, of: Matrix = adjacency) -> Sparse:
         """A matrix over all nodes, such as the normalised adjacency; of both graphs, one beside the other."""
         if which != "st":
-            return self._keep((which, of), lambda: of(getattr(self, which)))  # type: ignore[no-any-return]
+            graph: Graph = getattr(self, which)
+            if graph.edges.is_meta:
+                return Sparse(None, None, (graph.n, graph.n))
+            return self._keep((which, of), lambda: of(graph))  # type: ignore[no-any-return]
         return self._keep(  # type: ignore[no-any-return]
             (which, of), lambda: Sparse.blocks([self.matrix("s", of), self.matrix("t", of)])
         )
@@ -89,7 +92,7 @@ class Graphs:
 
 
 class Convolution(nn.Module):
-    """A graph convolution ``Â H W + b``; H may be sparse."""
+    """A graph convolution ``Âᵏ H W + b``; H may be sparse."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -97,5 +100,8 @@ class Convolution(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, A: Sparse, H: Tensor | Sparse) -> Tensor:
-        return A @ (H @ self.linear.weight.T) + self.linear.bias
+    def forward(self, A: Sparse, H: Tensor | Sparse, k: int = 1) -> Tensor:
+        Z = H @ self.linear.weight.T
+        for _ in range(k):
+            Z = A @ Z
+        return Z + self.linear.bias

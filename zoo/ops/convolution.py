@@ -126,6 +126,47 @@ def adjacency(graph: Graph) -> Sparse:
     return Sparse.symmetric(rows, columns, torch.cat([w, w, root * root]), graph.n)
 
 
+def ppmi(graph: Graph, length: int, walks: int, seed: int) -> Sparse:
+    """``D^-½ (P + I) D^-½`` with P the positive pointwise mutual information of nodes on random walks."""
+    rows, columns, counts = walk_counts(graph, length, walks, seed)
+    w = mutual_information(rows, columns, counts, graph.n)
+    loops = torch.arange(graph.n, device=rows.device)
+    rows, columns = torch.cat([rows[w > 0], loops]), torch.cat([columns[w > 0], loops])
+    values = torch.cat([w[w > 0], w.new_ones(graph.n)])
+    root = w.new_zeros(graph.n).index_add(0, rows, values).rsqrt()
+    return Sparse.of(rows, columns, (root[rows] * values * root[columns]).float(), (graph.n, graph.n))
+
+
+def walk_counts(graph: Graph, length: int, walks: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How often walks from node i come by node j: rows, columns and counts; of i ≠ j only.
+
+    From each node start `walks` walks, each of a length drawn from 1 to `length`.
+    """
+    n, ends = graph.n, graph.edges.cpu()
+    rows, columns = torch.cat([ends[:, 0], ends[:, 1]]), torch.cat([ends[:, 1], ends[:, 0]])
+    neighbours = columns[rows.argsort(stable=True)]
+    degree = torch.bincount(rows, minlength=n)
+    start = degree.cumsum(0) - degree
+    g = torch.Generator().manual_seed(seed)
+    origin = torch.arange(n)[degree > 0].repeat(walks)
+    here, last = origin, torch.randint(1, length + 1, (len(origin),), generator=g)
+    codes = []
+    for k in range(length):
+        origin, here, last = (a[last > k] for a in (origin, here, last))
+        here = neighbours[start[here] + (torch.rand(len(here), generator=g) * degree[here]).long()]
+        codes.append((origin * n + here)[origin != here])
+    found, counts = torch.cat(codes).unique(return_counts=True)
+    device = graph.edges.device
+    return (found // n).to(device), (found % n).to(device), counts.to(device)
+
+
+def mutual_information(rows: Tensor, columns: Tensor, counts: Tensor, n: int) -> Tensor:
+    """``max(0, log(p_ij / (p_i p_j)))`` of the entries of a matrix of counts, float64; p_i and p_j its marginals."""
+    p = counts.double() / counts.sum()
+    first, second = (p.new_zeros(n).index_add(0, index, p) for index in (rows, columns))
+    return (p / (first[rows] * second[columns])).log().clamp_min(0)
+
+
 def _csr(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     order = torch.argsort(rows * shape[1] + columns)
     start = torch.zeros(shape[0] + 1, dtype=torch.int64, device=rows.device)
