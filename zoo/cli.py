@@ -288,6 +288,21 @@ def status(
 
 
 @app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
+    metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    from zoo.report import compare as comparisons
+    from zoo.report import records
+
+    runs = [comparisons.render(records.read(folder), metric, "json" if as_json else "md") for folder in folders]
+    _output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
+
+
+@app.command()
 def explain(
     cell: Annotated[str, typer.Argument(help="A cell's id or its beginning; '' or a method lists what there is.")] = "",
     run: Annotated[Path | None, typer.Option(metavar="DIR", help="Its run folder; default: those in runs/.")] = None,

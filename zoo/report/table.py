@@ -124,7 +124,7 @@ def build(run: Run, metric: str = "", cost: bool = True) -> Table:
         for line, done in zip(group, finished, strict=True):
             cells = [_pair(line, pair, metric, planned, n) for pair in pairs]
             cells.append(_average(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
-            cells.append(_negative(line, _reference(line, rows, suite), pairs, metric))
+            cells.append(_negative(line, reference_of(line, rows, suite), pairs, metric))
             cells += [_time(line), _memory(line)] if cost else []
             filled.append(_gathered(Row(line.setting, line.learner, line.family, line.label, line.method, cells)))
         ranked = setting != "none" and not group[0].oracle
@@ -182,7 +182,7 @@ def _average(line: Line, common: list[str], metric: str, planned: set[int], n: i
     return _cell(averages, metric, n, not remarks, *remarks)
 
 
-def _reference(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | None:
+def reference_of(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | None:
     """The reference row of a row's learner; a method with a learner of its own compares under the base."""
     for other in rows:
         base = line.learner == "own" and other.learner.split("@")[0] == suite.get("base")
