@@ -27,6 +27,8 @@ class Rkd(DeepAdapter):
     The paper distils one network into another on the same data. Here the student is the network that adapts, the
     teacher the source model that it starts from (trained beforehand, and shared), and the samples are the target's. It
     adapts by what SHOT maximises, the information of the target's scores on their classes, beside L_s on the source.
+    The gain over source_only is the information's: on office31's frozen features (amazon and dslr to webcam, 2 seeds)
+    it alone has 90.8, with the relations kept 90.3, source_only 80.9. What they keep is the figure, not the accuracy.
 
     Parameters
     ----------
