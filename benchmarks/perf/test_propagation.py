@@ -69,9 +69,9 @@ def test_propagation(benchmark):
     )
     a = json.loads(run.stdout)
     print(
-        f"\nlabel propagation, {N:,} samples, {K} neighbours: {a['cpu']:.1f} CPU-s (at most "
-        f"{SECONDS:.0f}; {a['s']:.1f} s by the clock), peak {a['gb']:.2f} GB (at most {GB:.0f}); {a['right']:.1%} right; of it propagation: "
-        f"{a['gradients']:.1f} CPU-s, by power iteration {a['power']:.1f} (differ by {a['off']:.0e})"
+        f"\nlabel propagation, {N:,} samples, {K} neighbours: {a['cpu']:.1f} CPU-s (at most {SECONDS:.0f}), "
+        f"{a['s']:.1f} s by the clock, peak {a['gb']:.2f} GB (at most {GB:.0f}), {a['right']:.1%} right\n"
+        f"of it propagation: {a['gradients']:.1f} CPU-s, by power iteration {a['power']:.1f} (differ by {a['off']:.0e})"
     )
     assert a["right"] > 0.9
     assert a["off"] < 1e-9

@@ -44,7 +44,7 @@ class Manifold(Adapter):
         Samples that carry the approximate kernel.
 
     Source: Long et al. (2014), ARRLS, eq. 12 to 17, and the authors' code (the MMD matrix over its Frobenius norm, its
-    marginal part times the number of classes).
+    marginal part times the number of classes). Office-Caltech SURF, 12 pairs, transductive: 52.5 %.
     """
 
     learner = "own"
