@@ -181,7 +181,7 @@ class Driver:
             names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
-        model = None if job.model or not cell.model else self.models[cell.model]
+        model = None if job.model or own or not cell.model else self.models[cell.model]
         job.phase = "fit"
         assert slot.channel
         slot.channel.send(
