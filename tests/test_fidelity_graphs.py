@@ -401,7 +401,7 @@ def test_omega_moves_the_network_against_the_discriminator(name):
 
 @pytest.mark.parametrize("method", [Vada, Fixmatch])
 def test_methods_that_change_samples_say_why_they_cannot(method):
-    with pytest.raises(Unsupported, match="nodes of a graph|whole numbers"):
+    with pytest.raises(Unsupported, match=r"nodes of a graph|whole numbers"):
         method().fit(task_of(toy_graphs(), method, steps=2))
 
 

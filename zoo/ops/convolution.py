@@ -91,7 +91,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         grad = ctx.S.t() @ grads[0]
-        # In the memory format of H, often a weight transposed: fused optimisers walk parameters and gradients side by side.
+        # In the memory format of H, often a weight transposed: fused optimisers walk both side by side.
         return grad.T.contiguous().T if ctx.by_columns else grad, None
 
 
