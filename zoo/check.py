@@ -64,9 +64,10 @@ def run(method: str | Path, plugins: Sequence[Path] = ()) -> list[Outcome]:
             raise discover.unknown("method", str(method), known)
         info = known[str(method)]
     subject = Subject(info, discover.load(info))
-    if facts := sorted(info.needs & {"Fs", "Ft"}):
-        why = f"needs {', '.join(facts)}: there is no toy pair of facts"
-        return [Outcome(t.__name__, True, why, skipped=True) for t in TESTS] + [_outcome(citation, subject)]
+    if info.needs & {"Fs", "Ft"}:
+        from zoo import check_facts
+
+        return [_outcome(test, subject) for test in (*check_facts.TESTS, citation)]
     first = _outcome(needs, subject)
     if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
         return [first, _outcome(citation, subject)]
@@ -77,7 +78,7 @@ def _outcome(test: Callable[[Subject], str | None], subject: Subject) -> Outcome
     name = test.__name__.replace("_", " ")
     try:
         return Outcome(name, True, test(subject) or "")
-    except (_Skip, Unsupported) as e:
+    except (Skip, Unsupported) as e:
         return Outcome(name, True, str(e), skipped=True)
     except Failure as e:
         return Outcome(name, False, str(e))
@@ -89,7 +90,7 @@ class Failure(Exception):
     """The adapter broke the contract."""
 
 
-class _Skip(Exception):
+class Skip(Exception):
     """The test has no meaning for this adapter."""
 
 
@@ -146,7 +147,7 @@ def _learner(budget: Budget, use: str, graphs: Any = None) -> Learner:
     return Learner(base="logistic", net=net, budget=budget, seed=0, use=use, graphs=graphs)
 
 
-class _Watched(Task):
+class Watched(Task):
     """A task that remembers undeclared reads, also those whose LeakError the adapter swallows."""
 
     def __getattr__(self, name: str) -> Any:
@@ -181,13 +182,13 @@ class Subject:
 
     def task(
         self, pair: Any, *, seed: int = 0, budget: Budget = BUDGET, device: str = "cpu", more: Iterable[str] = ()
-    ) -> _Watched:
+    ) -> Watched:
         fields, graphs = pair.fields(device, self.use)
         fields["ds"] = torch.arange(len(pair.Xs), device=device) % 2
         if "model" in self.info.needs:
             fields["model"] = copy.deepcopy(_source_model(pair, budget)).to(device)
         needs, learner = self.info.needs | set(more), _learner(budget, self.use, graphs)
-        return _Watched(fields, needs=needs, learner=learner, n_classes=CLASSES, device=device, seed=seed)
+        return Watched(fields, needs=needs, learner=learner, n_classes=CLASSES, device=device, seed=seed)
 
     def fit(self, pair: Any = None, adapter: Any = None, **task: Any) -> Any:
         adapter = self.cls() if adapter is None else adapter
@@ -263,7 +264,7 @@ def shapes(s: Subject) -> None:
 def row_wise(s: Subject) -> None:
     """The scores of a subset, a permutation or a single sample are those rows of the scores."""
     if s.info.transductive_only:
-        raise _Skip("transductive only")
+        raise Skip("transductive only")
     X = s.pair.X
     whole = s.fitted.predict(X)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(1))
@@ -275,7 +276,7 @@ def row_wise(s: Subject) -> None:
 def target_order(s: Subject) -> str | None:
     """Permuting Xt permutes the predictions (where not deterministic: keeps the accuracy)."""
     if "Xt" not in s.info.needs:
-        raise _Skip("needs no Xt")
+        raise Skip("needs no Xt")
     order = torch.randperm(len(s.pair.Xt), generator=torch.Generator().manual_seed(2))
     pair = s.pair.reordered(order)
     other = s.fit(pair)
@@ -299,7 +300,7 @@ def same_seed(s: Subject) -> None:
 def deterministic(s: Subject) -> None:
     """What says so draws no random numbers: another seed changes nothing."""
     if not s.info.deterministic:
-        raise _Skip("does not say so")
+        raise Skip("does not say so")
     off = _difference(s.scores(s.fit(seed=1)), s.scores(s.fitted))
     _require(off < EXACT, f"deterministic = True, but another seed changes the scores (by {off:.2g})")
 
@@ -307,14 +308,14 @@ def deterministic(s: Subject) -> None:
 def target_labels(s: Subject) -> None:
     """Overwriting the labels of Xt, wherever they are in this process, changes nothing."""
     if "yt" in s.info.needs:
-        raise _Skip("an oracle is given them")
+        raise Skip("an oracle is given them")
     s.pair.yt.copy_(s.pair.yt.roll(1))
     try:
         off = _difference(s.scores(s.fit()), s.scores(s.fitted))
     finally:
         s.pair.yt.copy_(s.pair.yt.roll(-1))
     if off and _difference(s.scores(s.fit()), s.scores(s.fitted)):
-        raise _Skip("two fits on the same task differ, so this cannot be told")
+        raise Skip("two fits on the same task differ, so this cannot be told")
     _require(off == 0, f"the scores depend on the target's labels, which it is not given (by {off:.2g})")
 
 
@@ -330,7 +331,7 @@ def no_harm(s: Subject) -> str:
     """Without a shift it is hardly worse than its learner without adaptation."""
     _not_chance_itself(s)
     if s.graphs and s.info.family == "baseline":
-        raise _Skip("a baseline that sees less than the learner")
+        raise Skip("a baseline that sees less than the learner")
     pair = s.toy(shift=0.0)
     few = {"Xl", "yl"} & s.info.needs and "Xt" not in s.info.needs
     reference = "labelled_only" if few else "source_only"
@@ -426,16 +427,16 @@ def one_target_sample(s: Subject) -> None:
 def labels_too(s: Subject) -> None:
     """A deep adapter trains with labelled target samples as well, where a suite has some."""
     if s.info.kind != "deep":
-        raise _Skip("not deep")
+        raise Skip("not deep")
     _require_scores(s.fit(budget=BRIEF, more=("Xl", "yl")).predict(s.pair.X), len(s.pair.X), "predict(X)")
 
 
 def device_agnostic(s: Subject) -> None:
     """Training steps run on the meta device, with no device context: what makes a tensor elsewhere fails."""
     if not (s.info.kind == "deep" or (s.info.kind == "parameter" and {"Xl", "yl"} <= s.info.needs)):
-        raise _Skip("trains no network by a penalty")
+        raise Skip("trains no network by a penalty")
     if s.cls.host_sync:
-        raise _Skip("host_sync = True: it needs numbers on the host")
+        raise Skip("host_sync = True: it needs numbers on the host")
     task, adapter = s.task(s.pair, budget=BRIEF, device="meta"), s.cls()
     with _OneDevice():
         (task.learner.train if s.info.kind == "deep" else task.learner.tune)(task, adapter)
@@ -488,7 +489,7 @@ def _survives(s: Subject, pair: Any, or_says_why: bool = False) -> None:
 
 def _not_chance_itself(s: Subject) -> None:
     if s.info.family == "baseline" and s.info.learner == "own":
-        raise _Skip("a baseline without a learner is chance itself")
+        raise Skip("a baseline without a learner is chance itself")
 
 
 def _line(e: BaseException, path: Path) -> str:

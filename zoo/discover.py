@@ -49,6 +49,7 @@ class DatasetInfo(FileInfo):
     domains: tuple[str, ...] = ()
     images: bool = False
     photographs: bool = False
+    facts: bool = False
     graphs: bool = False
     cite: str = ""
     origin: str = ""

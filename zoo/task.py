@@ -101,6 +101,10 @@ class Domain:
         graph = graph.induced(plain.rows)
         return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.content, graph.x, graph)
 
+    def described(self) -> dict[str, Any]:
+        """What run.json and captions say of it, beside its content and its classes."""
+        return {"n": len(self.y)}
+
 
 class Task:
     """What one method may see of one source→target pair.

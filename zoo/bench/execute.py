@@ -14,9 +14,9 @@ import numpy as np
 
 from zoo.bench import graphs
 from zoo.bench.executors import Channel, Executor
-from zoo.bench.metrics import metrics
+from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.plan import Cell
-from zoo.bench.protocol import FOLDS, Pair, Protocol
+from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.bench.store import Store
 from zoo.report.records import FINAL
 
@@ -30,15 +30,16 @@ class Job:
 
     cell: Cell
     model: bool = False
-    fold: int = 0
+    round: int = 0
     phase: str = ""
     costs: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
+    explanations: list[Any] = field(default_factory=list)
 
     @property
     def key(self) -> str:
         """The name of its checkpoint."""
-        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.fold}" if self.fold else self.cell.id
+        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.round}" if self.round else self.cell.id
 
     @property
     def worker(self) -> tuple[Any, ...]:
@@ -82,7 +83,7 @@ class Driver:
 
     def __init__(
         self,
-        protocol: Protocol,
+        protocol: Protocol | Folds,
         store: Store,
         executor: Executor,
         *,
@@ -171,10 +172,7 @@ class Driver:
 
     def _send_fit(self, slot: Slot, job: Job) -> None:
         cell, suite = job.cell, self.protocol.suite
-        pair = self._pair(cell)
-        fields = pair.oracle if "yt" in cell.grant else pair.fields
-        if (fold := self._fold(job, pair)) is not None:
-            fields = fields | {k: fields[k][fold != job.fold] for k in ("Xt", "yt")}
+        fields = self._round(job).fields
         names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
         nodes, own = self._nodes(cell), cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
         if nodes and not own:
@@ -213,24 +211,14 @@ class Driver:
 
     def _send_predict(self, slot: Slot, job: Job) -> None:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
-        pair = self._pair(job.cell)
-        transductive = pair.oracle_folds is not None
-        if (fold := self._fold(job, pair)) is not None:
-            arrays, fitted = {"test": pair.oracle["Xt"][fold == job.fold]}, None
-        else:
-            arrays = {"test": pair.test}
-            fitted = "test" if transductive and "Xt" in job.cell.grant else None
-            if not transductive:
-                arrays |= {"adapt": pair.fields["Xt"], "validation": pair.validation}
-        whole = {}
-        if pair.whole:
-            arrays |= {} if transductive else {"adapt": pair.adapt}
-            needed = {"At"} | ({"As"} if "validation" in arrays else set())
-            whole = {k: None if slot.sent.get(k) is g else g for k, g in pair.whole.items() if k in needed}
-            slot.sent |= {k: pair.whole[k] for k in whole}
+        now = self._round(job)
+        fitted = now.fitted if "Xt" in job.cell.grant else None
+        whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
+        slot.sent |= now.whole
         job.phase = "predict"
         assert slot.channel
-        slot.channel.send({"op": "predict", "arrays": arrays, "graphs": whole, "fitted": fitted})
+        message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}
+        slot.channel.send({"op": "predict", **message})
 
     def _advance(self, slot: Slot) -> None:
         """Take a worker's answer and send the next message of its job, if there is one."""
@@ -255,24 +243,17 @@ class Driver:
         elif job.phase == "fit":
             _add(job.costs, answer, ("fit_s", "fit_cpu_s", "shared_s"))
             job.costs |= {k: answer[k] for k in ("certificate", "curves")}
+            job.explanations += [e for e in [answer["explanation"]] if e is not None]
             self._send_predict(slot, job)
         else:
             _add(job.costs, answer, ("predict_s", "shared_s"))
             for peak in ("peak_rss_mb", "peak_cuda_mb"):
                 job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
-            pair = self._pair(job.cell)
-            fold = self._fold(job, pair)
-            if fold is None:
-                job.scores = answer["scores"]
-                self._finish(slot, "ok", "")
-                return
-            whole = job.scores.setdefault("test", np.empty((len(fold), len(self.protocol.data.classes))))
-            whole[fold == job.fold] = answer["scores"]["test"]
-            job.fold += 1
-            if job.fold < FOLDS:
+            job.scores.append(answer["scores"])
+            job.round += 1
+            if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant):
                 self._send_fit(slot, job)
             else:
-                job.scores["test"] = whole[pair.oracle_tested]
                 self._finish(slot, "ok", "")
 
     def _note(self, slot: Slot, job: Job, note: dict[str, Any]) -> None:
@@ -301,7 +282,8 @@ class Driver:
             return
         pair = self._pair(cell)
         predictions = {}
-        for name, scores in job.scores.items():
+        gathered = pair.gathered(job.scores) if status == "ok" else {}
+        for name, scores in gathered.items():
             with np.errstate(divide="ignore"):
                 predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
             predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
@@ -316,7 +298,7 @@ class Driver:
             **cell.identity,
             "status": status,
             "reason": reason,
-            "metrics": metrics(job.scores["test"], pair.y_test) if status == "ok" else {},
+            "metrics": pair.metrics(gathered["test"]) if status == "ok" else {},
             "validators": {},
             "n_test": len(pair.y_test),
             **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
@@ -326,7 +308,7 @@ class Driver:
             "shared_s": trained + job.costs.get("shared_s", 0.0),
             **self.common,
         }
-        self.store.append(record, predictions if status == "ok" else {})
+        self.store.append(record, predictions, job.explanations if status == "ok" else [])
         if status not in FINAL:
             self.failed.append(record)
         self.view.record(record)
@@ -336,16 +318,16 @@ class Driver:
             slot.channel.close()
         slot.channel, slot.worker, slot.sent = None, (), {}
 
-    def _pair(self, cell: Cell) -> Pair:
+    def _pair(self, cell: Cell) -> Pair | FoldsPair:
         base = not self._nodes(cell) if self.protocol.suite.source.graphs else cell.use == "base"
         return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
 
     def _nodes(self, cell: Cell) -> bool:
         return graphs.sees_nodes(self.protocol.suite, cell.row.info, cell.use)
 
-    def _fold(self, job: Job, pair: Pair) -> np.ndarray | None:
-        """The fold of every row of the adapt part, where oracle cells are judged out of fold."""
-        return pair.oracle_folds if "yt" in job.cell.grant and not job.model else None
+    def _round(self, job: Job) -> Round:
+        """What the job fits and scores now; source models are trained on what all rounds share."""
+        return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and not job.model)
 
 
 def _add(costs: dict[str, Any], answer: dict[str, Any], names: Iterable[str]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo import discover
 from zoo.bench import features, graphs
+from zoo.bench.metrics import metrics
 from zoo.bench.suite import Suite, origins
 from zoo.data import _cache
 from zoo.errors import BadInput
@@ -30,10 +32,30 @@ class Data:
     partial : pairs whose target lacks classes of the source, and which
     """
 
-    domains: dict[str, Domain]
+    domains: dict[str, Any]  # each a Domain, or all a Database
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One fit of a cell, and the sets that it scores then.
+
+    Attributes
+    ----------
+    fields : what the fit may be granted
+    sets : rows to be scored, by name; ``validation`` is of the source
+    context : what `predict` gets beside the rows of a set, by the set's name
+    whole : of nodes, the graphs in which the sets are numbered
+    fitted : the set that is the Xt of the fit, if one is
+    """
+
+    fields: dict[str, Any]
+    sets: dict[str, np.ndarray]
+    context: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Graph] = field(default_factory=dict)
+    fitted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,37 @@ class Pair:
     adapt: np.ndarray | None = None
     whole: dict[str, Graph] = field(default_factory=dict)
 
+    def n_rounds(self, oracle: bool) -> int:
+        """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
+        return FOLDS if oracle and self.oracle_folds is not None else 1
+
+    def round(self, i: int, oracle: bool) -> Round:
+        """The i-th fit of a cell."""
+        fields, folds = self.oracle if oracle else self.fields, self.oracle_folds
+        if folds is None:
+            adapt = self.fields["Xt"] if self.adapt is None else self.adapt
+            sets = {"test": self.test, "adapt": adapt, "validation": self.validation}
+            return Round(fields, sets, whole=self.whole)
+        target = {k: graph for k, graph in self.whole.items() if k == "At"}
+        if not oracle:
+            return Round(fields, {"test": self.test}, whole=target, fitted="test")
+        kept = {k: fields[k][folds != i] for k in ("Xt", "yt")}
+        return Round(fields | kept, {"test": fields["Xt"][folds == i]}, whole=target)
+
+    def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The scores of all rounds as those of the test rows and the other sets."""
+        if len(scores) == 1:
+            return scores[0]
+        assert self.oracle_folds is not None
+        whole = np.empty((len(self.oracle_folds), scores[0]["test"].shape[1]))
+        for i, part in enumerate(scores):
+            whole[self.oracle_folds == i] = part["test"]
+        return {"test": whole[self.oracle_tested]}
+
+    def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
+        """Metrics of the scores of the test rows."""
+        return metrics(scores, self.y_test)
+
 
 def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
     """Load the domains of `pairs`, check them, and match their classes by name.
@@ -71,6 +124,10 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
     """
     dataset = suite.source
     names = [d for d in dataset.domains if any(d in (*origins(s), t) for s, t in pairs)]
+    if dataset.facts:
+        from zoo.bench import folds
+
+        return folds.load(suite, pairs, names, root)
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
     _fits(suite, shape)

@@ -22,7 +22,7 @@ from zoo.graph import Graph, is_sparse
 from zoo.seeds import derive
 from zoo.task import Task
 
-GRAPHS = ("As", "At")
+FACTS, GRAPHS = ("Fs", "Ft"), ("As", "At")  # fields that are no tensors
 
 
 class Session:
@@ -36,6 +36,7 @@ class Session:
     def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None) -> None:
         self.send = send
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
+        self.facts: dict[str, Any] = {}
         self.adapter: Any = None
         self.embed: Callable[[Any], Any] | None = None
         self.shared = Shared()
@@ -83,6 +84,9 @@ class Session:
             for k, v in tensors.items()
             if k not in GRAPHS
         } | {k: v for k, v in tensors.items() if k in GRAPHS}
+        facts = {k: v for k, v in message["arrays"].items() if k in FACTS}
+        self.facts |= {k: v for k, v in facts.items() if v is not None}
+        tensors |= {k: self.facts[k] for k in facts}
         seed = message["seed"]
         _seed_everything(seed)
         needs = set(message["needs"])
@@ -105,7 +109,8 @@ class Session:
         certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
         wall, cpu = watch.earlier
         costs = {"fit_s": clock.wall + wall, "fit_cpu_s": clock.cpu + cpu, "shared_s": self.shared.wall}
-        return {**costs, "certificate": certificate, "curves": watch.curves}
+        explanation = getattr(adapter, "explanation_", None)
+        return {**costs, "certificate": certificate, "curves": watch.curves, "explanation": explanation}
 
     def predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
@@ -117,7 +122,7 @@ class Session:
                 key = _digest(X) + (self.arrays[place][1] if whole else "") if self.embed else ""
                 X = self._tensor(X)
                 X = self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
-                A = whole.get(place) if self.nodes == "own" else None
+                A = whole.get(place) if self.nodes == "own" else message["context"].get(name)
                 scores[name] = self._scores(self._rule(name, message["fitted"], A), X)
         self.adapter = None
         return {
@@ -179,13 +184,14 @@ class Session:
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
         """Arrays of a message as tensors of this cell's own; None stands for the array sent last under that name."""
         self.device = message["device"]
-        for name, array in message["arrays"].items():
+        arrays = {name: array for name, array in message["arrays"].items() if name not in FACTS}
+        for name, array in arrays.items():
             if array is not None:
                 self.arrays[name] = array, _digest(array)
         # Copies, for an adapter may write into them.
         return {
             name: self._tensor(array if isinstance(array := self.arrays[name][0], Graph) else array.copy())
-            for name in message["arrays"]
+            for name in arrays
         }
 
     def _tensor(self, array: Any) -> Any:

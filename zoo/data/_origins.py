@@ -209,4 +209,12 @@ ORIGINS = {
         "17.5 GB",
         "https://ai.bu.edu/M3SDA",
     ),
+    "relational": Origin(
+        tuple(
+            File(f"{name}.zip", holds=(Check(f"{name}/fold*/facts.txt", folds),))
+            for name, folds in {"imdb": 5, "uwcse": 5, "cora": 5, "twitter": 2, "yeast": 4}.items()
+        ),
+        "5 MB",
+        "https://github.com/ThaisLuca/TreeBoostler",
+    ),
 }

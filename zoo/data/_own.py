@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.data import formats
 from zoo.data.base import Dataset
+from zoo.data.formats import facts
 from zoo.data.formats.base import Format, names
 from zoo.errors import BadInput
 from zoo.graph import Graph
@@ -70,6 +71,35 @@ class Own(Dataset):
             odd = min(classes ^ others)
             alike = " and ".join(sorted(c for c in classes | others if c.casefold() == odd.casefold()))
             raise file.bad(f"classes differ only in case from those of {path}, such as {alike}: write them alike")
+
+
+class OwnFacts(Dataset):
+    """The ``data:`` key of a suite of facts: a folder a database, with a folder of files a fold.
+
+    Raises
+    ------
+    BadInput
+        A folder that is not there, a domain without a target predicate; on loading, whatever is wrong in a file.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        if unused := [k for k in ("x", "y", "size") if data[k]]:
+            raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
+        self._data = data
+        for name, path in data["domains"].items():
+            if not Path(path).is_dir():
+                raise BadInput(f"data: domains: {name}: {path} is not a folder")
+            if name not in data["target"]:
+                raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
+        vars(self).update(domains=tuple(data["domains"]), facts=True)
+
+    def load(self, domain: str, root: Path | None) -> Any:
+        """The database of a domain."""
+        of = self._data
+        aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
+        path = Path(of["domains"][domain])
+        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
+        return facts.read(path, of["target"][domain], **options)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:

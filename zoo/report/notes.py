@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zoo.report.lines import EQUAL, Line
-from zoo.report.records import FINAL, Run
+from zoo.report.records import FINAL, Run, main_metric
 
 if TYPE_CHECKING:
     from zoo.report.table import Table
@@ -107,15 +107,15 @@ def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
 
 
 def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
-    """Cells whose mean accuracy is at most dummy's, or at most one over the number of classes."""
-    flagged = []
+    """Cells whose mean accuracy is at most dummy's, or one over the number of classes (facts: AUROC, 1/2)."""
+    metric, flagged = main_metric(run.meta), []
     for line in lines:
         low = []
         for pair in heads:
             classes = run.meta["domains"].get(pair.split(":")[1], {}).get("classes")
-            levels = [other.mean(pair, "accuracy") for other in lines if other.method == "dummy"]
+            levels = [other.mean(pair, metric) for other in lines if other.method == "dummy"]
             level = max([x for x in levels if x is not None] + ([1 / classes] if classes else []), default=None)
-            mean = line.mean(pair, "accuracy")
+            mean = line.mean(pair, metric)
             if mean is not None and level is not None and mean <= level + EQUAL:
                 low.append(heads[pair])
         if low and line.method != "dummy":

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.report.lines import Line, lines
 from zoo.report.records import Run
-from zoo.report.table import _reference
+from zoo.report.table import reference_of
 
 FILE = Path(__file__).with_name("standing.csv")  # made by benchmarks/readme.py from results/
 COLUMNS = (
@@ -33,7 +33,7 @@ def standings(run: Run, name: str) -> list[dict[str, Any]]:
     pairs = run.meta["pairs"]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for line in known:
-        reference = _reference(line, known, run.meta["suite"])
+        reference = reference_of(line, known, run.meta["suite"])
         if line.oracle or line.family == "baseline" or reference is None or line.label != line.method:
             continue
         own, other = _means(line, pairs), _means(reference, pairs)

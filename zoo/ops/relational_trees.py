@@ -1,0 +1,194 @@
+"""Relational regression trees, and their boosting: an ensemble whose tests are conjunctions over facts.
+
+A node's test holds if the whole conjunction does, so that a tree reads from any node. Below the yes-branch of a test its
+variables may be used again: further tests extend it (Blockeel & De Raedt 1998).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from zoo.facts import Facts
+from zoo.ops.logic import Grounder, Test, tests, text, types_of, values_of
+
+
+@dataclass(frozen=True)
+class Node:
+    """A leaf with a value, or a test with two branches.
+
+    Attributes
+    ----------
+    n : int
+        Training examples that came here.
+    """
+
+    value: float
+    n: int
+    test: Test | None = None
+    yes: Node | None = None
+    no: Node | None = None
+
+    def nodes(self) -> Iterator[Node]:
+        """This node and all below it."""
+        yield self
+        for branch in (self.yes, self.no):
+            if branch is not None:
+                yield from branch.nodes()
+
+
+@dataclass
+class Pool:
+    """Candidate tests with their truth for the training queries: those of the query, and on demand those of a branch.
+
+    Attributes
+    ----------
+    tests : list of Test
+        Shorter ones first; of those that no training query tells apart, only the first.
+    S : float array [queries, tests]
+    """
+
+    facts: Facts
+    X: np.ndarray
+    lookahead: int = 2
+    max_values: int = 0
+    tests: list[Test] = field(init=False)
+    S: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.grounder = Grounder(self.facts)
+        self.values = values_of(self.facts, self.X, self.max_values)
+        self._cache: dict[Test, tuple[list[Test], np.ndarray]] = {}
+        self.tests, self.S = self.extending(())
+
+    def extending(self, base: Test) -> tuple[list[Test], np.ndarray]:
+        """Tests that go on from a base, and their truth."""
+        if base not in self._cache:
+            found = tests(self.facts, self.values, self.lookahead, base)
+            found.sort(key=len)
+            S = self.grounder.satisfied(self.X, found)
+            keep = told_apart(S)
+            self._cache[base] = [found[i] for i in keep], S[:, keep].astype(np.float64)
+        return self._cache[base]
+
+
+def told_apart(S: np.ndarray) -> np.ndarray:
+    """Columns that are not constant, the first of each set of equal ones; a column equals its complement."""
+    if not S.size:
+        return np.zeros(0, np.int64)
+    _, first = np.unique(np.packbits(S ^ S[:1], axis=0), axis=1, return_index=True)
+    return np.sort(first[S.any(0)[first] & ~S.all(0)[first]])
+
+
+def split_gains(S: np.ndarray, g: np.ndarray, min_leaf: int = 1) -> np.ndarray:
+    """By how much each test lowers the sum of squared deviations of `g`; -inf where a side has under `min_leaf`."""
+    n1, s1 = S.sum(0), g @ S
+    n0, s0 = len(g) - n1, g.sum() - s1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gains = s1**2 / n1 + s0**2 / n0 - g.sum() ** 2 / len(g)
+    return np.where((n1 >= min_leaf) & (n0 >= min_leaf), gains, -np.inf)
+
+
+def grow(pool: Pool, g: np.ndarray, max_leaves: int = 8, max_depth: int = 3, min_leaf: int = 1) -> Node:
+    """A regression tree of `g`, best split first; of equal splits the first test, so the shortest."""
+
+    def best(rows: np.ndarray, path: Sequence[Test]) -> tuple[float, Test, np.ndarray] | None:
+        found = None
+        arity = len(pool.facts.types[pool.facts.target])
+        for base in ((), *path):
+            if base and len(types_of(base, pool.facts)) == arity:
+                continue  # it made no variable that one could go on from
+            candidates, S = pool.extending(base)
+            if candidates:
+                gains = split_gains(S[rows], g[rows], min_leaf)
+                i = int(np.argmax(gains >= gains.max() - 1e-10))
+                if gains[i] > 1e-10 and (found is None or gains[i] > found[0] + 1e-10):
+                    found = float(gains[i]), candidates[i], S[:, i] > 0
+        return found
+
+    leaves: list[dict[str, Any]] = [{"rows": np.arange(len(g)), "path": (), "depth": 0}]
+    root = leaves[0]
+    for leaf in leaves:
+        leaf["split"] = best(leaf["rows"], ()) if max_depth else None
+    while len(leaves) < max_leaves:
+        i = max(range(len(leaves)), key=lambda i: leaves[i]["split"][0] if leaves[i]["split"] else 0)
+        if not leaves[i]["split"]:
+            break
+        leaf = leaves.pop(i)
+        _, test, truth = leaf["split"]
+        for branch, on in (("yes", truth), ("no", ~truth)):
+            rows = leaf["rows"][on[leaf["rows"]]]
+            path = (*leaf["path"], test) if branch == "yes" else leaf["path"]
+            new = {"rows": rows, "path": path, "depth": leaf["depth"] + 1}
+            new["split"] = best(rows, path) if new["depth"] < max_depth else None
+            leaf[branch] = new
+            leaves.append(new)
+
+    def build(one: dict[str, Any]) -> Node:
+        value = float(g[one["rows"]].mean())
+        if "yes" not in one:
+            return Node(value, len(one["rows"]))
+        return Node(value, len(one["rows"]), one["split"][1], build(one["yes"]), build(one["no"]))
+
+    return build(root)
+
+
+def outputs(trees: Sequence[Node], grounder: Grounder, X: np.ndarray) -> np.ndarray:
+    """Values of trees at queries: [queries, trees]."""
+    asked = list(dict.fromkeys(node.test for tree in trees for node in tree.nodes() if node.test))
+    S = grounder.satisfied(X, asked)
+    column = {test: i for i, test in enumerate(asked)}
+    out = np.zeros((len(X), len(trees)))
+
+    def send(node: Node, rows: np.ndarray, t: int) -> None:
+        if node.test is None or node.yes is None or node.no is None:
+            out[rows, t] = node.value
+        else:
+            on = S[rows, column[node.test]]
+            send(node.yes, rows[on], t)
+            send(node.no, rows[~on], t)
+
+    for t, tree in enumerate(trees):
+        send(tree, np.arange(len(X)), t)
+    return out
+
+
+def boost(
+    pool: Pool,
+    y: np.ndarray,
+    trees: int = 20,
+    prior: float | None = None,
+    start: np.ndarray | None = None,
+    **shape: int,
+) -> tuple[float, list[Node]]:
+    """Functional gradient ascent of the log-likelihood: each tree fits ``y - P``, and is added to the potential.
+
+    Parameters
+    ----------
+    prior : float, optional
+        Initial potential; by default the log-odds of the examples.
+    start : array [queries], optional
+        A potential to go on from.
+    **shape
+        Parameters of `grow`.
+    """
+    if prior is None:
+        prior = float(logit((y.sum() + 0.5) / (len(y) + 1)))
+    psi = np.full(len(y), prior) if start is None else prior + start
+    grown: list[Node] = []
+    for _ in range(trees):
+        tree = grow(pool, y - expit(psi), **shape)
+        grown.append(tree)
+        psi = psi + outputs([tree], pool.grounder, pool.X)[:, 0]
+    return prior, grown
+
+
+def told(tree: Node, facts: Facts) -> dict[str, Any]:
+    """A tree as plain data: ``{"test", "yes", "no"}`` and leaves ``{"value", "n"}``."""
+    if tree.test is None or tree.yes is None or tree.no is None:
+        return {"value": tree.value, "n": tree.n}
+    return {"test": text(tree.test, facts), "yes": told(tree.yes, facts), "no": told(tree.no, facts)}
