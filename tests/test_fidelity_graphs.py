@@ -394,7 +394,7 @@ def test_omega_moves_the_network_against_the_discriminator(name):
         for p, g in zip(net.body.parameters(), grads, strict=True):
             p -= 0.05 * g / size
     train.forward(net, b)
-    after = method.omega(b)
+    after, before = method.omega(b).detach(), before.detach()
     # Reversed gradients: the descent of the network is the ascent of the discriminator's loss.
     assert (float(after) < float(before)) == (name == "adagcn")
 

@@ -347,6 +347,17 @@ def test_methods_run_on_graphs(graph_suite, tmp_path, protocol, server):
     assert accuracy["target_only", "gcn"] > 0.6
 
 
+def test_what_was_left_out_stands_under_the_table(tmp_path, server):
+    for i, domain in enumerate(("one", "two")):
+        edges, x, y = block_model(seed=i)
+        write_npz(tmp_path / f"{domain}.npz", np.concatenate([edges, [[4, 4]]]), x, y)
+    (tmp_path / "s.yaml").write_text(
+        "data: {format: graph, domains: {one: one.npz, two: two.npz}}\nbase: logistic\nmethods: [degree, dummy]\n"
+    )
+    table = Benchmark(str(tmp_path / "s.yaml"), out=tmp_path / "run").run().table()
+    assert "data of two: 1 edges from a node to itself are left out" in table
+
+
 def test_a_shared_source_model_is_the_networks_source_only(graph_suite, tmp_path, server):
     """The network of source_only and that of source-free methods are one artefact."""
     frame = results(graph_suite(seeds=1, steps=30), tmp_path / "run", ["source_only", "shot"])
@@ -414,7 +425,8 @@ class Walker(Adapter):
                 if isinstance(v, np.ndarray | torch.Tensor) and v.ndim == 1 and len(v) == n:
                     distinct = len(np.unique(np.asarray(v)))
                     found += 1 < distinct <= task.n_classes
-        self.certificate_ = {"suspects": found}
+        larger = [g for g in gc.get_objects() if type(g).__name__ == "Graph" and len(g.x) > max(n, task.As.n)]
+        self.certificate_ = {"suspects": found, "larger": len(larger)}
         return self
 
     def predict(self, X, A=None):
@@ -442,3 +454,18 @@ def test_no_labels_of_the_target_are_within_reach(tmp_path, server):
         (found[executor],) = {r["certificate"]["suspects"] for r in records if r["method"] == "walker"}
     assert found["processes"] == 0
     assert found["local"] > 0
+
+
+def test_a_fit_sees_no_test_nodes_of_an_earlier_cell(tmp_path, server):
+    """In holdout the whole graph comes to a worker with the test; the next cell's fit in it finds it nowhere."""
+    for i, domain in enumerate(("one", "two")):
+        write_npz(tmp_path / f"{domain}.npz", *block_model(seed=i))
+    (tmp_path / "walker.py").write_text(WALKER)
+    (tmp_path / "s.yaml").write_text(
+        "data: {format: graph, domains: {one: one.npz, two: two.npz}}\npairs: ['one:two']\n"
+        "protocol: holdout\nmethods: [source_only]\nseeds: 3\nsteps: 5\n"
+    )
+    methods = ["degree", "dan", "walker"]
+    results(tmp_path / "s.yaml", tmp_path / "run", methods, plugins=[tmp_path / "walker.py"], workers=1)
+    records = [json.loads(line) for f in (tmp_path / "run" / "records").glob("*") for line in f.open()]
+    assert {r["certificate"]["larger"] for r in records if r["method"] == "walker"} == {0}

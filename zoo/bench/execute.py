@@ -214,7 +214,6 @@ class Driver:
         now = self._round(job)
         fitted = now.fitted if "Xt" in job.cell.grant else None
         whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
-        slot.sent |= now.whole
         job.phase = "predict"
         assert slot.channel
         message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}
