@@ -26,7 +26,7 @@ class Graph:
     key : str
         Digest of the content, where the arrays are tensors.
     notes : tuple of str
-        What was left out or assumed at loading, a line each.
+        What was left out or assumed at loading, a line each; subgraphs have none.
 
     >>> g = Graph.build([(2, 0), (0, 2), (1, 1), (1, 2)], np.eye(3, dtype=np.float32))
     >>> g, g.edges.tolist(), g.induced(np.array([2, 0])).edges.tolist()

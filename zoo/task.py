@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,12 +98,13 @@ class Domain:
     def of_graph(cls, name: str, graph: Graph, y: np.ndarray, classes: list[str]) -> Domain:
         """The nodes of a graph, numbered anew by a permutation drawn from its content, labels included."""
         plain = cls.build(name, np.arange(graph.n), y, classes, key=f"graph {graph.digest}")
-        graph = graph.induced(plain.rows)
+        graph = replace(graph.induced(plain.rows), notes=graph.notes)
         return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.content, graph.x, graph)
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        return {"n": len(self.y)}
+        notes = list(self.graph.notes) if self.graph is not None else []
+        return {"n": len(self.y), **({"notes": notes} if notes else {})}
 
 
 class Task:

@@ -179,7 +179,7 @@ class Driver:
             names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
-        model = None if job.model or not cell.model else self.models[cell.model]
+        model = None if job.model or own or not cell.model else self.models[cell.model]
         job.phase = "fit"
         assert slot.channel
         slot.channel.send(
@@ -214,7 +214,6 @@ class Driver:
         now = self._round(job)
         fitted = now.fitted if "Xt" in job.cell.grant else None
         whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
-        slot.sent |= now.whole
         job.phase = "predict"
         assert slot.channel
         message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}

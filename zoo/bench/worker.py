@@ -38,6 +38,7 @@ class Session:
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
         self.facts: dict[str, Any] = {}
         self.adapter: Any = None
+        self.graphs: Any = None
         self.embed: Callable[[Any], Any] | None = None
         self.shared = Shared()
 
@@ -119,12 +120,12 @@ class Session:
             whole = self._bound(message.get("graphs", {}))
             for name, X in message["arrays"].items():
                 place = "As" if name == "validation" else "At"
-                key = _digest(X) + (self.arrays[place][1] if whole else "") if self.embed else ""
+                key = _digest(X) + (whole[place].key if whole else "") if self.embed else ""
                 X = self._tensor(X)
                 X = self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
                 A = whole.get(place) if self.nodes == "own" else message["context"].get(name)
                 scores[name] = self._scores(self._rule(name, message["fitted"], A), X)
-        self.adapter = None
+        self.adapter = self.graphs = None
         return {
             "scores": scores,
             "predict_s": clock.wall,
@@ -156,8 +157,15 @@ class Session:
         return self.graphs
 
     def _bound(self, graphs: dict[str, Any]) -> dict[str, Any]:
-        """Whole graphs as tensors; the network at hand is asked for their nodes from now on."""
-        whole = self._tensors({"arrays": graphs, "device": self.device}) if graphs else {}
+        """Whole graphs as tensors; the network at hand is asked for their nodes from now on.
+
+        None stands for that of the fit. Others are not kept: they hold the test nodes, and the next fit sees none.
+        """
+        whole = {}
+        for name, graph in graphs.items():
+            held = None if self.graphs is None else getattr(self.graphs, name[1])
+            fitted = graph is None and held is not None
+            whole[name] = held if fitted else self._tensor(self.arrays[name][0] if graph is None else graph)
         if self.graphs is not None:
             self.graphs.bind(**{k[1]: g for k, g in whole.items()})
         return whole

@@ -85,12 +85,14 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, H: Tensor, S: Sparse) -> Tensor:
-        ctx.S = S
+        ctx.S, ctx.by_columns = S, H.stride() == (1, H.shape[0]) and 1 not in H.shape
         return H.new_empty(S.shape[0], H.shape[1]) if S.csr is None else S.csr @ H
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return ctx.S.t() @ grads[0], None
+        grad = ctx.S.t() @ grads[0]
+        # In the memory format of H, often a weight transposed: fused optimisers walk both side by side.
+        return grad.T.contiguous().T if ctx.by_columns else grad, None
 
 
 def tensors(graph: Graph, device: Any) -> Graph:

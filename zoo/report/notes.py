@@ -33,6 +33,7 @@ def notes(
     return [
         *_legend(run, table, better),
         *_stale(stale),
+        *_data(run),
         *_failures(lines, names, heads),
         *_unsupported(run, heads),
         *(f"differing label sets: {heads[p]}: {why}" for p, why in run.meta.get("partial", {}).items() if p in heads),
@@ -68,6 +69,12 @@ def _stale(stale: Counter[str]) -> Iterator[str]:
     if stale:
         counts = ", ".join(f"{label} {count}" for label, count in sorted(stale.items()))
         yield f"stale records, of other code, data or parameters, left out: {counts}"
+
+
+def _data(run: Run) -> Iterator[str]:
+    """What was left out or assumed at loading."""
+    for name, domain in run.meta["domains"].items():
+        yield from (f"data of {name}: {note}" for note in domain.get("notes", ()))
 
 
 def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
