@@ -90,7 +90,7 @@ def unary(facts: Facts, kind: str) -> list[str]:
 
 
 def values(facts: Facts) -> list[int]:
-    """Arguments of the target that are mere values: no relation speaks of their type, such as the class of a protein."""
+    """Arguments of the target that are mere values: no relation speaks of their type, as of the class of a protein."""
     spoken_of = {kind for p in facts.relations for kind in facts.types[p]}
     return [i for i, kind in enumerate(facts.types[facts.target]) if kind not in spoken_of]
 

@@ -20,9 +20,9 @@ class Propositional(Adapter):
     """Counts of relational paths and constants as plain features, for extremely randomised trees.
 
     Features of a query are, for each of its arguments, the unary predicates true of it and how many paths of each kind
-    start there: in all, to things of which a unary predicate is true, and to each constant of a type that only describes
-    (it stands in one place of the schema, such as a genre); and how many paths of each kind lead from one argument to
-    another, or from both to the same thing. No path returns to the argument that it started from.
+    start there: in all, to things of which a unary predicate is true, and to each constant of a type that only
+    describes (it stands in one place of the schema, such as a genre); and how many paths of each kind lead from one
+    argument to another, or from both to the same thing. No path returns to the argument that it started from.
 
     Parameters
     ----------
