@@ -1,7 +1,7 @@
 """Measures what 1,000 training steps of every deep and parameter method cost on one net, for the README's table.
 
 CPU seconds on one thread, a process for each method, of the net `cnn` on 16×16 images, batches of 64; a tuning sees
-labelled target samples only. Written to benchmarks/steps.csv, which ``python benchmarks/readme.py`` puts into README.md.
+labelled target samples only. Written to benchmarks/steps.csv, which benchmarks/readme.py puts into README.md.
 What takes more than `FACTOR` times as long as `dann` has its reason in `REASONS`, or this script fails.
 """
 
