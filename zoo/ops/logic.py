@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 from string import ascii_uppercase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from zoo.facts import Facts
 
@@ -27,6 +28,7 @@ class Literal(NamedTuple):
 
 
 Test = tuple[Literal, ...]
+Trie = dict[Literal, Any]  # literal: the columns of the tests that end with it, and the literals that follow
 
 
 def types_of(test: Test, facts: Facts) -> tuple[str, ...]:
@@ -34,7 +36,7 @@ def types_of(test: Test, facts: Facts) -> tuple[str, ...]:
     types = list(facts.types[facts.target])
     for literal in test:
         if literal.predicate != EQUALS:
-            for v, kind in zip(literal.args, facts.types[literal.predicate], strict=True):
+            for v, kind in sorted(zip(literal.args, facts.types[literal.predicate], strict=True)):
                 if v == len(types):
                     types.append(kind)
     return tuple(types)
@@ -96,14 +98,13 @@ class Grounder:
             table[:, 0] = np.arange(len(rows))
             table[:, [1 + a for a in on]] = rows
             part = np.zeros((len(rows), len(members)), bool)
-            trie: dict[Literal, tuple[list[int], dict]] = {}  # type: ignore[type-arg]
+            trie: Trie = {}
             for column, t in enumerate(members):
-                node, ends = trie, []
+                node = trie
+                ends: list[int] = []
                 for literal in tests[t]:
                     ends, node = node.setdefault(literal, ([], {}))
                 ends.append(column)
-                if not tests[t]:
-                    part[:, column] = True
             self._walk(table, trie, part, on)
             out[:, members] = part[inverse]
         return out
@@ -114,12 +115,45 @@ class Grounder:
         named = {t for _, args in test for t in args}
         return tuple(a for a, kind in enumerate(own) if a in named or kind in types[len(own) :])
 
-    def _walk(self, table: np.ndarray, trie: dict, out: np.ndarray, on: tuple[int, ...]) -> None:  # type: ignore[type-arg]
+    def _walk(self, table: np.ndarray, trie: Trie, out: np.ndarray, on: tuple[int, ...]) -> None:
+        width = table.shape[1] - 1
+        about: dict[int, list[Literal]] = {}  # literals that end tests and say something of one variable alone
         for literal, (ends, children) in trie.items():
+            known = [t for t in literal.args if 0 <= t < width]
+            if not children and len(known) == 1 and not self._rivals(literal, width, on):
+                about.setdefault(known[0], []).append(literal)
+                continue
             for block in self._join(table, literal, on, bool(children)):
                 out[np.ix_(np.unique(block[:, 0]), ends)] = True
                 if children and len(block):
-                    self._walk(block, children, out, on)
+                    self._walk(self._projected(block, children, on), children, out, on)
+        for v, said in about.items():
+            true_of = np.stack([self._true_of(literal, width) for literal in said], 1)
+            where = (np.ones(len(table), np.float32), (table[:, 0], table[:, 1 + v]))
+            truth = csr_array(where, shape=(len(out), len(true_of))) @ true_of > 0
+            for column, literal in zip(truth.T, said, strict=True):
+                out[:, trie[literal][0]] |= column[:, None]
+
+    def _true_of(self, literal: Literal, width: int) -> np.ndarray:
+        """Of which constants a literal about one variable is true."""
+        true = np.zeros(len(self.facts.constants), np.float32)
+        if literal.predicate == EQUALS:
+            true[[~t for t in literal.args if t < 0]] = 1
+        else:
+            true[self._index(literal, width)[0]] = 1
+        return true
+
+    def _projected(self, table: np.ndarray, trie: Trie, on: tuple[int, ...]) -> np.ndarray:
+        """Distinct rows of the variables that are named further on; what the others are bound to is forgotten."""
+        width, base = table.shape[1] - 1, len(self.facts.constants)
+        named = _named(trie) - {*range(len(self.facts.types[self.facts.target]))}
+        kept = [1 + v for v in range(width) if v in named]
+        if len(table) < 1000 or base ** len(kept) * (int(table[:, 0].max()) + 1) >= 2**62:
+            return table
+        key = table[:, 0].astype(np.int64)
+        for column in kept:
+            key = key * base + table[:, column]
+        return table[np.unique(key, return_index=True)[1]]
 
     def _join(self, table: np.ndarray, literal: Literal, on: tuple[int, ...], bind: bool) -> Iterator[np.ndarray]:
         """Rows of bindings extended by a literal's new variables, in blocks; only which rows match, unless `bind`."""
@@ -137,12 +171,7 @@ class Grounder:
         at = np.searchsorted(keys, bound)
         at[at == len(keys)] = 0
         counts = np.where(keys[at] == bound, starts[at + 1] - starts[at], 0) if len(keys) else np.zeros(len(table), int)
-        rivals = [
-            (j, 1 + a)
-            for j, kind in enumerate(self._new_types(literal, width))
-            for a in on
-            if self.facts.types[self.facts.target][a] == kind
-        ]
+        rivals = self._rivals(literal, width, on)
         if not (new.shape[1] and (bind or rivals)):
             yield table[counts > 0]
             return
@@ -162,12 +191,16 @@ class Grounder:
             yield block[keep]
             begin = end
 
-    def _new_types(self, literal: Literal, width: int) -> list[str]:
+    def _rivals(self, literal: Literal, width: int, on: tuple[int, ...]) -> list[tuple[int, int]]:
+        """Which new variable must not equal which column of the table."""
+        if literal.predicate == EQUALS:
+            return []
+        own = self.facts.types[self.facts.target]
         kinds = {t: k for t, k in zip(literal.args, self.facts.types[literal.predicate], strict=True) if t >= width}
-        return [kinds[t] for t in sorted(kinds)]
+        return [(j, 1 + a) for j, t in enumerate(sorted(kinds)) for a in on if own[a] == kinds[t]]
 
     def _index(self, literal: Literal, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A relation by its bound arguments: sorted distinct keys, where each starts, and the values of new variables."""
+        """A relation by its bound arguments: sorted distinct keys, where each starts, and values of new variables."""
         predicate, args = literal
         pattern = tuple(t if t < 0 else (0 if t < width else 1 + t - width) for t in args)
         if (predicate, pattern) not in self._indexes:
@@ -191,6 +224,11 @@ class Grounder:
         return self._indexes[predicate, pattern]
 
 
+def _named(trie: Trie) -> set[int]:
+    """Variables that the literals of a trie name."""
+    return {t for (_, args), (_, children) in trie.items() for t in {*args, *_named(children)} if t >= 0}
+
+
 def _distinct(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct rows, and which of them each row is."""
     if not X.shape[1]:
@@ -203,18 +241,19 @@ def _distinct(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def values_of(facts: Facts, X: np.ndarray, max_values: int) -> dict[str, list[int]]:
-    """Constants that may stand in tests, by type: of types with at most `max_values` of them in facts and queries.
+    """Constants that may stand in tests, by type: of types with at most `max_values` of them, that describe.
 
-    The entities that the target is about are named by the query and by no test: a type of the target's arguments has
-    constants only if no relation speaks of it, such as the classes of ``class(protein, c)``.
+    A type describes if one argument of one predicate is all that it is for, such as the level of a course; a type that
+    several relations speak of is one of entities, which other folds do not have. So is that of the target's arguments,
+    unless no relation speaks of it, such as the classes of ``class(protein, c)``: then the queries tell its values.
     """
-    seen: dict[str, list[np.ndarray]] = {}
+    columns: dict[str, list[np.ndarray]] = {}
     for predicate, R in facts.relations.items():
         for i, kind in enumerate(facts.types[predicate]):
-            seen.setdefault(kind, []).append(R[:, i])
+            columns.setdefault(kind, []).append(R[:, i])
     own = facts.types[facts.target]
-    values = {kind: np.unique(np.concatenate(columns)) for kind, columns in seen.items() if kind not in own}
-    for kind in set(own) - set(seen):
+    values = {kind: np.unique(c[0]) for kind, c in columns.items() if kind not in own and len(c) == 1}
+    for kind in set(own) - set(columns):
         values[kind] = np.unique(X[:, [i for i, k in enumerate(own) if k == kind]])
     return {kind: found.tolist() for kind, found in values.items() if len(found) <= max_values}
 
@@ -237,7 +276,7 @@ def literals(facts: Facts, types: Sequence[str], link: Sequence[int], values: di
     return found
 
 
-def tests(facts: Facts, values: dict[str, list[int]], lookahead: int = 2, base: Test = ()) -> list[Test]:
+def refinements(facts: Facts, values: dict[str, list[int]], lookahead: int, base: Test = ()) -> list[Test]:
     """All tests with up to `lookahead` literals more than `base`; each literal names a variable that the last one made.
 
     The first literal names an argument of the query, or, where there is a base, one of its other variables.
@@ -257,5 +296,40 @@ def tests(facts: Facts, values: dict[str, list[int]], lookahead: int = 2, base: 
                     found.append((*test, literal))
                     if made := range(len(types), len(types_of(found[-1], facts))):
                         after.append((found[-1], made))
+        frontier = after
+    return found
+
+
+def paths(facts: Facts, longest: int) -> list[Test]:
+    """Chains of literals from one argument of the query to a later one (relational pathfinding).
+
+    Each literal goes on from the variable that the last one made, by two of its arguments; the others are variables
+    that nothing else names.
+    """
+    own = facts.types[facts.target]
+    hops: dict[str, list[tuple[str, int, int]]] = {}  # from a type: predicates, where they are entered and left
+    for predicate, R in facts.relations.items():
+        kinds = facts.types[predicate]
+        for i, j in product(range(len(kinds)), repeat=2):
+            if i != j and len(R):
+                hops.setdefault(kinds[i], []).append((predicate, i, j))
+    found: list[Test] = []
+    frontier: list[tuple[Test, int, int]] = [((), a, a) for a in range(len(own) - 1)]
+    for _ in range(longest):
+        after: list[tuple[Test, int, int]] = []
+        for test, start, at in frontier:
+            types = types_of(test, facts)
+            for predicate, i, j in hops.get(types[at], ()):
+                kinds = facts.types[predicate]
+                for end in (*(b for b in range(start + 1, len(own)) if kinds[j] == own[b]), len(types)):
+                    args = [at if k == i else end for k in range(len(kinds))]
+                    fresh = max(end + 1, len(types))
+                    for k in set(range(len(kinds))) - {i, j}:
+                        args[k], fresh = fresh, fresh + 1
+                    literal = Literal(predicate, tuple(args))
+                    if end < len(own):
+                        found.append((*test, literal))
+                    else:
+                        after.append(((*test, literal), start, end))
         frontier = after
     return found

@@ -1,7 +1,7 @@
 """Relational regression trees, and their boosting: an ensemble whose tests are conjunctions over facts.
 
-A node's test holds if the whole conjunction does, so that a tree reads from any node. Below the yes-branch of a test its
-variables may be used again: further tests extend it (Blockeel & De Raedt 1998).
+A node's test holds if the whole conjunction does, so that a tree reads from any node. Below the yes-branch of a test
+its variables may be used again: further tests extend it (Blockeel & De Raedt 1998).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from zoo.facts import Facts
-from zoo.ops.logic import Grounder, Test, tests, text, types_of, values_of
+from zoo.ops.logic import Grounder, Test, paths, refinements, text, types_of, values_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,22 @@ class Node:
                 yield from branch.nodes()
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How far a tree is grown: its leaves, depth, fewest examples of a leaf, and what each leaf counts besides its own.
+
+    Attributes
+    ----------
+    ridge : float
+        So many examples of gradient 0 are added to each leaf; 0 is plain least squares.
+    """
+
+    max_leaves: int = 8
+    max_depth: int = 3
+    min_leaf: int = 2
+    ridge: float = 2.0
+
+
 @dataclass
 class Pool:
     """Candidate tests with their truth for the training queries: those of the query, and on demand those of a branch.
@@ -56,6 +72,7 @@ class Pool:
     X: np.ndarray
     lookahead: int = 2
     max_values: int = 0
+    longest: int = 4
     tests: list[Test] = field(init=False)
     S: np.ndarray = field(init=False)
 
@@ -68,12 +85,20 @@ class Pool:
     def extending(self, base: Test) -> tuple[list[Test], np.ndarray]:
         """Tests that go on from a base, and their truth."""
         if base not in self._cache:
-            found = tests(self.facts, self.values, self.lookahead, base)
-            found.sort(key=len)
+            ahead = max(1, min(self.lookahead, self.longest - len(base)))
+            found = refinements(self.facts, self.values, ahead, base) if len(base) < self.longest else []
+            if not base:
+                found = list(dict.fromkeys([*found, *paths(self.facts, self.longest)]))
+            found.sort(key=cost)
             S = self.grounder.satisfied(self.X, found)
             keep = told_apart(S)
             self._cache[base] = [found[i] for i in keep], S[:, keep].astype(np.float64)
         return self._cache[base]
+
+
+def cost(test: Test) -> tuple[int, int]:
+    """What a test is worth avoiding for: constants, then literals."""
+    return sum(t < 0 for _, args in test for t in args), len(test)
 
 
 def told_apart(S: np.ndarray) -> np.ndarray:
@@ -81,19 +106,20 @@ def told_apart(S: np.ndarray) -> np.ndarray:
     if not S.size:
         return np.zeros(0, np.int64)
     _, first = np.unique(np.packbits(S ^ S[:1], axis=0), axis=1, return_index=True)
-    return np.sort(first[S.any(0)[first] & ~S.all(0)[first]])
+    varied = np.any(S, axis=0) & ~np.all(S, axis=0)
+    return np.sort(first[varied[first]])
 
 
-def split_gains(S: np.ndarray, g: np.ndarray, min_leaf: int = 1) -> np.ndarray:
+def split_gains(S: np.ndarray, g: np.ndarray, min_leaf: int = 1, ridge: float = 0.0) -> np.ndarray:
     """By how much each test lowers the sum of squared deviations of `g`; -inf where a side has under `min_leaf`."""
     n1, s1 = S.sum(0), g @ S
     n0, s0 = len(g) - n1, g.sum() - s1
     with np.errstate(divide="ignore", invalid="ignore"):
-        gains = s1**2 / n1 + s0**2 / n0 - g.sum() ** 2 / len(g)
+        gains = s1**2 / (n1 + ridge) + s0**2 / (n0 + ridge) - g.sum() ** 2 / (len(g) + ridge)
     return np.where((n1 >= min_leaf) & (n0 >= min_leaf), gains, -np.inf)
 
 
-def grow(pool: Pool, g: np.ndarray, max_leaves: int = 8, max_depth: int = 3, min_leaf: int = 1) -> Node:
+def grow(pool: Pool, g: np.ndarray, shape: Shape) -> Node:
     """A regression tree of `g`, best split first; of equal splits the first test, so the shortest."""
 
     def best(rows: np.ndarray, path: Sequence[Test]) -> tuple[float, Test, np.ndarray] | None:
@@ -104,7 +130,7 @@ def grow(pool: Pool, g: np.ndarray, max_leaves: int = 8, max_depth: int = 3, min
                 continue  # it made no variable that one could go on from
             candidates, S = pool.extending(base)
             if candidates:
-                gains = split_gains(S[rows], g[rows], min_leaf)
+                gains = split_gains(S[rows], g[rows], shape.min_leaf, shape.ridge)
                 i = int(np.argmax(gains >= gains.max() - 1e-10))
                 if gains[i] > 1e-10 and (found is None or gains[i] > found[0] + 1e-10):
                     found = float(gains[i]), candidates[i], S[:, i] > 0
@@ -113,8 +139,8 @@ def grow(pool: Pool, g: np.ndarray, max_leaves: int = 8, max_depth: int = 3, min
     leaves: list[dict[str, Any]] = [{"rows": np.arange(len(g)), "path": (), "depth": 0}]
     root = leaves[0]
     for leaf in leaves:
-        leaf["split"] = best(leaf["rows"], ()) if max_depth else None
-    while len(leaves) < max_leaves:
+        leaf["split"] = best(leaf["rows"], ()) if shape.max_depth else None
+    while len(leaves) < shape.max_leaves:
         i = max(range(len(leaves)), key=lambda i: leaves[i]["split"][0] if leaves[i]["split"] else 0)
         if not leaves[i]["split"]:
             break
@@ -124,12 +150,12 @@ def grow(pool: Pool, g: np.ndarray, max_leaves: int = 8, max_depth: int = 3, min
             rows = leaf["rows"][on[leaf["rows"]]]
             path = (*leaf["path"], test) if branch == "yes" else leaf["path"]
             new = {"rows": rows, "path": path, "depth": leaf["depth"] + 1}
-            new["split"] = best(rows, path) if new["depth"] < max_depth else None
+            new["split"] = best(rows, path) if new["depth"] < shape.max_depth else None
             leaf[branch] = new
             leaves.append(new)
 
     def build(one: dict[str, Any]) -> Node:
-        value = float(g[one["rows"]].mean())
+        value = float(g[one["rows"]].sum() / (len(one["rows"]) + shape.ridge))
         if "yes" not in one:
             return Node(value, len(one["rows"]))
         return Node(value, len(one["rows"]), one["split"][1], build(one["yes"]), build(one["no"]))
@@ -160,28 +186,22 @@ def outputs(trees: Sequence[Node], grounder: Grounder, X: np.ndarray) -> np.ndar
 def boost(
     pool: Pool,
     y: np.ndarray,
-    trees: int = 20,
-    prior: float | None = None,
+    trees: int,
+    shape: Shape,
     start: np.ndarray | None = None,
-    **shape: int,
 ) -> tuple[float, list[Node]]:
     """Functional gradient ascent of the log-likelihood: each tree fits ``y - P``, and is added to the potential.
 
     Parameters
     ----------
-    prior : float, optional
-        Initial potential; by default the log-odds of the examples.
     start : array [queries], optional
-        A potential to go on from.
-    **shape
-        Parameters of `grow`.
+        A potential to go on from; else the log-odds of the examples, which are returned.
     """
-    if prior is None:
-        prior = float(logit((y.sum() + 0.5) / (len(y) + 1)))
-    psi = np.full(len(y), prior) if start is None else prior + start
+    prior = 0.0 if start is not None else float(logit((y.sum() + 0.5) / (len(y) + 1)))
+    psi = np.full(len(y), prior) if start is None else start
     grown: list[Node] = []
     for _ in range(trees):
-        tree = grow(pool, y - expit(psi), **shape)
+        tree = grow(pool, y - expit(psi), shape)
         grown.append(tree)
         psi = psi + outputs([tree], pool.grounder, pool.X)[:, 0]
     return prior, grown
