@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
+from zoo.ops.logistic import logistic
 from zoo.ops.templates import Instance, amounts, instances, links, rule
 
 if TYPE_CHECKING:
@@ -83,20 +83,3 @@ def together(asked: list[Instance], S: np.ndarray, y: np.ndarray, spread: float)
         if varying.any():
             found[template] = float(varying @ w[k] / varying.sum() * np.count_nonzero(varying))
     return found
-
-
-def logistic(X: np.ndarray, y: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Weights, bias and log evidence (Laplace's) of logistic regression under a Gaussian prior; the bias is free."""
-    sign, Z = 2.0 * y - 1, np.column_stack([X * spread, np.full(len(X), 10.0)])  # in units of the prior's deviations
-    offset = X @ mean
-
-    def loss(v: np.ndarray) -> tuple[float, np.ndarray]:
-        z = sign * (offset + Z @ v)
-        return float(np.logaddexp(0, -z).sum() + v @ v / 2), v - Z.T @ (sign * expit(-z))
-
-    best = minimize(loss, np.zeros(Z.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    p = expit(offset + Z @ best.x)
-    curved = Z * np.sqrt(p * (1 - p))[:, None]
-    curved = curved if len(X) > Z.shape[1] else curved.T  # the smaller of two matrices of the same determinant
-    evidence = -best.fun - np.linalg.slogdet(np.eye(curved.shape[1]) + curved.T @ curved)[1] / 2
-    return mean + spread * best.x[:-1], float(10 * best.x[-1]), float(evidence)
