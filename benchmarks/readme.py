@@ -2,9 +2,9 @@
 
 With --check it only says whether they are up to date.
 
-``<!-- table NAME -->`` and ``<!-- end -->`` stand around the table of results/NAME, ``<!-- table NAME METRIC -->`` where
-it is of another metric than the run's own, ``<!-- gains NAME -->`` around what `zoo compare` says of it, ``<!-- curve
-NAME -->`` around that of the runs within it, over their labels, and ``<!-- steps -->`` around benchmarks/steps.csv. Exit
+``<!-- end -->`` closes what is made anew after ``<!-- table NAME -->``, the table of results/NAME; ``<!-- table NAME
+METRIC -->``, of another metric than the run's own; ``<!-- gains NAME -->``, what `zoo compare` says of it;
+``<!-- curve NAME -->``, that of the runs within it over their labels; ``<!-- steps -->``, benchmarks/steps.csv. Exit
 codes: 1 the README differs, 2 a run is not there.
 """
 
