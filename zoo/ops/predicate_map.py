@@ -107,7 +107,11 @@ class Search:
         self.grounder = Grounder(self.target)
         self.tests = list(dict.fromkeys(n.test for tree in self.trees for n in tree.nodes() if n.test))
         self.predicates = list(dict.fromkeys(p for test in self.tests for p, _ in test))
+        tests = [[n.test for n in tree.nodes() if n.test] for tree in self.trees]
+        self._spoken = [tuple(dict.fromkeys(p for test in some for p, _ in test)) for some in tests]
         self._unlike: dict[tuple[str, str, tuple[int | None, ...]], float] = {}
+        self._carried: dict[tuple[Test, tuple[Image | None, ...]], Test | None] = {}
+        self._values: dict[tuple[int, tuple[Image | None, ...]], np.ndarray | float] = {}
 
     def kinds(self, mapping: Mapping) -> dict[str, str] | None:
         """Which target type each source type is; None if they contradict."""
@@ -152,21 +156,32 @@ class Search:
             S = self.grounder.satisfied(self.X, new)
             self.truth.update((t, S[:, i]) for i, t in enumerate(new))
 
+    def carried(self, test: Test, mapping: Mapping) -> Test | None:
+        """What a test becomes under a mapping, remembered."""
+        key = test, tuple(mapping.get(p) for p, _ in test)
+        if key not in self._carried:
+            self._carried[key] = carried(test, mapping, self.order, self.source, self.target)
+        return self._carried[key]
+
+    def value(self, node: Node, mapping: Mapping) -> np.ndarray | float:
+        """A source tree's value of each example; where a test has no image, the mean of its branches."""
+        if node.test is None or node.yes is None or node.no is None:
+            return node.value
+        yes, no = self.value(node.yes, mapping), self.value(node.no, mapping)
+        test = self.carried(node.test, mapping)
+        if test is None:
+            return (node.yes.n * yes + node.no.n * no) / node.n
+        return np.where(self.truth[test] == (sign(node.test, mapping) > 0), yes, no)
+
     def score(self, mapping: Mapping) -> float:
-        told = {test: carried(test, mapping, self.order, self.source, self.target) for test in self.tests}
-        self.ground(list(told.values()))
+        """The log-likelihood under a mapping, less the doubts in it."""
+        self.ground([self.carried(test, mapping) for test in self.tests])
         psi = np.full(len(self.y), self.prior)
-
-        def value(node: Node) -> np.ndarray | float:
-            if node.test is None or node.yes is None or node.no is None:
-                return node.value
-            yes, no, test = value(node.yes), value(node.no), told[node.test]
-            if test is None:
-                return (node.yes.n * yes + node.no.n * no) / node.n
-            return np.where(self.truth[test] == (sign(node.test, mapping) > 0), yes, no)
-
-        for tree in self.trees:
-            psi = psi + value(tree)
+        for i, tree in enumerate(self.trees):
+            key = i, tuple(mapping.get(p) for p in self._spoken[i])
+            if key not in self._values:
+                self._values[key] = self.value(tree, mapping)
+            psi = psi + self._values[key]
         fit = float(log_expit(np.where(self.y == 1, psi, -psi)).sum())
         used = [(image.predicate, image.places) for image in mapping.values()]
         doubt = SWAP * sum(image.sign < 0 for image in mapping.values()) + REUSE * (len(used) - len(set(used)))
@@ -178,7 +193,7 @@ class Search:
         score = self.score(mapping)
         while True:
             moves = list(self._moves(mapping))
-            self.ground([carried(t, m, self.order, self.source, self.target) for m in moves for t in self.tests])
+            self.ground([self.carried(t, m) for m in moves for t in self.tests])
             scores = [self.score(m) for m in moves]
             if not moves or max(scores) <= score + 1e-9:
                 break
@@ -217,7 +232,7 @@ def translated(node: Node, search: Search, mapping: Mapping) -> Node:
     """A tree in the target's predicates; where a test has no image, the mean of its branches takes its place."""
     if node.test is None or node.yes is None or node.no is None:
         return node
-    test = carried(node.test, mapping, search.order, search.source, search.target)
+    test = search.carried(node.test, mapping)
     yes, no = translated(node.yes, search, mapping), translated(node.no, search, mapping)
     if test is None:
         return mean(yes, no, node.yes.n / node.n)
@@ -259,7 +274,7 @@ def revised(node: Node, g: np.ndarray, truth: dict[Test, np.ndarray], weight: fl
 
 
 def carry(search: Search, mapping: Mapping, weight: float) -> tuple[list[Node], np.ndarray]:
-    """The source's trees in the target, each revised on the gradient that those before it leave; and their potential."""
+    """The source's trees in the target, each revised on the gradient that the ones before leave; their potential."""
     grown: list[Node] = []
     psi = np.full(len(search.y), search.prior)
     for tree in search.trees:
