@@ -8,14 +8,13 @@ import torch
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from zoo.adapters.feature import meda as meda_file
 from zoo.adapters.feature.bda import Bda
 from zoo.adapters.feature.jda import Jda
 from zoo.adapters.feature.jgsa import Jgsa
 from zoo.adapters.feature.meda import Meda
 from zoo.adapters.feature.tjm import Tjm
 from zoo.errors import BadInput
-from zoo.ops import joint
+from zoo.ops import joint, regularised
 from zoo.ops.subspaces import geodesic_flow
 from zoo.task import Task
 
@@ -311,7 +310,7 @@ def test_meda_equals_the_dense_formula(T):
     method = Meda(**options, T=T).fit(given)
     assert method.certificate_["iterations"] == T
     beta, function = by_hand(given, **options, T=T)
-    np.testing.assert_allclose(method.beta_.numpy(), beta, atol=1e-8)
+    np.testing.assert_allclose(method.expansion_.weights.numpy(), beta, atol=1e-8)
     X = rows(30, 12, 1)[0]
     scores = method.predict(torch.from_numpy(X)).numpy()  # the kernel expansion at new points
     values = function(X.astype(float))
@@ -335,7 +334,7 @@ def test_nystrom_becomes_exact(monkeypatch):
     given, X = task(d=12, n_s=150, n_t=120), torch.from_numpy(rows(60, 12, 1)[0])
     exact = Meda(d=4).fit(given)
     assert exact.certificate_["nystrom_error"] == 0
-    monkeypatch.setattr(meda_file, "EXACT", 0)
+    monkeypatch.setattr(regularised, "EXACT", 0)
     off, error = [], []
     for m in (5, 40, 270):
         approximate = Meda(d=4, landmarks=m).fit(given)

@@ -17,7 +17,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from zoo.adapters.feature.shot import information
-from zoo.adapters.relational import manifold as manifold_file
 from zoo.adapters.relational.class_relation import ClassRelation, relation, soft_loss, undecided
 from zoo.adapters.relational.manifold import Manifold
 from zoo.adapters.relational.prototype_graph import PrototypeGraph, affinity, disagreement, heard, means, nodes
@@ -25,7 +24,7 @@ from zoo.adapters.relational.rkd import Rkd, angle_loss, cosines, distance_loss
 from zoo.errors import BadInput
 from zoo.learners import Learner
 from zoo.nets.mlp import Mlp
-from zoo.ops import graphs
+from zoo.ops import graphs, regularised
 from zoo.ops.joint import on_simplex
 from zoo.ops.kernels import gaussian
 from zoo.task import Task
@@ -95,7 +94,7 @@ def test_manifold_is_where_the_papers_objective_is_least():
     method = Manifold(**OPTIONS, T=2).fit(given)
     assert method.certificate_["iterations"] == 2
     _, K, M, L = by_hand(method, given, yt)
-    alpha, n = method.alpha_.numpy(), len(given.Xs)
+    alpha, n = method.expansion_.weights.numpy(), len(given.Xs)
     Y, weights = np.eye(C)[given.ys], {k: OPTIONS[k] for k in ("sigma", "reg", "gamma")}
     least = objective(alpha, K, M, L, Y, n, **weights)
     rng = np.random.default_rng(0)
@@ -119,7 +118,9 @@ def test_manifold_without_penalties_is_kernel_ridge_regression():
     new = torch.from_numpy(rows(30, 12, 1)[0])
     expected = ridge.predict(method._embed(new).numpy())
     np.testing.assert_allclose(
-        (gaussian(method._embed(new), method.rows_, gamma=0.5) @ method.alpha_), expected, atol=1e-9
+        (gaussian(method._embed(new), method.expansion_.rows, gamma=0.5) @ method.expansion_.weights),
+        expected,
+        atol=1e-9,
     )
     np.testing.assert_allclose(method.predict(new), on_simplex(torch.from_numpy(expected)), atol=1e-9)
 
@@ -133,14 +134,14 @@ def test_manifold_without_matching_is_laprls():
     J, Y = np.diag(np.r_[np.ones(n), np.zeros(N - n)]), np.r_[np.eye(C)[given.ys], np.zeros((N - n, C))]
     gamma_a, gamma_i = 0.2 / n, 2.0 * N**2 / n
     expected = np.linalg.inv(J @ K + gamma_a * n * np.eye(N) + gamma_i * n / N**2 * L @ K) @ Y
-    np.testing.assert_allclose(method.alpha_, expected, atol=1e-8)
+    np.testing.assert_allclose(method.expansion_.weights, expected, atol=1e-8)
 
 
 def test_manifold_matches_the_means_as_far_as_it_is_told():
     given, gap = task(d=12), []
     for reg in (0.0, 10.0, 1e6):
         method = Manifold(reg=reg).fit(given)
-        F = gaussian(method.rows_, gamma=0.5) @ method.alpha_
+        F = gaussian(method.expansion_.rows, gamma=0.5) @ method.expansion_.weights
         gap.append(float((F[:60].mean(0) - F[60:].mean(0)).norm()))
     assert gap[2] < 1e-4 < gap[1] < gap[0] / 2
 
@@ -148,7 +149,7 @@ def test_manifold_matches_the_means_as_far_as_it_is_told():
 def test_manifolds_nystrom_becomes_exact(monkeypatch):
     given, X = task(d=12, n_s=150, n_t=120), torch.from_numpy(rows(60, 12, 1)[0])
     exact = Manifold(d=4).fit(given)
-    monkeypatch.setattr(manifold_file, "EXACT", 0)
+    monkeypatch.setattr(regularised, "EXACT", 0)
     off, error = [], []
     for m in (5, 40, 270):
         method = Manifold(d=4, landmarks=m).fit(given)

@@ -4,20 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
-from zoo.ops.graphs import neighbours
-from zoo.ops.joint import Ridge, cosine_laplacian, mmd_root, on_simplex, unit_rows
-from zoo.ops.kernels import gaussian
-from zoo.ops.subspaces import geodesic_flow, landmarks, spectrum, subspace_pair
+from zoo.ops.joint import unit_rows
+from zoo.ops.regularised import adapted
+from zoo.ops.subspaces import geodesic_flow, spectrum, subspace_pair
 
 if TYPE_CHECKING:
     from zoo.task import Task
-
-EXACT = 3000  # samples of both domains up to which the kernel is whole
-GAMMA = 0.5  # one over twice the authors' squared bandwidth, which is the mean length of rows, hence 1
 
 
 class Meda(Adapter):
@@ -82,36 +77,24 @@ class Meda(Adapter):
         n_s, n_t, C = len(task.Xs), len(task.Xt), task.n_classes
         self.centre_ = (n_s * source.mean + n_t * target.mean) / (n_s + n_t)
         self.flow_ = geodesic_flow(*subspace_pair(source, target, self.d))
-        X = torch.cat([self._embed(task.Xs), self._embed(task.Xt)])
-        K = self._kernel(X)
-        labelled = torch.cat([X.new_ones(n_s), X.new_zeros(n_t)])
-        Y = torch.cat([one_hot(task.ys, C).double(), X.new_zeros(n_t, C)])
-        L = cosine_laplacian(X, self.p)
-        ridge = Ridge(K, labelled, L, Y, self.rho, self.eta, low_rank=self.root_ is not None)
-        yt = task.ys[neighbours(X[n_s:], X[:n_s], 1)[1][:, 0]]
-        for step in range(self.T):
-            E = mmd_root(task.ys, yt, n_t, C, (1 - self.mu) * C, self.mu)
-            self.beta_, F = ridge.solve(self.reg**0.5 * E)
-            new = F[n_s:].argmax(1)
-            changed = int((new != yt).sum())
-            self.certificate_.update(iterations=step + 1.0, changed=float(changed))
-            yt = new
-            if not changed:
-                break
+        self.expansion_ = adapted(
+            torch.cat([self._embed(task.Xs), self._embed(task.Xt)]),
+            task.ys,
+            C,
+            size=self.eta,
+            smooth=self.rho,
+            matching=self.reg,
+            marginal=(1 - self.mu) * C,
+            conditional=self.mu,
+            p=self.p,
+            T=self.T,
+            most=self.landmarks,
+        )
+        self.certificate_ = self.expansion_.certificate
         return self
 
     def _embed(self, X: Tensor) -> Tensor:
         return unit_rows((X.flatten(1).double() - self.centre_) @ self.flow_)
 
-    def _kernel(self, X: Tensor) -> Tensor:
-        """The kernel [n, n], or a factor of its approximation; keeps what new points need."""
-        self.rows_, self.root_, self.certificate_ = X, None, {"nystrom_error": 0.0}
-        if len(X) <= EXACT:
-            return gaussian(X, gamma=GAMMA)
-        self.rows_, self.root_, error = landmarks(X, min(self.landmarks, len(X)), GAMMA)
-        self.certificate_ = {"nystrom_error": error}
-        return gaussian(X, self.rows_, gamma=GAMMA) @ self.root_
-
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        K = gaussian(self._embed(X), self.rows_, gamma=GAMMA)
-        return on_simplex((K if self.root_ is None else K @ self.root_) @ self.beta_)
+        return self.expansion_.scores(self._embed(X))
