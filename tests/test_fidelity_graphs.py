@@ -152,8 +152,9 @@ def test_permutation_equivariance():
     assert torch.allclose(net.predict(torch.arange(graph.n)), before[torch.from_numpy(order)], atol=1e-6)
 
 
-def test_binding_reaches_copies_and_changes_scores():
-    one, other = tensors(random_graph(seed=1), "cpu"), tensors(random_graph(seed=2), "cpu")
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("", "")])
+def test_binding_reaches_copies_and_changes_scores(first, second):
+    one, other = (replace(tensors(random_graph(seed=k), "cpu"), key=key) for k, key in ((1, first), (2, second)))
     net = nets.build("gcn", (), 3, graphs=Graphs(t=one)).eval()
     twin, x = copy.deepcopy(net), torch.arange(5)
     before = twin(x)

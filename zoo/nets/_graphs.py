@@ -32,8 +32,7 @@ class Graphs:
     def bind(self, **graphs: Graph | None) -> None:
         """Exchange graphs by name, ``s`` or ``t``."""
         for name, graph in graphs.items():
-            old = getattr(self, name)
-            if graph is not old and (graph is None or old is None or graph.weights is not None or graph.key != old.key):
+            if not _same(graph, getattr(self, name)):
                 setattr(self, name, graph)
                 self._made = {key: made for key, made in self._made.items() if key[0] not in (name, "st")}
 
@@ -89,6 +88,13 @@ class Graphs:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+
+def _same(one: Graph | None, other: Graph | None) -> bool:
+    """Whether matrices made of one serve the other: the same object, or the same content as their keys tell."""
+    if one is None or other is None or one is other:
+        return one is other
+    return one.weights is None and one.key == other.key != ""
 
 
 class Convolution(nn.Module):
