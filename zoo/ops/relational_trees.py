@@ -63,6 +63,10 @@ class Pool:
 
     Attributes
     ----------
+    lookahead, reach, chain : int
+        Most literals that a test adds, that it has with those of its branch, and of a chain between two arguments.
+    max_values : int
+        Most constants of a type that stand in tests.
     tests : list of Test
         Shorter ones first; of those that no training query tells apart, only the first.
     S : float array [queries, tests]
@@ -72,7 +76,8 @@ class Pool:
     X: np.ndarray
     lookahead: int = 2
     max_values: int = 0
-    longest: int = 4
+    reach: int = 3
+    chain: int = 4
     tests: list[Test] = field(init=False)
     S: np.ndarray = field(init=False)
 
@@ -85,10 +90,10 @@ class Pool:
     def extending(self, base: Test) -> tuple[list[Test], np.ndarray]:
         """Tests that go on from a base, and their truth."""
         if base not in self._cache:
-            ahead = max(1, min(self.lookahead, self.longest - len(base)))
-            found = refinements(self.facts, self.values, ahead, base) if len(base) < self.longest else []
+            ahead = min(self.lookahead, self.reach - len(base))
+            found = refinements(self.facts, self.values, ahead, base) if ahead > 0 else []
             if not base:
-                found = list(dict.fromkeys([*found, *paths(self.facts, self.longest)]))
+                found = list(dict.fromkeys([*found, *paths(self.facts, self.chain)]))
             found.sort(key=cost)
             S = self.grounder.satisfied(self.X, found)
             keep = told_apart(S)
