@@ -2,8 +2,10 @@
 
 With --check it only says whether they are up to date.
 
-``<!-- table NAME -->`` and ``<!-- end -->`` stand around the table of results/NAME, ``<!-- curve NAME -->`` around that
-of the runs within it, over their labels. Exit codes: 1 the README differs, 2 a run is not there.
+``<!-- end -->`` closes what is made anew after ``<!-- table NAME -->``, the table of results/NAME; ``<!-- table NAME
+METRIC -->``, of another metric than the run's own; ``<!-- gains NAME -->``, what `zoo compare` says of it;
+``<!-- curve NAME -->``, that of the runs within it over their labels; ``<!-- steps -->``, benchmarks/steps.csv. Exit
+codes: 1 the README differs, 2 a run is not there.
 """
 
 from __future__ import annotations
@@ -13,26 +15,34 @@ import re
 import sys
 from pathlib import Path
 
+from steps import table as step_costs
+
 from zoo.errors import BadInput
-from zoo.report import labels, records, standing, table
+from zoo.report import compare, labels, records, standing, table
 
 CURVE = re.compile(r"(<!-- curve (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[1]
-MARKED = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+GAINS = re.compile(r"(<!-- gains (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- table (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+STEPS = re.compile(r"(<!-- steps -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, results: Path) -> str:
     """The text with every marked table made anew, without time and memory, which no two runs share."""
 
     def one(match: re.Match[str]) -> str:
-        built = table.build(records.read(results / match[2]), cost=False)
-        return f"{match[1]}{table.render(built, 'md').strip()}\n{match[3]}"
+        built = table.build(records.read(results / match[2]), metric=match[3] or "", cost=False)
+        return f"{match[1]}{table.render(built, 'md').strip()}\n{match[4]}"
+
+    def gains(match: re.Match[str]) -> str:
+        return f"{match[1]}{compare.render(records.read(results / match[2]), match[3] or '')}{match[4]}"
 
     def curve(match: re.Match[str]) -> str:
         folders = sorted(path.parent for path in (results / match[2]).glob("*/run.json"))
         return f"{match[1]}{labels.table([records.read(folder) for folder in folders])}{match[3]}"
 
-    return CURVE.sub(curve, MARKED.sub(one, text))
+    text = STEPS.sub(lambda match: f"{match[1]}{step_costs()}{match[2]}", text)
+    return CURVE.sub(curve, GAINS.sub(gains, MARKED.sub(one, text)))
 
 
 def stood(results: Path) -> str:

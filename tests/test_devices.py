@@ -12,10 +12,14 @@ from torch import nn
 from zoo import discover, nets, train
 from zoo.adapters.base import DeepAdapter
 from zoo.adapters.feature.dann import Dann
+from zoo.graph import Graph
+from zoo.nets._graphs import Graphs
 
 DEEP = {n: discover.load(m) for n, m in discover.methods().items() if m.kind == "deep"}
+ON_GRAPHS = {n for n, cls in DEEP.items() if cls.needs & {"As", "At"}}
 MOVES = sorted(n for n, cls in DEEP.items() if not cls.host_sync)  # the others' plans are tested with their methods
 SHAPES = {"mlp": (5,), "cnn": (1, 8, 8)}
+NOT_ON_GRAPHS = {"vada", "fixmatch", "tent"}  # the first two change samples, and the network has no batch norm
 
 
 def rehearse(
@@ -25,11 +29,13 @@ def rehearse(
 
     No device context and no patched default: only what the adapter makes itself could end elsewhere.
     """
-    shape, n = SHAPES[net_name], 12
-    net = nets.build(net_name, shape, 3).to("meta")
+    shape, n = SHAPES.get(net_name, ()), 12
+    graph = Graph(torch.empty(20, 2, dtype=torch.int64, device="meta"), torch.empty(n, 5, device="meta"))
+    options = {"graphs": Graphs(graph, graph)} if net_name == "gcn" else {}
+    net = nets.build(net_name, shape, 3, **options).to("meta")
 
     def rows(*size: int) -> torch.Tensor:
-        return torch.empty(n, *size, device="meta")
+        return torch.empty(n, *size, device="meta", dtype=torch.int64 if options else None)
 
     def labels() -> torch.Tensor:
         return torch.empty(n, dtype=torch.int64, device="meta")
@@ -40,6 +46,7 @@ def rehearse(
     task = SimpleNamespace(
         device=torch.device("meta"), n_classes=3, generator=None, model=copy.deepcopy(net), Xs=X, ys=y, Xt=X, Xl=X, yl=y
     )
+    vars(task).update(As=graph, At=graph, learner=SimpleNamespace(budget=train.Budget(steps=0)))
     extra = method.setup(net, task)
     net.to("meta")
     modules = [] if extra is None else [extra.to("meta")]
@@ -57,14 +64,22 @@ def rehearse(
 
 @pytest.mark.parametrize("net", SHAPES)
 @pytest.mark.parametrize("forward", ["joint", "separate"])
-@pytest.mark.parametrize("method", MOVES)
+@pytest.mark.parametrize("method", [name for name in MOVES if name not in ON_GRAPHS])
 def test_on_meta(method, forward, net):
     grads = rehearse(DEEP[method](), net, forward)
     assert grads
     assert all(g is not None and g.device.type == "meta" for g in grads)
 
 
-@pytest.mark.parametrize("method", [name for name in MOVES if "Xl" not in DEEP[name].needs])
+@pytest.mark.parametrize("method", sorted(set(MOVES) - NOT_ON_GRAPHS))
+def test_on_graphs(method):
+    """Every penalty of the zoo runs on nodes of graphs as it is."""
+    grads = rehearse(DEEP[method](), "gcn")
+    assert grads
+    assert all(g is not None and g.device.type == "meta" for g in grads)
+
+
+@pytest.mark.parametrize("method", [name for name in MOVES if "Xl" not in DEEP[name].needs and name not in ON_GRAPHS])
 def test_needs_no_labelled_target(method):
     assert all(g is not None for g in rehearse(DEEP[method](), "mlp", labelled=False))
 
@@ -94,7 +109,7 @@ def test_the_test_fails_where_it_should(wrong):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("method", MOVES)
+@pytest.mark.parametrize("method", [name for name in MOVES if name not in ON_GRAPHS])
 def test_on_cuda(method, precision):
     g = torch.Generator().manual_seed(0)
     net = nets.build("mlp", (5,), 3).cuda()

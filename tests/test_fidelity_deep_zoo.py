@@ -129,6 +129,15 @@ def test_homm_is_the_distance_of_whole_tensors():
     assert moment_gap(X, Y, 1).item() == pytest.approx(float((X.mean(0) - Y.mean(0)).square().sum()))
 
 
+def test_homm_weighs_the_mean_over_the_tensor_of_bounded_features():
+    zs, zt = draw(9, 4, dtype=torch.float32), 100 * draw(7, 4, seed=1, dtype=torch.float32)
+    both = np.concatenate([zs, zt])
+    parts = [np.tanh((z.numpy() - both.mean(0)) / both.std(0)) for z in (zs, zt)]
+    tensors = [np.einsum("ni,nj,nk->ijk", z, z, z) / len(z) for z in parts]
+    expected = 200 * np.square(tensors[0] - tensors[1]).mean()
+    assert Homm().omega(Batch(zs=zs, zt=zt)).item() == pytest.approx(expected, rel=1e-4)
+
+
 def test_local_mmd_is_the_mean_over_classes_of_a_loop():
     zs, zt, ys = draw(8, 3), draw(9, 3, seed=1), torch.tensor([0, 1, 1, 0, 3, 3, 1, 0])
     K, P = _gauss(zs, zt), draw(9, 4, seed=2).softmax(1)
@@ -174,7 +183,7 @@ def test_mdd_is_its_loop_and_its_equilibrium_the_papers():
 
 def test_mdd_reverses_the_features_gradient_only():
     torch.manual_seed(0)
-    method, net = Mdd(), Mlp((2,), 3)
+    method, net = Mdd(weight=1.0), Mlp((2,), 3)
     method.setup(net, SimpleNamespace(n_classes=3))
     zs, zt = (draw(8, 256, seed=s, dtype=torch.float32).requires_grad_() for s in (0, 1))
     b = Batch(zs=zs, zt=zt, ls=draw(8, 3, seed=2), lt=draw(8, 3, seed=3), progress=1.0)

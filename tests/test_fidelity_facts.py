@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from zoo.adapters.relational.propositional import Propositional
 from zoo.adapters.relational.second_order import SecondOrder
-from zoo.adapters.relational.type_prior import TypePrior
+from zoo.adapters.baseline.type_prior import TypePrior
 from zoo.data.relational import Relational
 from zoo.facts import Database, Facts
 from zoo.ops.logistic import logistic

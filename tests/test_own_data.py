@@ -611,7 +611,10 @@ def test_inspect_refuses(zoo, tmp_path):
     (tmp_path / "a.txt").write_text("x")
     for files, says in (
         (["nowhere.npz"], "nowhere.npz is not there"),
-        ([tmp_path / "a.txt"], "unknown format '.txt': there are audiofolder, csv, imagefolder, mat, npz, parquet"),
+        (
+            [tmp_path / "a.txt"],
+            "unknown format '.txt': there are audiofolder, csv, graph, imagefolder, mat, npz, parquet",
+        ),
         ([tmp_path / "a.npz", tmp_path / "a.csv"], "files of several formats: "),
         ([tmp_path / "cwd"], f"{tmp_path}/cwd holds no class folders"),
     ):

@@ -18,7 +18,7 @@ def test_standings_are_pandas():
     pairs = 100 * cells.groupby(["method", "source", "target"]).accuracy.mean().unstack(["source", "target"])
     gains = pairs - pairs.loc["source_only"]
     for method, row in rows.items():
-        assert row["accuracy"] == pytest.approx(pairs.loc[method].mean())
+        assert row["value"] == pytest.approx(pairs.loc[method].mean())
         assert row["gain"] == pytest.approx(gains.loc[method].mean())
         assert row["lost"] == (gains.loc[method] < 0).sum()
         assert row["best_pair"] == ":".join(gains.loc[method].idxmax())

@@ -1,6 +1,7 @@
 """The contract tests: what every adapter promises, tried on toy pairs.
 
-A toy pair is three Gaussian classes, moved a little in the target; an adapter is given what its needs declare.
+A toy pair is three Gaussian classes, moved a little in the target; for methods on graphs the classes are those of a
+stochastic block model. An adapter is given what its needs declare.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from zoo import discover
+from zoo.check_graphs import toy_graphs
 from zoo.discover import MethodInfo
 from zoo.errors import Diverged, LeakError, Unsupported
 from zoo.learners import Learner
@@ -62,9 +64,10 @@ def run(method: str | Path, plugins: Sequence[Path] = ()) -> list[Outcome]:
             raise discover.unknown("method", str(method), known)
         info = known[str(method)]
     subject = Subject(info, discover.load(info))
-    if graphs := sorted(info.needs & {"As", "At", "Fs", "Ft"}):
-        why = f"needs {', '.join(graphs)}: there is no toy pair of graphs or facts"
-        return [Outcome(t.__name__, True, why, skipped=True) for t in TESTS] + [_outcome(citation, subject)]
+    if info.needs & {"Fs", "Ft"}:
+        from zoo import check_facts
+
+        return [_outcome(test, subject) for test in (*check_facts.TESTS, citation)]
     first = _outcome(needs, subject)
     if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
         return [first, _outcome(citation, subject)]
@@ -75,7 +78,7 @@ def _outcome(test: Callable[[Subject], str | None], subject: Subject) -> Outcome
     name = test.__name__.replace("_", " ")
     try:
         return Outcome(name, True, test(subject) or "")
-    except (_Skip, Unsupported) as e:
+    except (Skip, Unsupported) as e:
         return Outcome(name, True, str(e), skipped=True)
     except Failure as e:
         return Outcome(name, False, str(e))
@@ -87,7 +90,7 @@ class Failure(Exception):
     """The adapter broke the contract."""
 
 
-class _Skip(Exception):
+class Skip(Exception):
     """The test has no meaning for this adapter."""
 
 
@@ -110,6 +113,15 @@ class Pair:
     def reordered(self, order: Tensor) -> Pair:
         return replace(self, Xt=self.Xt[order], yt=self.yt[order])
 
+    def mapped(self, source: Callable[[Tensor], Tensor], target: Callable[[Tensor], Tensor]) -> Pair:
+        """With other features."""
+        return replace(self, Xs=source(self.Xs), Xt=target(self.Xt), Xl=target(self.Xl), X=target(self.X))
+
+    def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Any]:
+        """What a task may grant; no graphs."""
+        found = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+        return found, None
+
 
 def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH) -> Pair:
     """Gaussian classes; the target is moved and stretched, by less than the classes are apart."""
@@ -125,15 +137,17 @@ def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width
 
 
 @lru_cache(maxsize=8)
-def _source_model(pair: Pair, budget: Budget) -> Any:
-    return _learner(budget, "net").fit(pair.Xs, pair.ys, CLASSES)
+def _source_model(pair: Any, budget: Budget) -> Any:
+    fields, graphs = pair.fields("cpu", "net")
+    return _learner(budget, "net", graphs).fit(fields["Xs"], fields["ys"], CLASSES)
 
 
-def _learner(budget: Budget, use: str) -> Learner:
-    return Learner(base="logistic", net="mlp", budget=budget, seed=0, use=use)
+def _learner(budget: Budget, use: str, graphs: Any = None) -> Learner:
+    net = "mlp" if graphs is None else "gcn"
+    return Learner(base="logistic", net=net, budget=budget, seed=0, use=use, graphs=graphs)
 
 
-class _Watched(Task):
+class Watched(Task):
     """A task that remembers undeclared reads, also those whose LeakError the adapter swallows."""
 
     def __getattr__(self, name: str) -> Any:
@@ -154,7 +168,12 @@ class Subject:
 
     def __init__(self, info: MethodInfo, cls: Any) -> None:
         self.info, self.cls = info, cls
-        self.pair = toy()
+        self.graphs = bool(info.needs & {"As", "At"})
+        self.pair = self.toy()
+
+    def toy(self, **how: Any) -> Any:
+        """A toy pair of samples, or of graphs."""
+        return toy_graphs(**how) if self.graphs else toy(**how)
 
     @property
     def use(self) -> str:
@@ -162,26 +181,26 @@ class Subject:
         return "net" if self.info.learner == "net" else "base"
 
     def task(
-        self, pair: Pair, *, seed: int = 0, budget: Budget = BUDGET, device: str = "cpu", more: Iterable[str] = ()
-    ) -> _Watched:
-        fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+        self, pair: Any, *, seed: int = 0, budget: Budget = BUDGET, device: str = "cpu", more: Iterable[str] = ()
+    ) -> Watched:
+        fields, graphs = pair.fields(device, self.use)
         fields["ds"] = torch.arange(len(pair.Xs), device=device) % 2
         if "model" in self.info.needs:
             fields["model"] = copy.deepcopy(_source_model(pair, budget)).to(device)
-        needs, learner = self.info.needs | set(more), _learner(budget, self.use)
-        return _Watched(fields, needs=needs, learner=learner, n_classes=CLASSES, device=device, seed=seed)
+        needs, learner = self.info.needs | set(more), _learner(budget, self.use, graphs)
+        return Watched(fields, needs=needs, learner=learner, n_classes=CLASSES, device=device, seed=seed)
 
-    def fit(self, pair: Pair | None = None, adapter: Any = None, **task: Any) -> Any:
+    def fit(self, pair: Any = None, adapter: Any = None, **task: Any) -> Any:
         adapter = self.cls() if adapter is None else adapter
         return adapter.fit(self.task(pair or self.pair, **task))
 
-    def scores(self, adapter: Any, pair: Pair | None = None) -> Tensor:
+    def scores(self, adapter: Any, pair: Any = None) -> Tensor:
         """Scores of the target samples that it was fitted on."""
         if self.info.transductive_only:
             return adapter.scores_t()
         return adapter.predict((pair or self.pair).Xt)
 
-    def accuracy(self, adapter: Any, pair: Pair | None = None) -> float:
+    def accuracy(self, adapter: Any, pair: Any = None) -> float:
         """On the test set, or on Xt where it has no rule for other samples."""
         pair = pair or self.pair
         if self.info.transductive_only:
@@ -231,7 +250,11 @@ def shapes(s: Subject) -> None:
     """Scores are finite, non-negative [n, n_classes]; their rows sum to 1."""
     if not s.info.transductive_only:
         _require_scores(s.fitted.predict(s.pair.X), len(s.pair.X), "predict(X)")
-        _require_scores(s.fitted.predict_source(s.pair.Xs), len(s.pair.Xs), "predict_source(X)")
+        if s.graphs and s.use == "base":
+            _require_scores(s.fitted.predict(s.pair.Xs, s.pair.As), len(s.pair.Xs), "predict(X, A) of the source")
+        else:
+            Xs = s.pair.fields("cpu", s.use)[0]["Xs"]
+            _require_scores(s.fitted.predict_source(Xs), len(s.pair.Xs), "predict_source(X)")
     if hasattr(s.fitted, "scores_t"):
         _require_scores(s.fitted.scores_t(), len(s.pair.Xt), "scores_t()")
     elif s.info.transductive_only:
@@ -241,7 +264,7 @@ def shapes(s: Subject) -> None:
 def row_wise(s: Subject) -> None:
     """The scores of a subset, a permutation or a single sample are those rows of the scores."""
     if s.info.transductive_only:
-        raise _Skip("transductive only")
+        raise Skip("transductive only")
     X = s.pair.X
     whole = s.fitted.predict(X)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(1))
@@ -253,7 +276,7 @@ def row_wise(s: Subject) -> None:
 def target_order(s: Subject) -> str | None:
     """Permuting Xt permutes the predictions (where not deterministic: keeps the accuracy)."""
     if "Xt" not in s.info.needs:
-        raise _Skip("needs no Xt")
+        raise Skip("needs no Xt")
     order = torch.randperm(len(s.pair.Xt), generator=torch.Generator().manual_seed(2))
     pair = s.pair.reordered(order)
     other = s.fit(pair)
@@ -277,7 +300,7 @@ def same_seed(s: Subject) -> None:
 def deterministic(s: Subject) -> None:
     """What says so draws no random numbers: another seed changes nothing."""
     if not s.info.deterministic:
-        raise _Skip("does not say so")
+        raise Skip("does not say so")
     off = _difference(s.scores(s.fit(seed=1)), s.scores(s.fitted))
     _require(off < EXACT, f"deterministic = True, but another seed changes the scores (by {off:.2g})")
 
@@ -285,14 +308,14 @@ def deterministic(s: Subject) -> None:
 def target_labels(s: Subject) -> None:
     """Overwriting the labels of Xt, wherever they are in this process, changes nothing."""
     if "yt" in s.info.needs:
-        raise _Skip("an oracle is given them")
+        raise Skip("an oracle is given them")
     s.pair.yt.copy_(s.pair.yt.roll(1))
     try:
         off = _difference(s.scores(s.fit()), s.scores(s.fitted))
     finally:
         s.pair.yt.copy_(s.pair.yt.roll(-1))
     if off and _difference(s.scores(s.fit()), s.scores(s.fitted)):
-        raise _Skip("two fits on the same task differ, so this cannot be told")
+        raise Skip("two fits on the same task differ, so this cannot be told")
     _require(off == 0, f"the scores depend on the target's labels, which it is not given (by {off:.2g})")
 
 
@@ -307,13 +330,21 @@ def better_than_chance(s: Subject) -> str:
 def no_harm(s: Subject) -> str:
     """Without a shift it is hardly worse than its learner without adaptation."""
     _not_chance_itself(s)
-    pair = toy(shift=0.0)
+    if s.graphs and s.info.family == "baseline":
+        raise Skip("a baseline that sees less than the learner")
+    pair = s.toy(shift=0.0)
     few = {"Xl", "yl"} & s.info.needs and "Xt" not in s.info.needs
     reference = "labelled_only" if few else "source_only"
     X, y = (pair.Xl, pair.yl) if few else (pair.Xs, pair.ys)
     use = "net" if "model" in s.info.needs else s.use
     test, labels = (pair.Xt, pair.yt) if s.info.transductive_only else (pair.X, pair.y)
-    plain = _accuracy(_learner(BUDGET, use).fit(X, y, CLASSES).predict(test), labels)
+    if s.graphs:
+        fields, graphs = pair.fields("cpu", use)
+        X = fields["Xl" if few else "Xs"]
+        X, test = (X, test) if use == "net" else (pair.As.x[X], pair.At.x[test])
+        plain = _accuracy(_learner(BUDGET, use, graphs).fit(X, y, CLASSES).predict(test), labels)
+    else:
+        plain = _accuracy(_learner(BUDGET, use).fit(X, y, CLASSES).predict(test), labels)
     got = s.accuracy(s.fit(pair), pair)
     _require(got > plain - HARM, f"accuracy {got:.1%} where there is no shift, {reference} has {plain:.1%}")
     return f"{got:.1%}; {reference} {plain:.1%}"
@@ -322,7 +353,7 @@ def no_harm(s: Subject) -> str:
 def refit(s: Subject) -> None:
     """The constructor only stores; a fitted adapter, and a clone of its parameters, fit again as if new."""
     _require(s.cls().get_params() == s.info.parameters, "the constructor does not store its parameters as they are")
-    adapter = s.fit(toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
+    adapter = s.fit(s.toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
     params = adapter.get_params()
     _require(params == s.info.parameters, f"fit changes the parameters to {params}")
     for what, again in (("a fitted adapter", adapter), ("a clone", s.cls(**params))):
@@ -333,12 +364,12 @@ def refit(s: Subject) -> None:
 def uneven_sizes(s: Subject) -> None:
     """Many more target than source samples, or the reverse, do not crash it."""
     for n_s, n_t in ((12, 300), (300, 8)):
-        _survives(s, toy(n_s=n_s, n_t=n_t))
+        _survives(s, s.toy(n_s=n_s, n_t=n_t))
 
 
 def more_features_than_samples(s: Subject) -> None:
     """Covariances without full rank do not crash it."""
-    _survives(s, toy(n_s=30, n_t=24, width=60))
+    _survives(s, s.toy(n_s=30, n_t=24, width=60))
 
 
 def duplicate_rows(s: Subject) -> None:
@@ -354,8 +385,7 @@ def constant_column(s: Subject) -> None:
     def flat(X: Tensor) -> Tensor:
         return torch.cat([X[:, :-1], torch.full_like(X[:, -1:], 2.0)], 1)
 
-    p = s.pair
-    _survives(s, replace(p, Xs=flat(p.Xs), Xt=flat(p.Xt), Xl=flat(p.Xl), X=flat(p.X)))
+    _survives(s, s.pair.mapped(flat, flat))
 
 
 def one_target_class(s: Subject) -> None:
@@ -366,14 +396,12 @@ def one_target_class(s: Subject) -> None:
 
 def far_apart(s: Subject) -> None:
     """Domains so far apart that kernels between them underflow give scores, or a reason."""
-    p = s.pair
-    _survives(s, replace(p, Xt=p.Xt + 1e4, Xl=p.Xl + 1e4, X=p.X + 1e4), or_says_why=True)
+    _survives(s, s.pair.mapped(lambda X: X, lambda X: X + 1e4), or_says_why=True)
 
 
 def large_features(s: Subject) -> None:
     """Features a million times larger give scores, or a reason."""
-    p = s.pair
-    _survives(s, replace(p, Xs=p.Xs * 1e6, Xt=p.Xt * 1e6, Xl=p.Xl * 1e6, X=p.X * 1e6), or_says_why=True)
+    _survives(s, s.pair.mapped(lambda X: X * 1e6, lambda X: X * 1e6), or_says_why=True)
 
 
 def shared_results(s: Subject) -> None:
@@ -399,16 +427,16 @@ def one_target_sample(s: Subject) -> None:
 def labels_too(s: Subject) -> None:
     """A deep adapter trains with labelled target samples as well, where a suite has some."""
     if s.info.kind != "deep":
-        raise _Skip("not deep")
+        raise Skip("not deep")
     _require_scores(s.fit(budget=BRIEF, more=("Xl", "yl")).predict(s.pair.X), len(s.pair.X), "predict(X)")
 
 
 def device_agnostic(s: Subject) -> None:
     """Training steps run on the meta device, with no device context: what makes a tensor elsewhere fails."""
     if not (s.info.kind == "deep" or (s.info.kind == "parameter" and {"Xl", "yl"} <= s.info.needs)):
-        raise _Skip("trains no network by a penalty")
+        raise Skip("trains no network by a penalty")
     if s.cls.host_sync:
-        raise _Skip("host_sync = True: it needs numbers on the host")
+        raise Skip("host_sync = True: it needs numbers on the host")
     task, adapter = s.task(s.pair, budget=BRIEF, device="meta"), s.cls()
     with _OneDevice():
         (task.learner.train if s.info.kind == "deep" else task.learner.tune)(task, adapter)
@@ -448,7 +476,7 @@ TESTS = (
 )
 
 
-def _survives(s: Subject, pair: Pair, or_says_why: bool = False) -> None:
+def _survives(s: Subject, pair: Any, or_says_why: bool = False) -> None:
     try:
         adapter = s.fit(pair, budget=BRIEF)
     except (FloatingPointError, Diverged):  # a typed failure with its reason, not an accident
@@ -461,7 +489,7 @@ def _survives(s: Subject, pair: Pair, or_says_why: bool = False) -> None:
 
 def _not_chance_itself(s: Subject) -> None:
     if s.info.family == "baseline" and s.info.learner == "own":
-        raise _Skip("a baseline without a learner is chance itself")
+        raise Skip("a baseline without a learner is chance itself")
 
 
 def _line(e: BaseException, path: Path) -> str:

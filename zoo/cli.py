@@ -132,8 +132,11 @@ def run(
     pairs: Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")] = None,
-    protocol: Annotated[str | None, typer.Option(help="holdout or transductive.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Of facts: positives of the fold that is trained on; default: all.")
+    ] = None,
     net: Annotated[str | None, typer.Option(help="The network; see zoo list nets.")] = None,
     weights: Annotated[str | None, typer.Option(help="FILE of a state dict, or default: torchvision's.")] = None,
     trainable: Annotated[str | None, typer.Option(help="head, all or top:N of a pretrained network.")] = None,
@@ -179,6 +182,7 @@ def run(
         shard=shard,
         protocol=protocol,
         labels=int(labels) if labels and labels.lstrip("-").isdigit() else labels,
+        examples=examples,
         net=net,
         weights=weights,
         trainable=trainable,
@@ -214,7 +218,7 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
         ran = {"run": str(folder), "shard": benchmark.shard, "ran": len(benchmark.todo)}
         print(json.dumps({**ran, "failed": failed, "table": table}, indent=1))
     else:
-        _show(folder, "accuracy", True)
+        _show(folder, "", True)
         print(f"\nrun folder   {folder}")
         if benchmark.shard:
             print(f"shard        {benchmark.shard}: the table shows what all shards have done so far")
@@ -231,7 +235,10 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
 def table(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
     format: Annotated[str | None, typer.Option(help="md, latex, csv, html or json.")] = None,
-    metric: Annotated[str, typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll or ece.")] = "accuracy",
+    metric: Annotated[
+        str,
+        typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll, ece; of facts also auprc, cll."),
+    ] = "",
     published: Annotated[bool, typer.Option("--published", help="Published figures, and ours minus them.")] = False,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave time and memory out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
@@ -278,6 +285,55 @@ def status(
     print(f"{folder}: {state.head}\n")
     _columns([[str(v) for v in row.texts()] for row in state.rows], list(states.COLUMNS))
     print("\n".join(["", *state.notes]))
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
+    metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    from zoo.report import compare as comparisons
+    from zoo.report import records
+
+    runs = [comparisons.render(records.read(folder), metric, "json" if as_json else "md") for folder in folders]
+    _output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
+
+
+@app.command()
+def explain(
+    cell: Annotated[str, typer.Argument(help="A cell's id or its beginning; '' or a method lists what there is.")] = "",
+    run: Annotated[Path | None, typer.Option(metavar="DIR", help="Its run folder; default: those in runs/.")] = None,
+    fold: Annotated[int, typer.Option(help="Which of the folds it was trained on, from 1.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Text, or the trees as a picture (.png, .pdf, .svg).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a relational method learned: the mapping of predicates with the sign of their effect, and its trees."""
+    from zoo.report import explain as explanations
+
+    folders = [run] if run else sorted(p.parent for p in Path("runs").glob("*/run.json"))
+    listed = [r for f in folders for r in explanations.explaining(f, cell)]
+    if listed or not cell:
+        keys = ("cell", "method", "source", "target", "seed")
+        rows = [
+            {k: r[k] for k in keys}
+            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"]))
+        ]
+        if not rows:
+            raise BadInput("no cell explains anything here: run a suite of facts, or give --run DIR")
+        print(json.dumps(rows, indent=1)) if as_json else _columns(
+            [[str(v or "") for v in r.values()] for r in rows], list(keys)
+        )
+        return
+    record, found = explanations.find(cell, folders)
+    if as_json:
+        print(json.dumps({"cell": record["cell"], "explanations": found}, indent=1))
+    elif out is not None and out.suffix in (".png", ".pdf", ".svg"):
+        _output(explanations.picture(record, found, fold, out.suffix), out)
+    else:
+        _output(explanations.text(record, found, fold), out)
 
 
 @app.command()

@@ -50,6 +50,7 @@ class DatasetInfo(FileInfo):
     images: bool = False
     photographs: bool = False
     facts: bool = False
+    graphs: bool = False
     cite: str = ""
     origin: str = ""
     licence: str = ""
@@ -62,6 +63,7 @@ class NetInfo(FileInfo):
 
     batch: int = 0
     smallest: int = 0
+    graphs: bool = False
 
 
 @dataclass(frozen=True)

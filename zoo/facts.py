@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -56,3 +57,14 @@ class Database:
     folds: tuple[Fold, ...]
     content: str
     notes: tuple[str, ...] = field(default=())
+
+    def described(self) -> dict[str, Any]:
+        """What run.json and captions say of it, beside its content."""
+        labels = [fold.y for fold in self.folds]
+        return {
+            "n": sum(map(len, labels)),
+            "positives": sum(int(y.sum()) for y in labels),
+            "folds": len(labels),
+            "target": self.folds[0].facts.target,
+            "notes": list(self.notes),
+        }

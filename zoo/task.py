@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,8 @@ from zoo.seeds import derive
 
 if TYPE_CHECKING:
     import torch
+
+    from zoo.graph import Graph
 
 T = TypeVar("T")
 FIELDS = ("Xs", "ys", "Xt", "Xl", "yl", "As", "At", "Fs", "Ft", "model", "yt", "ds")
@@ -53,8 +55,10 @@ class Domain:
         Where each sample stood in the file it came from. Never leaves the driver.
     content : str
         sha256 of samples, labels and class names.
-    frozen : array [n, width], optional
-        Features of the samples from a pretrained network, in the same order.
+    frozen : array [n, width], or sparse CSR, optional
+        What base learners see in place of X: features of the samples from a pretrained network, or of nodes.
+    graph : Graph, optional
+        The graph whose nodes the samples are; X is their numbers.
     """
 
     name: str
@@ -62,7 +66,8 @@ class Domain:
     y: np.ndarray
     rows: np.ndarray
     content: str
-    frozen: np.ndarray | None = None
+    frozen: Any = None
+    graph: Graph | None = None
 
     @classmethod
     def build(
@@ -88,6 +93,18 @@ class Domain:
         content = digest.hexdigest()
         rows = np.random.default_rng(int(content, 16)).permutation(len(X))
         return cls(name, X[rows], y[rows], rows, content, None if frozen is None else frozen[rows])
+
+    @classmethod
+    def of_graph(cls, name: str, graph: Graph, y: np.ndarray, classes: list[str]) -> Domain:
+        """The nodes of a graph, numbered anew by a permutation drawn from its content, labels included."""
+        plain = cls.build(name, np.arange(graph.n), y, classes, key=f"graph {graph.digest}")
+        graph = replace(graph.induced(plain.rows), notes=graph.notes)
+        return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.content, graph.x, graph)
+
+    def described(self) -> dict[str, Any]:
+        """What run.json and captions say of it, beside its content and its classes."""
+        notes = list(self.graph.notes) if self.graph is not None else []
+        return {"n": len(self.y), **({"notes": notes} if notes else {})}
 
 
 class Task:

@@ -54,7 +54,10 @@ class Adapter:
         raise NotImplementedError
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        """Class scores [n, n_classes] of target samples; rows sum to 1 and do not depend on one another."""
+        """Class scores [n, n_classes] of target samples; rows sum to 1 and do not depend on one another.
+
+        Where `needs` name graphs, X are numbers of nodes of the target graph A.
+        """
         return self.model_.predict(X)
 
     def predict_source(self, X: Tensor) -> Tensor:

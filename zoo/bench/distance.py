@@ -13,6 +13,7 @@ import torch
 from zoo.bench import plan, protocol, suite
 from zoo.bench.run import versions
 from zoo.errors import BadInput
+from zoo.graph import is_sparse
 from zoo.ops import distance
 from zoo.seeds import derive
 
@@ -103,7 +104,8 @@ def _row(samples: protocol.Protocol, same: list[tuple[str, str]], seed: int) -> 
     }
 
 
-def _flat(X: np.ndarray) -> torch.Tensor:
-    """Samples as rows; photographs, which are stored as bytes, in [0, 1]."""
+def _flat(X: Any) -> torch.Tensor:
+    """Samples as rows; photographs, which are stored as bytes, in [0, 1]; sparse features of nodes as dense ones."""
+    X = X.toarray() if is_sparse(X) else X
     rows = torch.from_numpy(X.reshape(len(X), -1))
     return rows.double() / 255 if X.dtype == np.uint8 else rows.double()

@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.bench.graphs import sees_nodes
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import FOLDS, Protocol
 from zoo.bench.run import Benchmark
 from zoo.report import records
 
 PROBE_STEPS = 20
+GUESS_S = 2.0  # seconds of a relational method and fold that has not run before
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def estimate(benchmark: Benchmark) -> Estimate:
         known = earlier.get((cell.row.info.name, cell.identity["learner"]))
         if known:
             return sum(known) / len(known)
+        if benchmark.suite.source.facts:
+            return GUESS_S * len(benchmark.data.domains[cell.target].folds)
         if cell.use not in probes:
             probes[cell.use] = _probe(benchmark, cell.use)
         streams = len(cell.grant & {"Xs", "Xt", "Xl"})
@@ -91,13 +95,16 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     """Seconds that the learner takes on the first pair's source."""
     suite = benchmark.suite
     source, target = benchmark.plan.pairs[0]
-    fields = Protocol(suite, benchmark.data).pair(source, target, 0, use == "base").fields
+    nodes = sees_nodes(suite, benchmark.known["source_only"], use)
+    base = not nodes if suite.source.graphs else use == "base"
+    fields = Protocol(suite, benchmark.data).pair(source, target, 0, base).fields
     executor = benchmark.executor = benchmark.executor or benchmark._executor()
     channel = executor.open()
     budget = {**suite.net_budget, "steps": min(PROBE_STEPS, suite.steps)}
     message = {
         "op": "model",
-        "arrays": {"Xs": fields["Xs"], "ys": fields["ys"]},
+        "arrays": {k: fields[k] for k in (("Xs", "ys", "As") if nodes else ("Xs", "ys"))},
+        "nodes": "net" if nodes else "",
         "learner": {
             **{"base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo.bench import graphs
 from zoo.bench.executors import Channel, Executor
-from zoo.bench.metrics import metrics
+from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.plan import Cell
-from zoo.bench.protocol import FOLDS, Pair, Protocol
+from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.bench.store import Store
 from zoo.report.records import FINAL
 
@@ -29,15 +30,16 @@ class Job:
 
     cell: Cell
     model: bool = False
-    fold: int = 0
+    round: int = 0
     phase: str = ""
     costs: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
+    explanations: list[Any] = field(default_factory=list)
 
     @property
     def key(self) -> str:
         """The name of its checkpoint."""
-        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.fold}" if self.fold else self.cell.id
+        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.round}" if self.round else self.cell.id
 
     @property
     def worker(self) -> tuple[Any, ...]:
@@ -52,7 +54,7 @@ class Slot:
     worker: tuple[Any, ...] = ()
     job: Job | None = None
     deadline: float = float("inf")
-    sent: dict[str, np.ndarray] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
 
 
 class View:
@@ -81,7 +83,7 @@ class Driver:
 
     def __init__(
         self,
-        protocol: Protocol,
+        protocol: Protocol | Folds,
         store: Store,
         executor: Executor,
         *,
@@ -170,14 +172,14 @@ class Driver:
 
     def _send_fit(self, slot: Slot, job: Job) -> None:
         cell, suite = job.cell, self.protocol.suite
-        pair = self._pair(cell)
-        fields = pair.oracle if "yt" in cell.grant else pair.fields
-        if (fold := self._fold(job, pair)) is not None:
-            fields = fields | {k: fields[k][fold != job.fold] for k in ("Xt", "yt")}
+        fields = self._round(job).fields
         names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
+        nodes, own = self._nodes(cell), cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
+        if nodes and not own:
+            names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
-        model = None if job.model or not cell.model else self.models[cell.model]
+        model = None if job.model or own or not cell.model else self.models[cell.model]
         job.phase = "fit"
         assert slot.channel
         slot.channel.send(
@@ -188,8 +190,9 @@ class Driver:
                 "needs": sorted(cell.grant),
                 "arrays": arrays,
                 "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
-                "featurise": cell.use == "base" and suite.features == "source",
+                "featurise": cell.use == "base" and suite.features == "source" and not own,
                 "shaped": job.model or cell.use == "net",
+                "nodes": "" if not nodes else "own" if own else "net",
                 "learner": {
                     "base": suite.base,
                     "net": suite.net,
@@ -208,18 +211,13 @@ class Driver:
 
     def _send_predict(self, slot: Slot, job: Job) -> None:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
-        pair = self._pair(job.cell)
-        transductive = pair.oracle_folds is not None
-        if (fold := self._fold(job, pair)) is not None:
-            arrays, fitted = {"test": pair.oracle["Xt"][fold == job.fold]}, None
-        else:
-            arrays = {"test": pair.test}
-            fitted = "test" if transductive and "Xt" in job.cell.grant else None
-            if not transductive:
-                arrays |= {"adapt": pair.fields["Xt"], "validation": pair.validation}
+        now = self._round(job)
+        fitted = now.fitted if "Xt" in job.cell.grant else None
+        whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
         job.phase = "predict"
         assert slot.channel
-        slot.channel.send({"op": "predict", "arrays": arrays, "fitted": fitted})
+        message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}
+        slot.channel.send({"op": "predict", **message})
 
     def _advance(self, slot: Slot) -> None:
         """Take a worker's answer and send the next message of its job, if there is one."""
@@ -244,24 +242,17 @@ class Driver:
         elif job.phase == "fit":
             _add(job.costs, answer, ("fit_s", "fit_cpu_s", "shared_s"))
             job.costs |= {k: answer[k] for k in ("certificate", "curves")}
+            job.explanations += [e for e in [answer["explanation"]] if e is not None]
             self._send_predict(slot, job)
         else:
             _add(job.costs, answer, ("predict_s", "shared_s"))
             for peak in ("peak_rss_mb", "peak_cuda_mb"):
                 job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
-            pair = self._pair(job.cell)
-            fold = self._fold(job, pair)
-            if fold is None:
-                job.scores = answer["scores"]
-                self._finish(slot, "ok", "")
-                return
-            whole = job.scores.setdefault("test", np.empty((len(fold), len(self.protocol.data.classes))))
-            whole[fold == job.fold] = answer["scores"]["test"]
-            job.fold += 1
-            if job.fold < FOLDS:
+            job.scores.append(answer["scores"])
+            job.round += 1
+            if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant):
                 self._send_fit(slot, job)
             else:
-                job.scores["test"] = whole[pair.oracle_tested]
                 self._finish(slot, "ok", "")
 
     def _note(self, slot: Slot, job: Job, note: dict[str, Any]) -> None:
@@ -290,7 +281,8 @@ class Driver:
             return
         pair = self._pair(cell)
         predictions = {}
-        for name, scores in job.scores.items():
+        gathered = pair.gathered(job.scores) if status == "ok" else {}
+        for name, scores in gathered.items():
             with np.errstate(divide="ignore"):
                 predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
             predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
@@ -305,7 +297,7 @@ class Driver:
             **cell.identity,
             "status": status,
             "reason": reason,
-            "metrics": metrics(job.scores["test"], pair.y_test) if status == "ok" else {},
+            "metrics": pair.metrics(gathered["test"]) if status == "ok" else {},
             "validators": {},
             "n_test": len(pair.y_test),
             **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
@@ -315,7 +307,7 @@ class Driver:
             "shared_s": trained + job.costs.get("shared_s", 0.0),
             **self.common,
         }
-        self.store.append(record, predictions if status == "ok" else {})
+        self.store.append(record, predictions, job.explanations if status == "ok" else [])
         if status not in FINAL:
             self.failed.append(record)
         self.view.record(record)
@@ -325,12 +317,16 @@ class Driver:
             slot.channel.close()
         slot.channel, slot.worker, slot.sent = None, (), {}
 
-    def _pair(self, cell: Cell) -> Pair:
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, cell.use == "base")
+    def _pair(self, cell: Cell) -> Pair | FoldsPair:
+        base = not self._nodes(cell) if self.protocol.suite.source.graphs else cell.use == "base"
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
 
-    def _fold(self, job: Job, pair: Pair) -> np.ndarray | None:
-        """The fold of every row of the adapt part, where oracle cells are judged out of fold."""
-        return pair.oracle_folds if "yt" in job.cell.grant and not job.model else None
+    def _nodes(self, cell: Cell) -> bool:
+        return graphs.sees_nodes(self.protocol.suite, cell.row.info, cell.use)
+
+    def _round(self, job: Job) -> Round:
+        """What the job fits and scores now; source models are trained on what all rounds share."""
+        return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and not job.model)
 
 
 def _add(costs: dict[str, Any], answer: dict[str, Any], names: Iterable[str]) -> None:

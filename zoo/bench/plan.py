@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
 from zoo.task import setting_of
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
+FACTS = frozenset({"Fs", "Ft"})
 HERE = Path(__file__).parent.parent
 
 
@@ -205,8 +207,9 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
     code: dict[str, dict[str, str]] = {}
     asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
     asked = asked or {"net" if suite.source.images else "base"}
+    kinds = {"base"} if suite.source.facts else asked
     for row in rows:
-        for use in sorted(asked if row.info.learner == "both" else {_use(row.info.learner)}):
+        for use in sorted(kinds if row.info.learner == "both" else {_use(row.info.learner)}):
             learner = learner_name(suite, use)
             if reason := _refusal(suite, row.info):
                 unsupported.append({"label": row.label, "learner": learner, "reason": reason})
@@ -235,6 +238,8 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
 
 def learner_name(suite: Suite, use: str) -> str:
     """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
+    if suite.source.facts:
+        return "own"
     if use == "net":
         return suite.net
     return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
@@ -255,10 +260,17 @@ def _use(learner: str) -> str:
 
 
 def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
+    if suite.source.facts:
+        if not info.needs & FACTS:
+            return "learns from samples with features, and this suite has facts"
+        lacking = info.needs - FACTS - {"Xs", "ys", "Xl", "yl"}
+        return f"needs {', '.join(sorted(lacking))}, which facts do not give" if lacking else ""
+    if missing := info.needs & FACTS:
+        return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
     if info.needs & {"Xl", "yl"} and not suite.labels:
         return "needs labelled target samples (--labels K)"
-    if missing := info.needs & {"As", "At", "Fs", "Ft"}:
-        return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
+    if info.needs & graphs.GRAPHS and (why := graphs.refusal(suite, info)):
+        return why
     if info.transductive_only and suite.protocol != "transductive":
         return "has no rule for new target samples (protocol: transductive only)"
     return ""
@@ -276,6 +288,8 @@ def _code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
     net = _net_files(suite)
     if use == "net":
         return discover.code_hash(info.path, *net)
+    if suite.source.facts:
+        return discover.code_hash(info.path)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
     return discover.code_hash(info.path, base, *seen)
@@ -300,7 +314,7 @@ def _cell(
 ) -> Cell:
     on_features = use == "base" and suite.features == "source"
     borrowed = "zscore" in suite.normalise and suite.normalise_by == "source"
-    if not (grant & {"Xs", "ys", "model"} or on_features or borrowed):
+    if not (grant & {"Xs", "ys", "Fs", "model"} or on_features or borrowed):
         source = None
     content = {name: data.domains[name].content for name in (*origins(source), target)}
     identity = {
@@ -313,7 +327,7 @@ def _cell(
         "seed": seed,
         "trial": 0,
         "parameters": row.parameters,
-        "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base"),
+        "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base" and not suite.source.facts),
         "code": code,
     }
     model = None

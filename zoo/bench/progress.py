@@ -112,6 +112,7 @@ def training(method: str, source: str | None, target: str, seed: int | None, new
 def _line(record: dict[str, Any]) -> str:
     pair = f"{record['source'] or '·'}→{record['target']}"
     seed = "" if record["seed"] is None else f" seed {record['seed']}"
-    accuracy = record["metrics"].get("accuracy")
-    result = "" if accuracy is None else f" {100 * accuracy:.1f}"
+    metrics = record["metrics"]
+    main = metrics.get("auroc" if "auprc" in metrics else "accuracy")
+    result = "" if main is None else f" {100 * main:.1f}"
     return f"{record['method']} ({record['learner']}) {pair}{seed}{result}"

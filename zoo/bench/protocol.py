@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo import discover
-from zoo.bench import features
+from zoo.bench import features, graphs
+from zoo.bench.metrics import metrics
 from zoo.bench.suite import Suite, origins
 from zoo.data import _cache
 from zoo.errors import BadInput
+from zoo.graph import Graph, stacked
 from zoo.seeds import derive
 from zoo.task import Domain
 
@@ -29,10 +32,30 @@ class Data:
     partial : pairs whose target lacks classes of the source, and which
     """
 
-    domains: dict[str, Domain]
+    domains: dict[str, Any]  # each a Domain, or all a Database
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One fit of a cell, and the sets that it scores then.
+
+    Attributes
+    ----------
+    fields : what the fit may be granted
+    sets : rows to be scored, by name; ``validation`` is of the source
+    context : what `predict` gets beside the rows of a set, by the set's name
+    whole : of nodes, the graphs in which the sets are numbered
+    fitted : the set that is the Xt of the fit, if one is
+    """
+
+    fields: dict[str, Any]
+    sets: dict[str, np.ndarray]
+    context: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Graph] = field(default_factory=dict)
+    fitted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +63,7 @@ class Pair:
     """Everything there is to a pair at a seed; the labels in it stay with the driver.
 
     ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
+    Of nodes, ``whole`` are the graphs in which ``test``, ``adapt`` and ``validation`` are numbered.
     """
 
     fields: dict[str, np.ndarray]
@@ -50,6 +74,39 @@ class Pair:
     rows: dict[str, np.ndarray]
     oracle_folds: np.ndarray | None
     oracle_tested: np.ndarray | None
+    adapt: np.ndarray | None = None
+    whole: dict[str, Graph] = field(default_factory=dict)
+
+    def n_rounds(self, oracle: bool) -> int:
+        """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
+        return FOLDS if oracle and self.oracle_folds is not None else 1
+
+    def round(self, i: int, oracle: bool) -> Round:
+        """The i-th fit of a cell."""
+        fields, folds = self.oracle if oracle else self.fields, self.oracle_folds
+        if folds is None:
+            adapt = self.fields["Xt"] if self.adapt is None else self.adapt
+            sets = {"test": self.test, "adapt": adapt, "validation": self.validation}
+            return Round(fields, sets, whole=self.whole)
+        target = {k: graph for k, graph in self.whole.items() if k == "At"}
+        if not oracle:
+            return Round(fields, {"test": self.test}, whole=target, fitted="test")
+        kept = {k: fields[k][folds != i] for k in ("Xt", "yt")}
+        return Round(fields | kept, {"test": fields["Xt"][folds == i]}, whole=target)
+
+    def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The scores of all rounds as those of the test rows and the other sets."""
+        if len(scores) == 1:
+            return scores[0]
+        assert self.oracle_folds is not None
+        whole = np.empty((len(self.oracle_folds), scores[0]["test"].shape[1]))
+        for i, part in enumerate(scores):
+            whole[self.oracle_folds == i] = part["test"]
+        return {"test": whole[self.oracle_tested]}
+
+    def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
+        """Metrics of the scores of the test rows."""
+        return metrics(scores, self.y_test)
 
 
 def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
@@ -67,12 +124,16 @@ def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: 
     """
     dataset = suite.source
     names = [d for d in dataset.domains if any(d in (*origins(s), t) for s, t in pairs)]
+    if dataset.facts:
+        from zoo.bench import folds
+
+        return folds.load(suite, pairs, names, root)
     raw = {name: dataset.load(name, root) for name in names}
     shape = raw[names[0]][0].shape[1:]
     _fits(suite, shape)
     for name, (X, labels) in raw.items():
         where = f"{suite.dataset}: domain {name}"
-        if X.dtype != np.uint8 and not np.isfinite(X).all():
+        if not isinstance(X, Graph) and X.dtype != np.uint8 and not np.isfinite(X).all():
             row = int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
             raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
         if X.shape[1:] != shape:
@@ -111,6 +172,9 @@ def _named(some: set[int], classes: list[str]) -> str:
 
 def _domain(suite: Suite, name: str, X: np.ndarray, y: np.ndarray, classes: list[str], device: str) -> Domain:
     """A domain as the suite's learners see it: photographs with, or as, the features of a pretrained network."""
+    if isinstance(X, Graph):
+        graphs.normalisable(suite, name, X)
+        return Domain.of_graph(name, X, y, classes)
     if X.dtype != np.uint8:
         return Domain.build(name, X, y, classes)
     key = _cache.key_of(X)
@@ -174,6 +238,8 @@ class Protocol:
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.domains[target]
         sources = origins(source)
+        if t.graph is not None and not frozen:
+            return graphs.pair(self, sources, target, seed)
         X, adapt, held = self._own(target, seed, frozen)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(target, self._statistics(sources, seed, frozen), frozen)
@@ -189,13 +255,13 @@ class Protocol:
         if sources:
             parts = [(self.data.domains[name], *self._own(name, seed, frozen)) for name in sources]
             shared = {
-                "Xs": _joined([_take(Xs, train) for _, Xs, train, _ in parts]),
+                "Xs": stacked([_take(Xs, train) for _, Xs, train, _ in parts]),
                 "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
                 "ds": np.repeat(np.arange(len(parts)), [len(train) for _, _, train, _ in parts]),
             }
             fields |= shared
             oracle |= shared
-            validation = np.concatenate([Xs[held] for _, Xs, _, held in parts])
+            validation = stacked([Xs[held] for _, Xs, _, held in parts])
             rows["validation"] = np.concatenate([d.rows[held] for d, _, _, held in parts])
         transductive = suite.protocol == "transductive"
         return Pair(
@@ -225,8 +291,7 @@ class Protocol:
             return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
-            flat = np.linalg.norm(X.reshape(len(X), -1).astype(np.float64), ord=orders[how], axis=1)
-            X = X / np.where(flat > 0, flat, 1.0).reshape(-1, *[1] * (X.ndim - 1))
+            X = graphs.divided(X, graphs.row_norms(X, orders[how]))
         return X
 
     def _normalised_by_own(self, name: str, seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -244,7 +309,7 @@ class Protocol:
         if "zscore" not in self.suite.normalise:
             return None
         used = [_take(self._scaled(n, frozen), self.adapt_rows(self.suite, self.data.domains[n], seed)) for n in names]
-        X = _joined(used)
+        X = stacked(used)
         if X.dtype == np.uint8:
             return None
         X = X.astype(np.float64, copy=False)
@@ -260,11 +325,7 @@ class Protocol:
 
 def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Rows in ascending order; all of them without a copy."""
-    return X if len(rows) == len(X) else X[rows]
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return X if len(rows) == X.shape[0] else X[rows]
 
 
 def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:

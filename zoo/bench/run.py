@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
-from zoo.bench import plan, protocol, suite
+from zoo.bench import folds, plan, protocol, suite
 from zoo.bench.execute import Driver, View
 from zoo.bench.executors import Executor
 from zoo.bench.store import Store, refuse_another_suite
@@ -45,8 +45,8 @@ class Results:
 
         return frame([self._run])
 
-    def table(self, format: str = "md", metric: str = "accuracy", cost: bool = True) -> str:
-        """The comparison table as md, latex, csv, html or json."""
+    def table(self, format: str = "md", metric: str = "", cost: bool = True) -> str:
+        """The comparison table as md, latex, csv, html or json; `metric` '' is the suite's own."""
         from zoo.report import table
 
         return table.render(table.build(self._run, metric=metric, cost=cost), format)
@@ -158,8 +158,9 @@ class Benchmark:
             self.store.begin(self._meta())
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
+                facts = self.suite.source.facts
                 driver = Driver(
-                    protocol.Protocol(self.suite, self.data),
+                    (folds.Folds if facts else protocol.Protocol)(self.suite, self.data),
                     self.store,
                     executor,
                     common={"device": self.device, "versions": versions()},
@@ -184,7 +185,7 @@ class Benchmark:
         return {
             "suite": self.suite.recorded(),
             "domains": {
-                name: {"content": d.content, "n": len(d.y), "classes": len(self.data.classes)}
+                name: {"content": d.content, "classes": len(self.data.classes), **d.described()}
                 for name, d in self.data.domains.items()
             },
             "pairs": [f"{s}:{t}" for s, t in p.pairs],

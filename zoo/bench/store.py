@@ -20,7 +20,7 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.report import records
 
-KEPT = ("records", "predictions", "cache", "checkpoints", "run.json", ".lock")
+KEPT = ("records", "predictions", "explanations", "cache", "checkpoints", "run.json", ".lock")
 
 
 class Store:
@@ -79,8 +79,13 @@ class Store:
                 meta = _merged(old, meta)
             _write(self.folder / "run.json", json.dumps(meta, indent=1, sort_keys=True).encode() + b"\n")
 
-    def append(self, record: dict[str, Any], predictions: dict[str, np.ndarray]) -> None:
-        """Store a finished cell: predictions first, renamed into place, then the record's line."""
+    def append(
+        self, record: dict[str, Any], predictions: dict[str, np.ndarray], explanations: list[Any] | None = None
+    ) -> None:
+        """Store a finished cell: predictions and explanations first, renamed into place, then the record's line."""
+        if explanations:
+            (self.folder / "explanations").mkdir(exist_ok=True)
+            _write(self.folder / "explanations" / f"{record['cell']}.json", json.dumps(explanations).encode() + b"\n")
         if predictions:
             buffer = io.BytesIO()
             np.savez(buffer, **predictions)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover
+from zoo.bench import graphs
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ BUDGET_KEYS = frozenset(
 BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
+FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of facts
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
 PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
@@ -45,11 +47,15 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder"]
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph", "facts"]
     domains: dict[str, str]
     x: str = ""
     y: str = ""
     size: int = Field(0, ge=0)
+    target: dict[str, str] = {}
+    aliases: dict[str, tuple[str, ...]] = {}
+    negatives: dict[str, Literal["given", "closed"]] = {}
+    reflexive: bool = False
 
     @field_validator("domains")
     @classmethod
@@ -72,15 +78,17 @@ class Suite(BaseModel):
     normalise: tuple[Literal["l1", "l2", "zscore"], ...] = ()
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
-    protocol: Literal["holdout", "transductive"] = "holdout"
+    protocol: Literal["", "holdout", "transductive", "folds"] = ""
     base: Literal["1nn", "logistic", "linear_svm"] = "logistic"
     net: str = ""
     weights: str = ""
     trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]*)$")
     bottleneck: int = Field(-1, ge=-1)
     augment: Literal["none", "crop_flip"] = "none"
-    reference: str = "source_only"
+    reference: str = ""
     labels: int | Literal["all"] = 0
+    examples: int = Field(0, ge=0)
+    negative_ratio: int = Field(2, ge=1)
     features: Literal["", "raw", "source", "frozen"] = ""
     steps: int = Field(1000, ge=1)
     batch_size: int = Field(64, ge=2)
@@ -121,7 +129,7 @@ class Suite(BaseModel):
             return cast("Dataset", discover.load(discover.datasets()[self.dataset])())
         from zoo.data import _own
 
-        return _own.Own(self.data.model_dump())
+        return (_own.OwnFacts if self.data.format == "facts" else _own.Own)(self.data.model_dump())
 
     def cell_keys(self, *, net: bool, base: bool) -> dict[str, Any]:
         """What of the suite a cell depends on: the keys of its own learner, and those of the protocol.
@@ -130,6 +138,7 @@ class Suite(BaseModel):
         """
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
+        drop |= frozenset() if self.protocol == "folds" else FOLD_KEYS
         return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
 
     @property
@@ -164,8 +173,6 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
         suite = Suite.model_validate(given)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
-    if suite.labels == "all" and suite.protocol != "holdout":
-        raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
     suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
     datasets = discover.datasets()
     if suite.data is not None and suite.dataset in datasets:
@@ -176,13 +183,33 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
                 f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
-    return _resolved(suite)
+    suite = _resolved(suite)
+    graphs.check(suite)
+    return suite
 
 
 def _resolved(suite: Suite) -> Suite:
-    """The keys whose defaults hang on others: the net, its options, and what base learners see."""
+    """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
+    facts = suite.source.facts
+    # Of graphs, all nodes of the target: the field's standard.
+    protocol = suite.protocol or ("folds" if facts else "transductive" if suite.source.graphs else "holdout")
+    reference = suite.reference or ("rdn_boost" if facts else "source_only")
+    suite = suite.model_copy(update={"protocol": protocol, "reference": reference})
+    if facts != (protocol == "folds"):
+        what = "holds facts, which need" if facts else "holds no facts, which alone have"
+        raise BadInput(f"protocol: {protocol}: {suite.dataset} {what} protocol: folds")
+    if suite.labels == "all" and protocol != "holdout":
+        raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
+    if facts and suite.labels:
+        raise BadInput(
+            f"labels: {suite.labels}: of facts say examples: N, the positives of the fold that is trained on"
+        )
+    if suite.examples and not facts:
+        raise BadInput(
+            f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
+        )
     images = suite.source.images
-    net = suite.net or ("cnn" if images else "mlp")
+    net = suite.net or ("cnn" if images else "gcn" if suite.source.graphs else "mlp")
     torchvision = net not in discover.nets()
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])

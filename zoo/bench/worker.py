@@ -18,8 +18,11 @@ from zoo import discover
 from zoo.bench.shared import Shared, digest
 from zoo.bench.watch import Told
 from zoo.errors import Diverged, LeakError, Unsupported, ZooError
+from zoo.graph import Graph, is_sparse
 from zoo.seeds import derive
 from zoo.task import Task
+
+FACTS, GRAPHS = ("Fs", "Ft"), ("As", "At")  # fields that are no tensors
 
 
 class Session:
@@ -33,7 +36,9 @@ class Session:
     def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None) -> None:
         self.send = send
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
+        self.facts: dict[str, Any] = {}
         self.adapter: Any = None
+        self.graphs: Any = None
         self.embed: Callable[[Any], Any] | None = None
         self.shared = Shared()
 
@@ -53,10 +58,12 @@ class Session:
     def train_source(self, message: dict[str, Any]) -> dict[str, Any]:
         """Train a source model; returns its state as arrays."""
         t = self._tensors(message)
+        self.nodes = message.get("nodes", "")
+        graphs = self._graphs(t)
         watch = self._watch(message)
         with _Clock() as clock:
             if "Xs" in t:
-                net = _learner(message, None, watch).fit(t["Xs"], t["ys"], message["n_classes"])
+                net = _learner(message, None, watch, graphs=graphs).fit(t["Xs"], t["ys"], message["n_classes"])
             else:  # no source but a pretrained network: its weights and a new head
                 net = _network(message["learner"], t["Xl"], message["n_classes"])
         state = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
@@ -67,14 +74,20 @@ class Session:
         self.peak_is_ours = _reset_peak(message["device"])
         self.shared.begin()
         tensors = self._tensors(message)
+        self.nodes = message.get("nodes", "")
+        graphs = self._graphs(tensors)
         source = self._source_model(message, tensors)
         self.embed = source.embed if message["featurise"] else None
         self.model = digest(*message["model"].values()) if self.embed else ""
         self.shaped = message["shaped"] and not self.embed
         tensors = {
-            k: self._seen(v, self.arrays[k][1]) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
+            k: self._seen(v, self._name(k)) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
             for k, v in tensors.items()
-        }
+            if k not in GRAPHS
+        } | {k: v for k, v in tensors.items() if k in GRAPHS}
+        facts = {k: v for k, v in message["arrays"].items() if k in FACTS}
+        self.facts |= {k: v for k, v in facts.items() if v is not None}
+        tensors |= {k: self.facts[k] for k in facts}
         seed = message["seed"]
         _seed_everything(seed)
         needs = set(message["needs"])
@@ -82,7 +95,7 @@ class Session:
         task = Task(
             {**tensors, "model": source},
             needs=needs,
-            learner=_learner(message, known, watch := self._watch(message), self.shared),
+            learner=_learner(message, known, watch := self._watch(message), self.shared, graphs),
             n_classes=message["n_classes"],
             device=message["device"],
             seed=seed,
@@ -97,16 +110,22 @@ class Session:
         certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
         wall, cpu = watch.earlier
         costs = {"fit_s": clock.wall + wall, "fit_cpu_s": clock.cpu + cpu, "shared_s": self.shared.wall}
-        return {**costs, "certificate": certificate, "curves": watch.curves}
+        explanation = getattr(adapter, "explanation_", None)
+        return {**costs, "certificate": certificate, "curves": watch.curves, "explanation": explanation}
 
     def predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
         scores, charged = {}, self.shared.wall
         with _Clock(self.shared) as clock:
+            whole = self._bound(message.get("graphs", {}))
             for name, X in message["arrays"].items():
-                X = self._seen(self._tensor(X), digest(X) if self.embed else "")
-                scores[name] = self._scores(self._rule(name, message["fitted"]), X)
-        self.adapter = None
+                place = "As" if name == "validation" else "At"
+                key = _digest(X) + (whole[place].key if whole else "") if self.embed else ""
+                X = self._tensor(X)
+                X = self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
+                A = whole.get(place) if self.nodes == "own" else message["context"].get(name)
+                scores[name] = self._scores(self._rule(name, message["fitted"], A), X)
+        self.adapter = self.graphs = None
         return {
             "scores": scores,
             "predict_s": clock.wall,
@@ -119,12 +138,42 @@ class Session:
         state = message["state"]
         return Told(self.send, message["checkpoint_s"], None if state is None else state.tobytes())
 
-    def _rule(self, name: str, fitted: str | None) -> Callable[[Any], Any]:
-        if name == "validation":
-            return self.adapter.predict_source
+    def _rule(self, name: str, fitted: str | None, A: Any = None) -> Callable[[Any], Any]:
         if name == fitted and hasattr(self.adapter, "scores_t"):
             return lambda X: self.adapter.scores_t()
-        return self.adapter.predict
+        if A is not None:
+            return lambda X: self.adapter.predict(X, A)
+        return self.adapter.predict_source if name == "validation" else self.adapter.predict
+
+    def _graphs(self, tensors: dict[str, Any]) -> Any:
+        """The graphs that a network's nodes are in; the source's nodes are then numbered from -1 down."""
+        self.graphs = None
+        if self.nodes == "net":
+            from zoo.nets._graphs import Graphs
+
+            self.graphs = Graphs(tensors.get("As"), tensors.get("At"))
+            if "Xs" in tensors:
+                tensors["Xs"] = ~tensors["Xs"]
+        return self.graphs
+
+    def _bound(self, graphs: dict[str, Any]) -> dict[str, Any]:
+        """Whole graphs as tensors; the network at hand is asked for their nodes from now on.
+
+        None stands for that of the fit. Others are not kept: they hold the test nodes, and the next fit sees none.
+        """
+        whole = {}
+        for name, graph in graphs.items():
+            held = None if self.graphs is None else getattr(self.graphs, name[1])
+            fitted = graph is None and held is not None
+            whole[name] = held if fitted else self._tensor(self.arrays[name][0] if graph is None else graph)
+        if self.graphs is not None:
+            self.graphs.bind(**{k[1]: g for k, g in whole.items()})
+        return whole
+
+    def _name(self, field: str) -> str:
+        """Digest of samples; node numbers mean something with their graph only."""
+        place = {"Xs": "As", "Xt": "At", "Xl": "At"}[field]
+        return self.arrays[field][1] + (self.arrays[place][1] if self.nodes and place in self.arrays else "")
 
     def _scores(self, rule: Callable[[Any], Any], X: Any) -> np.ndarray:
         import torch
@@ -143,16 +192,24 @@ class Session:
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
         """Arrays of a message as tensors of this cell's own; None stands for the array sent last under that name."""
         self.device = message["device"]
-        for name, array in message["arrays"].items():
+        arrays = {name: array for name, array in message["arrays"].items() if name not in FACTS}
+        for name, array in arrays.items():
             if array is not None:
-                self.arrays[name] = array, digest(array)
+                self.arrays[name] = array, _digest(array)
         # Copies, for an adapter may write into them.
-        return {name: self._tensor(self.arrays[name][0].copy()) for name in message["arrays"]}
+        return {
+            name: self._tensor(array if isinstance(array := self.arrays[name][0], Graph) else array.copy())
+            for name in arrays
+        }
 
-    def _tensor(self, array: np.ndarray) -> Any:
+    def _tensor(self, array: Any) -> Any:
         import torch
 
-        tensor = torch.from_numpy(array)
+        if isinstance(array, Graph):
+            from zoo.ops.convolution import tensors
+
+            return tensors(array, self.device)
+        tensor = torch.from_numpy(array.toarray() if is_sparse(array) else array)
         if torch.device(self.device).type == "cuda" and tensor.dtype == torch.uint8:
             free, _ = torch.cuda.mem_get_info(self.device)
             if tensor.nbytes > free // 4:  # photographs that would crowd out the training: it fetches them by batches
@@ -166,7 +223,7 @@ class Session:
         if (embed := self.embed) is not None:
             features = self.shared.keep(("features", self.model, name), lambda: embed(X))
             return self.shared.know(features.clone(), f"features {self.model} {name}")
-        if not self.shaped:
+        if not self.shaped and not self.nodes:
             X = X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
         return self.shared.know(X, name)
 
@@ -178,7 +235,8 @@ class Session:
         from zoo import nets
 
         shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
-        net = nets.build(message["learner"]["net"], shape, message["n_classes"], **message["learner"]["backbone"])
+        options = message["learner"]["backbone"] | ({} if self.graphs is None else {"graphs": self.graphs})
+        net = nets.build(message["learner"]["net"], shape, message["n_classes"], **options)
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 
@@ -190,6 +248,13 @@ class Session:
         return torch.cuda.max_memory_allocated(self.device) / 2**20
 
 
+def _digest(array: Any) -> str:
+    """A digest of an array, of sparse features or of a graph."""
+    if isinstance(array, Graph):
+        return array.digest
+    return digest(array.indptr, array.indices, array.data) if is_sparse(array) else digest(array)
+
+
 def _network(spec: dict[str, Any], X: Any, n_classes: int) -> Any:
     """The network before any training, as the learner of that seed starts it."""
     from zoo import nets, train
@@ -198,7 +263,9 @@ def _network(spec: dict[str, Any], X: Any, n_classes: int) -> Any:
         return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"])
 
 
-def _learner(message: dict[str, Any], source: Any, watch: Told, shared: Shared | None = None) -> Any:
+def _learner(
+    message: dict[str, Any], source: Any, watch: Told, shared: Shared | None = None, graphs: Any = None
+) -> Any:
     from zoo.learners import Learner
     from zoo.learners.base import fit_base
     from zoo.train import Budget
@@ -212,7 +279,8 @@ def _learner(message: dict[str, Any], source: Any, watch: Told, shared: Shared |
             return super().fit(X, y, n_classes, weight)
 
     spec = dict(message["learner"])
-    return Sharing(**{**spec, "budget": Budget(**spec["budget"])}, device=message["device"], source=source, watch=watch)
+    spec |= {"budget": Budget(**spec["budget"]), "graphs": graphs}
+    return Sharing(**spec, device=message["device"], source=source, watch=watch)
 
 
 def _seed_everything(seed: int) -> None:

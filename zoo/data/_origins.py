@@ -209,6 +209,26 @@ ORIGINS = {
         "17.5 GB",
         "https://ai.bu.edu/M3SDA",
     ),
+    "airports": Origin(
+        tuple(
+            File(name, (f"https://raw.githubusercontent.com/leoribeiro/struc2vec/master/graph/{name}",))
+            for region in ("brazil", "europe", "usa")
+            for name in (f"{region}-airports.edgelist", f"labels-{region}-airports.txt")
+        ),
+        "0.2 MB",
+        "https://github.com/leoribeiro/struc2vec",
+    ),
+    "citation": Origin(
+        tuple(
+            File(
+                f"{name}.mat",
+                (f"https://raw.githubusercontent.com/shenxiaocam/ACDNE/master/ACDNE_codes/input/{name}.mat",),
+            )
+            for name in ("acmv9", "dblpv7")
+        ),
+        "2 MB",
+        "https://github.com/shenxiaocam/ACDNE",
+    ),
     "relational": Origin(
         tuple(
             File(f"{name}.zip", holds=(Check(f"{name}/fold*/facts.txt", folds),))

@@ -13,8 +13,10 @@ import numpy as np
 
 from zoo.data import formats
 from zoo.data.base import Dataset
+from zoo.data.formats import facts
 from zoo.data.formats.base import Format, names
 from zoo.errors import BadInput
+from zoo.graph import Graph
 
 
 class Own(Dataset):
@@ -40,7 +42,7 @@ class Own(Dataset):
             images = file.images
         self._first: tuple[Path, tuple[Any, ...], set[str]] | None = None
         # The base class has them per class: a data set of the zoo is one class, this is one instance.
-        vars(self).update(domains=tuple(self._files), images=images, photographs=kind.photographs)
+        vars(self).update(domains=tuple(self._files), images=images, photographs=kind.photographs, graphs=kind.graphs)
 
     def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
         file = self._files[domain]
@@ -51,7 +53,7 @@ class Own(Dataset):
                 raise file.bad(f"y: {len(labels)} labels for {len(X)} samples in x")
             if not len(X):
                 raise file.bad("x: holds no samples")
-            if X.dtype != np.uint8:
+            if X.dtype != np.uint8 and not isinstance(X, Graph):
                 with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
                     X = np.ascontiguousarray(X, np.float32)
                 if not np.isfinite(X).all():
@@ -69,6 +71,35 @@ class Own(Dataset):
             odd = min(classes ^ others)
             alike = " and ".join(sorted(c for c in classes | others if c.casefold() == odd.casefold()))
             raise file.bad(f"classes differ only in case from those of {path}, such as {alike}: write them alike")
+
+
+class OwnFacts(Dataset):
+    """The ``data:`` key of a suite of facts: a folder a database, with a folder of files a fold.
+
+    Raises
+    ------
+    BadInput
+        A folder that is not there, a domain without a target predicate; on loading, whatever is wrong in a file.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        if unused := [k for k in ("x", "y", "size") if data[k]]:
+            raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
+        self._data = data
+        for name, path in data["domains"].items():
+            if not Path(path).is_dir():
+                raise BadInput(f"data: domains: {name}: {path} is not a folder")
+            if name not in data["target"]:
+                raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
+        vars(self).update(domains=tuple(data["domains"]), facts=True)
+
+    def load(self, domain: str, root: Path | None) -> Any:
+        """The database of a domain."""
+        of = self._data
+        aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
+        path = Path(of["domains"][domain])
+        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
+        return facts.read(path, of["target"][domain], **options)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:
@@ -140,6 +171,8 @@ def _guess(path: Path) -> str:
     """The format of a file by its ending, of a folder by what lies in it."""
     if not path.exists():
         raise BadInput(f"{path} is not there")
+    if _graph_fits(path):
+        return "graph"
     if path.is_dir():
         return "audiofolder" if any(path.glob("*/**/*.[wW][aA][vV]")) else "imagefolder"
     known = sorted(p.stem for p in Path(formats.__path__[0]).glob("*.py") if p.stem not in ("__init__", "base"))
@@ -147,6 +180,14 @@ def _guess(path: Path) -> str:
         if path.suffix.lower() in _format(name).suffixes:
             return name
     raise BadInput(f"{path}: unknown format {path.suffix!r}: there are {', '.join(known)}")
+
+
+def _graph_fits(path: Path) -> bool:
+    """Whether it holds a graph; what cannot be read says so as the format that its ending names."""
+    try:
+        return _format("graph").fits(path)  # type: ignore[attr-defined, no-any-return]
+    except Exception:  # a damaged file raises nearly anything
+        return False
 
 
 def _unlike(layout: tuple[Any, ...], like: tuple[Any, ...], path: str) -> str:

@@ -19,6 +19,7 @@ class Dataset:
     images : whether samples are images [n, channels, height, width] in [0, 1], rather than vectors [n, d]
     photographs : whether they are colour images from files, uint8 [n, 3, side, side], as torchvision's models want them
     facts : whether domains are databases of facts: `load` then gives a `zoo.facts.Database`
+    graphs : whether samples are the nodes of a graph; `load` then gives a `zoo.graph.Graph` in place of an array
     cite : key in ``zoo/refs.bib``, or several with commas between
     origin : where it comes from; licence: under which terms
     folder : its folder under the data root, or "" where it is embedded
@@ -28,6 +29,7 @@ class Dataset:
     images: ClassVar[bool] = False
     photographs: ClassVar[bool] = False
     facts: ClassVar[bool] = False
+    graphs: ClassVar[bool] = False
     cite: ClassVar[str] = ""
     origin: ClassVar[str] = ""
     licence: ClassVar[str] = ""

@@ -30,6 +30,8 @@ class Learner:
         Where networks train; default: where their data are.
     source : (Xs, ys, Net), optional
         The source model, where it has been trained already: fitting those samples again returns a copy of it.
+    graphs : Graphs, optional
+        The graphs that samples are nodes of, for a network on graphs.
     watch : Watch, optional
         Follows the training of networks: learning curves, checkpoints.
     """
@@ -45,11 +47,12 @@ class Learner:
         device: Any = None,
         backbone: dict[str, Any] | None = None,
         source: tuple[torch.Tensor, torch.Tensor, Net] | None = None,
+        graphs: Any = None,
         watch: Watch | None = None,
     ) -> None:
         self.base, self.net, self.use = base, net, use
         self.budget, self.seed, self.device, self.source = budget, seed, device, source
-        self.backbone, self.watch = backbone or {}, watch
+        self.backbone, self.graphs, self.watch = backbone or {}, graphs, watch
 
     @property
     def weighted(self) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+
+WIDE, SPARSE = 1000, 0.05
 
 
 class Classifier:
@@ -14,14 +18,14 @@ class Classifier:
 
     def predict(self, X: torch.Tensor) -> torch.Tensor:
         """Class scores; rows sum to 1; classes never seen score 0."""
-        e, rows = self.estimator, X.detach().cpu().double().numpy()
+        e, rows = self.estimator, _rows(X)
         if hasattr(e, "predict_proba"):
             seen = e.predict_proba(rows)
         else:  # margins are not probabilities: the softmax keeps their order only
             margin = e.decision_function(rows)  # type: ignore[attr-defined]
             margin = np.stack([-margin, margin], 1) if margin.ndim == 1 else margin
             seen = torch.softmax(torch.from_numpy(margin), 1).numpy()
-        scores = np.zeros((len(rows), self.n_classes))
+        scores = np.zeros((len(X), self.n_classes))
         scores[:, e.classes_] = seen  # type: ignore[attr-defined]
         return torch.as_tensor(scores, device=X.device)
 
@@ -45,10 +49,20 @@ def fit_base(
     """
     if weight is not None and not weighted(name):
         raise ValueError("1-NN cannot use weights: resample instead")
-    rows, labels = X.detach().cpu().double().numpy(), y.detach().cpu().numpy()
+    rows, labels = _rows(X), y.detach().cpu().numpy()
     extra = {} if weight is None else {"sample_weight": weight.detach().cpu().double().numpy()}
     estimator = _estimator(name, one_class=len(np.unique(labels)) == 1)
     return Classifier(estimator.fit(rows, labels, **extra), n_classes)
+
+
+def _rows(X: torch.Tensor) -> Any:
+    """Samples as float64; wide ones that are nearly all 0 (words) as a sparse matrix, which scikit-learn takes."""
+    X = X.detach().cpu()
+    if X.dim() == 2 and X.shape[1] >= WIDE and int(X.count_nonzero()) < SPARSE * X.numel():
+        from scipy.sparse import csr_matrix
+
+        return csr_matrix(X.numpy()).astype(np.float64)
+    return X.double().numpy()
 
 
 def _estimator(name: str, *, one_class: bool):  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zoo import nets, train
+from zoo.errors import Unsupported
 
 if TYPE_CHECKING:
     from zoo.adapters.base import DeepAdapter, Tuning
@@ -33,6 +34,8 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
     free = not task.has("Xs")
     net = copy.deepcopy(task.model) if free else _fresh(learner, task.Xs, task.n_classes)
     labelled = (task.Xl, task.yl) if task.has("Xl") else None
+    if learner.graphs is not None and method.views > 1:
+        raise Unsupported("needs a distorted view of each sample, and nodes of a graph have none")
     with train.seeded("setup", learner.seed):
         extra = method.setup(net, task)
     modules = [] if extra is None else [extra.to(task.device)]
@@ -81,4 +84,5 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
 
 def _fresh(learner: Learner, X: torch.Tensor, n_classes: int) -> Net:
     with train.seeded("init", learner.seed):
-        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **learner.backbone).to(learner.device or X.device)
+        options = learner.backbone if learner.graphs is None else {**learner.backbone, "graphs": learner.graphs}
+        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **options).to(learner.device or X.device)

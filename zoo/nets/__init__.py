@@ -14,13 +14,15 @@ class Net(nn.Module):
     """A network split into the feature extractor f1 and the classifier f2.
 
     Subclasses take ``(shape, n_classes)``, the shape of one sample, and set ``width``, ``head`` and `features`. A
-    literal `smallest` above 0 says that samples are images, and how many pixels a side they have at least.
+    literal `smallest` above 0 says that samples are images, and how many pixels a side they have at least; `graphs`,
+    that they are nodes, whose graphs the constructor takes as its third argument.
     """
 
     width: int
     head: nn.Module
     batch = 512  # samples at a time, without gradients
     smallest = 0
+    graphs = False
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
@@ -53,6 +55,7 @@ def build(
     weights: str = "",
     trainable: str = "all",
     bottleneck: int = 0,
+    graphs: Any = None,
 ) -> Net:
     """Make the network of file ``zoo/nets/NAME.py``, or else torchvision's model of that name, for samples of `shape`.
 
@@ -62,13 +65,15 @@ def build(
     trainable : of a torchvision model: 'all', 'top:N' (its last N blocks), or 'head', which takes its frozen features
         [n, width] in place of images
     bottleneck : width of a trainable layer between features and head; 0: none
+    graphs : `zoo.nets._graphs.Graphs`, of a network on graphs
     """
     if not (Path(__file__).parent / f"{name}.py").is_file():
         torchvision = importlib.import_module("zoo.nets._torchvision")
         return torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
     module = importlib.import_module(f"zoo.nets.{name}")
+    cls: Any
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    return cls(shape, n_classes)
+    return cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
 
 
 def blocks(net: Net) -> list[list[nn.Parameter]]:

@@ -187,7 +187,7 @@ def boost(
     pool: Pool,
     y: np.ndarray,
     trees: int,
-    shape: Shape,
+    shape: Shape = Shape(),
     start: np.ndarray | None = None,
 ) -> tuple[float, list[Node]]:
     """Functional gradient ascent of the log-likelihood: each tree fits ``y - P``, and is added to the potential.

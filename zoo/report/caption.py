@@ -8,7 +8,7 @@ from typing import Any
 PROTOCOLS = {
     "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
     "transductive": "transductive (adapted to and tested on all target samples; oracle rows: out of 5 folds)",
-    "folds": "folds (one target fold to train, the others to test, in turn)",
+    "folds": "folds (one target fold to train, the others to test, in turn; metrics of each test fold, averaged)",
 }
 
 
@@ -22,17 +22,22 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     """
     suite, domains = meta["suite"], meta["domains"]
     used = [name for name in domains if name in domain_names(meta["pairs"])]
-    sizes = ", ".join(f"{name} {domains[name]['n']}" if "n" in domains[name] else name for name in used)
-    classes = {domains[name].get("classes") for name in used} - {None}
-    sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 else ""
     protocol = suite.get("protocol", "holdout")
+    relational = protocol == "folds"
+    sizes = ("; " if relational else ", ").join(_size(name, domains[name]) for name in used)
+    classes = {domains[name].get("classes") for name in used} - {None}
+    sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 and not relational else ""
     parts = [
         f"{suite.get('name')}: {title}",
         f"Data: {suite.get('dataset') or 'own'} ({sizes})",
         f"Protocol: {PROTOCOLS.get(protocol, protocol)}",
-        f"Normalisation: {normalisation(suite)}",
-        f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features",
     ]
+    if relational:
+        amount = f"{suite['examples']} true atoms" if suite.get("examples") else "all true atoms of the fold"
+        parts.append(f"Training: {amount} and {suite.get('negative_ratio')} false ones for each; tested on all")
+    else:
+        parts.append(f"Normalisation: {normalisation(suite)}")
+        parts.append(f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features")
     net = suite.get("net")
     if net and any(net in learner.split("@") for learner in learners):
         parts.append(f"Net: {net}, {_budget(suite)}")
@@ -47,6 +52,12 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     versions = meta.get("versions", {})
     parts.append(", ".join(f"{x} {versions[x]}" for x in ("zoo", "torch", "scikit-learn", "numpy") if x in versions))
     return ". ".join(part for part in parts if part) + "."
+
+
+def _size(name: str, domain: dict[str, Any]) -> str:
+    if "target" in domain:
+        return f"{name} {domain['target']}: {domain['positives']} of {domain['n']} atoms true, {domain['folds']} folds"
+    return f"{name} {domain['n']}" if "n" in domain else name
 
 
 def abbreviations(pairs: list[str]) -> dict[str, str]:

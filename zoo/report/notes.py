@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zoo.report.lines import EQUAL, Line
-from zoo.report.records import FINAL, Run
+from zoo.report.records import FINAL, Run, main_metric
 
 if TYPE_CHECKING:
     from zoo.report.table import Table
@@ -33,6 +33,7 @@ def notes(
     return [
         *_legend(run, table, better),
         *_stale(stale),
+        *_data(run),
         *_failures(lines, names, heads),
         *_unsupported(run, heads),
         *(f"differing label sets: {heads[p]}: {why}" for p, why in run.meta.get("partial", {}).items() if p in heads),
@@ -68,6 +69,12 @@ def _stale(stale: Counter[str]) -> Iterator[str]:
     if stale:
         counts = ", ".join(f"{label} {count}" for label, count in sorted(stale.items()))
         yield f"stale records, of other code, data or parameters, left out: {counts}"
+
+
+def _data(run: Run) -> Iterator[str]:
+    """What was left out or assumed at loading."""
+    for name, domain in run.meta["domains"].items():
+        yield from (f"data of {name}: {note}" for note in domain.get("notes", ()))
 
 
 def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
@@ -107,15 +114,15 @@ def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
 
 
 def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
-    """Cells whose mean accuracy is at most dummy's, or at most one over the number of classes."""
-    flagged = []
+    """Cells whose mean accuracy is at most dummy's, or one over the number of classes (facts: AUROC, 1/2)."""
+    metric, flagged = main_metric(run.meta), []
     for line in lines:
         low = []
         for pair in heads:
             classes = run.meta["domains"].get(pair.split(":")[1], {}).get("classes")
-            levels = [other.mean(pair, "accuracy") for other in lines if other.method == "dummy"]
+            levels = [other.mean(pair, metric) for other in lines if other.method == "dummy"]
             level = max([x for x in levels if x is not None] + ([1 / classes] if classes else []), default=None)
-            mean = line.mean(pair, "accuracy")
+            mean = line.mean(pair, metric)
             if mean is not None and level is not None and mean <= level + EQUAL:
                 low.append(heads[pair])
         if low and line.method != "dummy":

@@ -104,13 +104,18 @@ def bars(run: Run) -> Figure:
     grid[-1, 0].set_xlim(0, 100)
     over = _over(pairs, table)
     whiskers = f"95 % bootstrap over pairs,\nof the difference to {name}" if len(pairs) >= FEW else "± sd over seeds"
-    grid[-1, 0].set_xlabel(f"accuracy (%), mean of {over}\nwhiskers: {whiskers}")
+    grid[-1, 0].set_xlabel(f"{_measure(table)}, mean of {over}\nwhiskers: {whiskers}")
     _legend(figure, [row for rows in panels.values() for row in rows], lines.values())
     return figure
 
 
+def _measure(table: Table) -> str:
+    """The table's metric as an axis names it."""
+    return f"{'AUROC' if table.metric == 'auroc' else table.metric} (%)"
+
+
 def gains(run: Run) -> Figure:
-    """Heat map of the gains in accuracy over the reference of the same learner, in points; negative ones are red."""
+    """Heat map of the gains over the reference of the same learner, in points; negative ones are red."""
     table = build(run)
     pairs = [column for column in table.columns if ":" in column.key]
     rows = [
@@ -168,7 +173,7 @@ def time(run: Run) -> Figure:
     (best,) = axes.step(x[front], y[front], where="post", color="black", lw=0.7, zorder=1, label="Pareto front")
     axes.margins(0.12)
     axes.set_xlabel("time of a fit (s), shared artefacts included")
-    axes.set_ylabel(f"accuracy (%), mean of {_over(pairs, table)}")
+    axes.set_ylabel(f"{_measure(table)}, mean of {_over(pairs, table)}")
     shapes = [
         axes.plot([], [], MARKERS[i % len(MARKERS)], color="black", mfc="none", ms=4, label=learner)[0]
         for i, learner in enumerate(learners)

@@ -67,6 +67,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def main_metric(meta: dict[str, Any]) -> str:
+    """The metric that a run's table shows unless told otherwise: facts are ranked, everything else is classified."""
+    return "auroc" if meta["suite"].get("protocol") == "folds" else "accuracy"
+
+
 def resolve(records: Iterable[Record]) -> list[Record]:
     """One record a cell, sorted by id: the last that is ok, or else the last."""
     best: dict[str, Record] = {}

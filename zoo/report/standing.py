@@ -11,12 +11,12 @@ from statistics import fmean
 from typing import Any
 
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
-from zoo.report.table import _reference
+from zoo.report.records import Run, main_metric
+from zoo.report.table import reference_of
 
 FILE = Path(__file__).with_name("standing.csv")  # made by benchmarks/readme.py from results/
 COLUMNS = (
-    *("run", "setting", "learner", "method", "pairs", "seeds", "accuracy", "gain", "rank", "of", "lost"),
+    *("run", "setting", "learner", "method", "pairs", "seeds", "metric", "value", "gain", "rank", "of", "lost"),
     *("best_pair", "best_gain", "worst_pair", "worst_gain"),
 )
 SHOWN = 6  # tables in a paragraph
@@ -24,39 +24,40 @@ ENDS = {1: "st", 2: "nd", 3: "rd"}
 
 
 def standings(run: Run, name: str) -> list[dict[str, Any]]:
-    """A row for each finished, ranked row of a run's table; accuracies and gains in points.
+    """A row for each finished, ranked row of a run's table; its main metric and gains in points.
 
     A gain is over the reference of the row's learner; the rank is among the rows of one setting and learner that
     finished all pairs.
     """
     known, _ = lines(run)
-    pairs = run.meta["pairs"]
+    pairs, metric = run.meta["pairs"], main_metric(run.meta)
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for line in known:
-        reference = _reference(line, known, run.meta["suite"])
+        reference = reference_of(line, known, run.meta["suite"])
         if line.oracle or line.family == "baseline" or reference is None or line.label != line.method:
             continue
-        own, other = _means(line, pairs), _means(reference, pairs)
+        own, other = _means(line, pairs, metric), _means(reference, pairs, metric)
         if len(own) < len(pairs) or len(other) < len(pairs):
             continue
         gains = {pair: own[pair] - other[pair] for pair in pairs}
         best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)
-        seeds = min(len(line.values(pair, "accuracy")) for pair in pairs)
+        seeds = min(len(line.values(pair, metric)) for pair in pairs)
         groups[line.setting, line.learner].append(
             {"run": name, "setting": line.setting, "learner": line.learner, "method": line.method}
-            | {"pairs": len(pairs), "seeds": seeds, "accuracy": fmean(own.values()), "gain": fmean(gains.values())}
+            | {"pairs": len(pairs), "seeds": seeds, "metric": metric, "value": fmean(own.values())}
+            | {"gain": fmean(gains.values())}
             | {"lost": sum(g < 0 for g in gains.values()), "best_pair": best, "best_gain": gains[best]}
             | {"worst_pair": worst, "worst_gain": gains[worst]}
         )
     for rows in groups.values():
-        rows.sort(key=lambda row: -row["accuracy"])
+        rows.sort(key=lambda row: -row["value"])
         for i, row in enumerate(rows):
             row |= {"rank": i + 1, "of": len(rows)}
     return [row for rows in groups.values() for row in rows]
 
 
-def _means(line: Line, pairs: Iterable[str]) -> dict[str, float]:
-    found = {pair: line.mean(pair, "accuracy") for pair in pairs}
+def _means(line: Line, pairs: Iterable[str], metric: str) -> dict[str, float]:
+    found = {pair: line.mean(pair, metric) for pair in pairs}
     return {pair: 100 * value for pair, value in found.items() if value is not None}
 
 
@@ -78,7 +79,7 @@ def paragraph(method: str, text: str | None = None) -> str:
     text : CSV of `written`; default: that of the package
 
     >>> head = ",".join(COLUMNS)
-    >>> row = "digits,unsupervised,cnn,dan,2,5,90.0,17.7,2,7,0,usps:mnist,22.8,mnist:usps,12.6"
+    >>> row = "digits,unsupervised,cnn,dan,2,5,accuracy,90.0,17.7,2,7,0,usps:mnist,22.8,mnist:usps,12.6"
     >>> print(paragraph("dan", head + chr(10) + row))
     In our tables: digits 90.0 (cnn; +17.7 over its reference, 2nd of 7 unsupervised). It wins most on digits usps→mnist
     (+22.8). It is nowhere below its reference.
@@ -91,7 +92,8 @@ def paragraph(method: str, text: str | None = None) -> str:
         return ""
     rows.sort(key=lambda row: -int(row["pairs"]) * int(row["seeds"]))
     told = [
-        f"{row['run']} {row['accuracy']} ({row['learner']}; {float(row['gain']):+.1f} over its reference, "
+        f"{row['run']} {row['value']}{' AUROC' * (row['metric'] == 'auroc')} "
+        f"({row['learner']}; {float(row['gain']):+.1f} over its reference, "
         f"{_ordinal(int(row['rank']))} of {row['of']} {row['setting']})"
         for row in rows[:SHOWN]
     ]

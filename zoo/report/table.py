@@ -12,7 +12,7 @@ from zoo.errors import BadInput
 from zoo.report.caption import abbreviations, caption
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
-from zoo.report.records import Run
+from zoo.report.records import Run, main_metric
 from zoo.report.render import render, rich
 
 __all__ = ["Cell", "Column", "Row", "Table", "build", "render", "rich"]
@@ -86,12 +86,12 @@ class Table:
     notes: list[str]
 
 
-def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
+def build(run: Run, metric: str = "", cost: bool = True) -> Table:
     """Make the table of a run.
 
     Parameters
     ----------
-    metric : one of the metrics in the records
+    metric : one of the metrics in the records; default: the run's main one
     cost : whether time and memory stand beside it; without them, two runs on one machine give the same table
 
     Raises
@@ -99,6 +99,7 @@ def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
     BadInput
         No record has this metric.
     """
+    metric = metric or main_metric(run.meta)
     known = sorted({name for record in run.records for name in record["metrics"]}) or list(KNOWN)
     if metric not in known:
         raise BadInput(f"unknown metric {metric!r}: this run has {', '.join(known)}")
@@ -123,7 +124,7 @@ def build(run: Run, metric: str = "accuracy", cost: bool = True) -> Table:
         for line, done in zip(group, finished, strict=True):
             cells = [_pair(line, pair, metric, planned, n) for pair in pairs]
             cells.append(_average(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
-            cells.append(_negative(line, _reference(line, rows, suite), pairs, metric))
+            cells.append(_negative(line, reference_of(line, rows, suite), pairs, metric))
             cells += [_time(line), _memory(line)] if cost else []
             filled.append(_gathered(Row(line.setting, line.learner, line.family, line.label, line.method, cells)))
         ranked = setting != "none" and not group[0].oracle
@@ -181,7 +182,7 @@ def _average(line: Line, common: list[str], metric: str, planned: set[int], n: i
     return _cell(averages, metric, n, not remarks, *remarks)
 
 
-def _reference(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | None:
+def reference_of(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | None:
     """The reference row of a row's learner; a method with a learner of its own compares under the base."""
     for other in rows:
         base = line.learner == "own" and other.learner.split("@")[0] == suite.get("base")

@@ -24,7 +24,8 @@ class Mdd(DeepAdapter):
     Parameters
     ----------
     weight : float
-        Strength of the reversed gradient at the end of its warm-up.
+        Strength of the reversed gradient at the end of its warm-up; 0.1 in the authors' code (at 1 it undoes the
+        source's classification).
     margin : float
         The paper's γ, the factor of the source's part; the margin is log γ.
     hidden : int
@@ -35,9 +36,9 @@ class Mdd(DeepAdapter):
 
     forward = "joint"
     cite = "zhang2019bridging"
-    space = {"weight": ("log", 0.1, 10), "margin": ("uniform", 1, 5)}
+    space = {"weight": ("log", 0.01, 1), "margin": ("uniform", 1, 5)}
 
-    def __init__(self, weight: float = 1.0, margin: float = 4.0, hidden: int = 256) -> None:
+    def __init__(self, weight: float = 0.1, margin: float = 4.0, hidden: int = 256) -> None:
         self.weight, self.margin, self.hidden = weight, margin, hidden
 
     def setup(self, net: Net, task: Task) -> nn.Module:

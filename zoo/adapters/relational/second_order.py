@@ -38,10 +38,12 @@ class SecondOrder(Adapter):
     -----
     TODTLER weighs every instance alike and DTM takes the best cliques. Equal parts and the rival hypothesis were kept
     after a look at the target accuracy of four pairs: without them a schema of many predicates counts a template often.
+
+    Source: Davis & Domingos (2009) and Van Haaren et al. (2015).
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
-    cite = "davis2009deep,vanhaaren2015todtler"
+    cite = "vanhaaren2015todtler"
     space = {"trust": ("uniform", 0, 1), "spread": ("log", 0.1, 3)}
 
     def __init__(self, trust: float = 0.5, spread: float = 1.0) -> None:

@@ -31,13 +31,14 @@ class Format:
     ----------
     keys : which of ``x, y, size`` the format takes
     suffixes : how its files end, for ``zoo data inspect``
-    images, photographs : as in `zoo.data.base.Dataset`
+    images, photographs, graphs : as in `zoo.data.base.Dataset`
     """
 
     keys: ClassVar[tuple[str, ...]] = ("x", "y")
     suffixes: ClassVar[tuple[str, ...]] = ()
     images: bool = False
     photographs: ClassVar[bool] = False
+    graphs: ClassVar[bool] = False
     row, first_row = "row", 0  # how a sample's place in the file is called, and the first one's number
 
     def __init__(self, path: Path, x: str = "", y: str = "", size: int = 0) -> None:

@@ -1,0 +1,69 @@
+"""Gains, intervals and tests of `zoo compare` against SciPy, on the records of a published run."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from zoo.report import compare, records
+from zoo.report.lines import lines
+from zoo.report.records import Run
+
+RUN = Path(__file__).parents[1] / "results" / "amazon_reviews_holdout"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return records.read(RUN)
+
+
+@pytest.fixture(scope="module")
+def coral(run):
+    _, rows, _ = compare.gains(run)
+    return next(row for row in rows if row.label == "coral")
+
+
+def differences(run, label):
+    """Of each pair, by seed."""
+    found = {line.label: line for line in lines(run)[0] if line.learner == "logistic"}
+    own, other = found[label], found["source_only"]
+    return {
+        p: [own.values(p, "accuracy")[s] - other.values(p, "accuracy")[s] for s in range(5)] for p in run.meta["pairs"]
+    }
+
+
+def test_intervals_of_a_pair_are_those_of_a_paired_t_test(run, coral):
+    for pair, d in differences(run, "coral").items():
+        interval = stats.ttest_1samp(d, 0).confidence_interval(0.95)
+        assert coral.pairs[pair].mean == pytest.approx(np.mean(d))
+        assert (coral.pairs[pair].low, coral.pairs[pair].high) == pytest.approx((interval.low, interval.high))
+
+
+def test_the_interval_over_pairs_is_the_percentile_bootstrap(run, coral):
+    means = [np.mean(d) for d in differences(run, "coral").values()]
+    found = stats.bootstrap((means,), np.mean, method="percentile", n_resamples=20_000, rng=1).confidence_interval
+    assert coral.overall.mean == pytest.approx(np.mean(means))
+    assert (coral.overall.low, coral.overall.high) == pytest.approx((found.low, found.high), abs=1e-3)
+
+
+def test_p_is_wilcoxons_after_holm(run):
+    _, rows, smallest = compare.gains(run)
+    raw = {row.label: stats.wilcoxon([g.mean for g in row.pairs.values()]).pvalue for row in rows}
+    assert smallest == pytest.approx(len(rows) * 2.0**-11)
+    lowest = min(rows, key=lambda row: raw[row.label])
+    assert lowest.p == pytest.approx(min(1, len(rows) * raw[lowest.label]))
+    assert all(row.p >= raw[row.label] for row in rows)
+
+
+def test_where_too_few_pairs_allow_no_test_none_is_shown(run):
+    few = Run(run.meta | {"pairs": run.meta["pairs"][:4]}, run.records)
+    assert all(row.p is None for row in compare.gains(few)[1])
+    assert "above .05, so no test is shown" in compare.render(few)
+
+
+def test_the_command(zoo):
+    done = zoo("compare", RUN)
+    assert done.code == 0
+    assert done.out.startswith("amazon_reviews_holdout: gain in accuracy over source_only of the same learner")
+    assert {row["label"] for row in zoo("compare", RUN, "--json").json["rows"]} >= {"coral", "kmm"}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy.special import logit
+from torch import Tensor
+
+from zoo.adapters.base import Adapter
+from zoo.errors import BadInput
+from zoo.ops.logic import Grounder
+from zoo.ops.predicate_map import SWAP, Search, carry, inverted
+from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
+
+if TYPE_CHECKING:
+    from zoo.task import Task
+
+
+class PredicateMapping(Adapter):
+    """The source's boosted trees under the best type-consistent mapping of predicates, then revised on the target.
+
+    Parameters
+    ----------
+    trees, more : int
+        Trees of the source, and new ones that revision adds on the target.
+    weight : float
+        Target examples that a source leaf's value counts for.
+    max_leaves, max_depth, min_leaf, ridge, lookahead, max_values
+        As of `rdn_boost`; the source's tests have no constants, which the target does not share.
+    negatives : float
+        Most false source atoms used, for each true one.
+    atoms : int
+        Most true source atoms used.
+    """
+
+    needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
+    learner = "own"
+    cite = "azevedo2020boosted"
+    space = {"weight": ("log", 1, 100), "more": ("int", 0, 40)}
+
+    def __init__(
+        self,
+        trees: int = 20,
+        more: int = 20,
+        weight: float = 10.0,
+        max_leaves: int = 8,
+        max_depth: int = 3,
+        min_leaf: int = 2,
+        ridge: float = 2.0,
+        lookahead: int = 2,
+        max_values: int = 100,
+        negatives: float = 2.0,
+        atoms: int = 300,
+    ) -> None:
+        self.trees, self.more, self.weight, self.negatives = trees, more, weight, negatives
+        self.atoms = atoms
+        self.max_leaves, self.max_depth, self.min_leaf, self.ridge = max_leaves, max_depth, min_leaf, ridge
+        self.lookahead, self.max_values = lookahead, max_values
+
+    def fit(self, task: Task) -> PredicateMapping:
+        Xs, ys, Xl, yl = (getattr(task, name).numpy(force=True) for name in ("Xs", "ys", "Xl", "yl"))
+        if Xs.shape[1] != Xl.shape[1]:
+            raise BadInput(f"predicate_mapping: {task.Fs.target} and {task.Ft.target} differ in arity")
+        shape = Shape(self.max_leaves, self.max_depth, self.min_leaf, self.ridge)
+        true = spaced(np.flatnonzero(ys), self.atoms)
+        few = np.concatenate([true, spaced(np.flatnonzero(ys == 0), int(self.negatives * len(true)))])
+        source = boost(Pool(task.Fs, Xs[few], self.lookahead), ys[few], self.trees, shape)[1]
+        self.prior_ = float(logit((yl.sum() + 0.5) / (len(yl) + 1)))
+        found = None
+        for order in permutations(range(Xl.shape[1])):
+            search = Search(task.Fs, task.Ft, source, Xl, yl, order, self.prior_)
+            if search.kinds({}) is not None:
+                score, mapping = search.best()
+                score -= SWAP * (order != tuple(sorted(order)))
+                if found is None or score > found[0]:
+                    found = score, mapping, search
+        if found is None:
+            raise BadInput(f"predicate_mapping: the types of {task.Fs.target} contradict those of {task.Ft.target}")
+        _, mapping, search = found
+        moved, psi = carry(search, mapping, self.weight)
+        new = boost(Pool(task.Ft, Xl, self.lookahead, self.max_values), yl, self.more, shape, psi)[1]
+        self.trees_ = [*moved, *new]
+        self.explanation_ = {
+            "mapping": [
+                {
+                    "source": p,
+                    "target": mapping[p].predicate if p in mapping else None,
+                    "inverted": p in mapping and inverted(mapping[p]),
+                    "sign": mapping[p].sign if p in mapping else 1,
+                    "score": search.score(mapping) - search.score({q: m for q, m in mapping.items() if q != p}),
+                }
+                for p in search.predicates
+            ],
+            "trees": [told(tree, task.Ft) for tree in self.trees_],
+        }
+        return self
+
+    def predict(self, X: Tensor, A: Any = None) -> Tensor:
+        psi = self.prior_ + outputs(self.trees_, Grounder(A), X.numpy(force=True)).sum(1)
+        return torch.as_tensor(psi, dtype=torch.float64, device=X.device)[:, None].mul(X.new_tensor([-1, 1])).sigmoid()
+
+
+def spaced(rows: np.ndarray, n: int) -> np.ndarray:
+    """At most n of some rows, evenly from all of them: they stand fold by fold, in an order that tells nothing."""
+    return rows if len(rows) <= n else rows[np.arange(n) * len(rows) // n]
