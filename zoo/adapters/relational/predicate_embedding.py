@@ -11,7 +11,7 @@ from zoo.adapters.base import Adapter
 from zoo.ops.logic import EQUALS, Grounder, Literal, Test
 from zoo.ops.logistic import logistic
 from zoo.ops.predicates import Match, match, statistics
-from zoo.ops.relational_trees import Node, Pool, boost, outputs, told
+from zoo.ops.relational_trees import Node, Pool, Shape, boost, outputs, told
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -44,16 +44,17 @@ class PredicateEmbedding(Adapter):
 
     def fit(self, task: Task) -> PredicateEmbedding:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
-        _, learnt = boost(Pool(task.Fs, Xs), ys, self.trees)
+        shape = Shape(8, 3, 2, 2.0)
+        _, learnt = boost(Pool(task.Fs, Xs), ys, self.trees, shape)
         vectors = statistics(task.Fs, Xs, ys), statistics(task.Ft, X, y)
         matches = {m.source: m for m in match(task.Fs, task.Ft, *vectors, self.names)}
         self.carried_ = [carried(tree, matches, len(Xs[0])) for tree in learnt]
-        pool = Pool(task.Ft, X, max_values=50)
+        pool = Pool(task.Ft, X, max_values=100)
         score = outputs(self.carried_, pool.grounder, X).sum(1)
         # The source's potential is expected to count as it stands; a negative slope turns its branches around.
         slope, bias, _ = logistic(score[:, None], y, np.ones(1), np.ones(1))
-        self.slope_ = float(slope[0])
-        self.bias_, self.added_ = boost(pool, y, self.revision, prior=bias, start=self.slope_ * score)
+        self.slope_, self.bias_ = float(slope[0]), bias
+        _, self.added_ = boost(pool, y, self.revision, shape, start=bias + self.slope_ * score)
         self.explanation_ = {
             "mapping": [told_match(m, learnt, self.slope_) for m in matches.values()],
             "trees": [told(tree, task.Ft) for tree in (*self.carried_, *self.added_)],
