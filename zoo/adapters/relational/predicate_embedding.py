@@ -8,6 +8,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
+from zoo.errors import Unsupported
 from zoo.ops.logic import EQUALS, Grounder, Literal, Test
 from zoo.ops.logistic import logistic
 from zoo.ops.predicates import Match, match, statistics
@@ -44,6 +45,8 @@ class PredicateEmbedding(Adapter):
 
     def fit(self, task: Task) -> PredicateEmbedding:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
+        if Xs.shape[1] != X.shape[1]:
+            raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
         shape = Shape(8, 3, 2, 2.0)
         _, learnt = boost(Pool(task.Fs, Xs), ys, self.trees, shape)
         vectors = statistics(task.Fs, Xs, ys), statistics(task.Ft, X, y)

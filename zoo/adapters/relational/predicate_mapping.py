@@ -9,7 +9,7 @@ from scipy.special import logit
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
-from zoo.errors import BadInput
+from zoo.errors import Unsupported
 from zoo.ops.logic import Grounder
 from zoo.ops.predicate_map import SWAP, Search, carry, inverted
 from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
@@ -62,7 +62,7 @@ class PredicateMapping(Adapter):
     def fit(self, task: Task) -> PredicateMapping:
         Xs, ys, Xl, yl = (getattr(task, name).numpy(force=True) for name in ("Xs", "ys", "Xl", "yl"))
         if Xs.shape[1] != Xl.shape[1]:
-            raise BadInput(f"predicate_mapping: {task.Fs.target} and {task.Ft.target} differ in arity")
+            raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
         shape = Shape(self.max_leaves, self.max_depth, self.min_leaf, self.ridge)
         true = spaced(np.flatnonzero(ys), self.atoms)
         few = np.concatenate([true, spaced(np.flatnonzero(ys == 0), int(self.negatives * len(true)))])
@@ -77,7 +77,7 @@ class PredicateMapping(Adapter):
                 if found is None or score > found[0]:
                     found = score, mapping, search
         if found is None:
-            raise BadInput(f"predicate_mapping: the types of {task.Fs.target} contradict those of {task.Ft.target}")
+            raise Unsupported(f"the types of {task.Fs.target} contradict those of {task.Ft.target}")
         _, mapping, search = found
         moved, psi = carry(search, mapping, self.weight)
         new = boost(Pool(task.Ft, Xl, self.lookahead, self.max_values), yl, self.more, shape, psi)[1]
