@@ -55,7 +55,7 @@ def statistics(facts: Facts, X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarr
             vector[i, 5:7] = [lift(np.isin(x, distinct)) if k == kind else 0 for x, k in zip(ends.T, own, strict=True)]
             beside: list[Path] = [(Step(p, i, j),) for j in range(len(facts.types[p])) if j != i]
             if beside and own[0] == own[-1] == kind:
-                vector[i, 7] = lift(counter.common(ends, beside).any(axis=1))
+                vector[i, 7] = lift(np.asarray(counter.common(ends, beside).any(axis=1)))
         found[p] = vector
     return found
 
