@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 
 from zoo.facts import Facts
-from zoo.ops.paths import Counter, Step, end, paths
+from zoo.ops.paths import Counter, Path, Step, end, paths
 
 FAR = 3  # steps from the target's types, at most
 
@@ -26,10 +26,10 @@ class Match:
 def statistics(facts: Facts, X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     """A vector [arity, 8] for each predicate, by argument.
 
-    How far it is from a key (1 less distinct constants by rows); which share of the constants of its type are there; how
-    many steps its type is from that of the query's first argument, and of its last, of `FAR`; which share of rows have
-    the constant in another argument, too. And, true examples less false ones, how often the query's first argument is
-    there, its last, and both with the same thing beside them.
+    How far it is from a key (1 less distinct constants by rows); which share of the constants of its type are there;
+    how many steps its type is from that of the query's first argument, and of its last, of `FAR`; which share of rows
+    have the constant in another argument, too. And, true examples less false ones, how often the query's first argument
+    is there, its last, and both with the same thing beside them.
     """
     present: dict[str, list[np.ndarray]] = {}
     for p, rows in facts.relations.items():
@@ -53,9 +53,9 @@ def statistics(facts: Facts, X: np.ndarray, y: np.ndarray) -> dict[str, np.ndarr
             vector[i, 2:4] = [d.get(kind, FAR) / FAR for d in steps]
             vector[i, 4] = again.mean() if len(rows) else 0
             vector[i, 5:7] = [lift(np.isin(x, distinct)) if k == kind else 0 for x, k in zip(ends.T, own, strict=True)]
-            beside = [(Step(p, i, j),) for j in range(len(facts.types[p])) if j != i]
+            beside: list[Path] = [(Step(p, i, j),) for j in range(len(facts.types[p])) if j != i]
             if beside and own[0] == own[-1] == kind:
-                vector[i, 7] = lift(counter.common(ends, beside).any(axis=1))
+                vector[i, 7] = lift(np.asarray(counter.common(ends, beside).any(axis=1)))
         found[p] = vector
     return found
 

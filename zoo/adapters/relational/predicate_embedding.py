@@ -34,21 +34,24 @@ class PredicateEmbedding(Adapter):
         Trees added on the target's examples.
     names : float
         Weight of the names' similarity against that of the statistics.
+    atoms : int
+        Examples of the source that its trees are learnt from, at most: evenly spaced ones.
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
     cite = "luca2021mapping"
     space = {"revision": ("int", 5, 40), "names": ("uniform", 0, 1)}
 
-    def __init__(self, trees: int = 20, revision: int = 20, names: float = 0.2) -> None:
-        self.trees, self.revision, self.names = trees, revision, names
+    def __init__(self, trees: int = 20, revision: int = 20, names: float = 0.2, atoms: int = 900) -> None:
+        self.trees, self.revision, self.names, self.atoms = trees, revision, names, atoms
 
     def fit(self, task: Task) -> PredicateEmbedding:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
         if Xs.shape[1] != X.shape[1]:
             raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
         shape = Shape(8, 3, 2, 2.0)
-        _, learnt = boost(Pool(task.Fs, Xs), ys, self.trees, shape)
+        few = np.linspace(0, len(Xs) - 1, min(len(Xs), self.atoms)).astype(int)
+        _, learnt = boost(Pool(task.Fs, Xs[few]), ys[few], self.trees, shape)
         vectors = statistics(task.Fs, Xs, ys), statistics(task.Ft, X, y)
         matches = {m.source: m for m in match(task.Fs, task.Ft, *vectors, self.names)}
         self.carried_ = [carried(tree, matches, len(Xs[0])) for tree in learnt]
