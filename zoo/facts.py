@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,15 @@ class Facts:
     relations: dict[str, np.ndarray]
     types: dict[str, tuple[str, ...]]
     constants: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the content."""
+        found = hashlib.sha256(repr((self.target, sorted(self.types.items()), self.constants)).encode())
+        for name in sorted(self.relations):
+            found.update(repr((name, self.relations[name].shape)).encode())
+            found.update(np.ascontiguousarray(self.relations[name], np.int32).data)
+        return found.hexdigest()
 
 
 @dataclass(frozen=True)

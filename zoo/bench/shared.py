@@ -15,6 +15,8 @@ import numpy as np
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from zoo.facts import Facts
+
 LIMIT = 1 << 30  # bytes of tensors that are kept; the least recently used go first
 
 
@@ -82,6 +84,8 @@ class Shared:
         return found.value
 
     def _name(self, argument: Any) -> str | None:
+        if isinstance(argument, Facts):
+            return argument.digest
         if not isinstance(argument, Tensor):
             return repr(argument)
         tensor, version, name = self.known.get(id(argument), (None, 0, ""))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
+from torch import Tensor
 
 from zoo.facts import Facts
 from zoo.ops.logic import Grounder, Test, paths, refinements, text, types_of, values_of
@@ -99,6 +100,21 @@ class Pool:
             keep = told_apart(S)
             self._cache[base] = [found[i] for i in keep], S[:, keep].astype(np.float64)
         return self._cache[base]
+
+
+def learnt(
+    facts: Facts, X: Tensor, y: Tensor, *, trees: int, atoms: int, negatives: float, lookahead: int, shape: Shape
+) -> list[Node]:
+    """Boosted trees of a source: of at most `atoms` of its true queries, and `negatives` false ones for each."""
+    rows, labels = X.numpy(force=True), y.numpy(force=True)
+    true = spaced(np.flatnonzero(labels), atoms)
+    few = np.concatenate([true, spaced(np.flatnonzero(labels == 0), int(negatives * len(true)))])
+    return boost(Pool(facts, rows[few], lookahead), labels[few], trees, shape)[1]
+
+
+def spaced(rows: np.ndarray, n: int) -> np.ndarray:
+    """At most n of some rows, evenly from all of them: they stand fold by fold, in an order that tells nothing."""
+    return rows if len(rows) <= n else rows[np.arange(n) * len(rows) // n]
 
 
 def cost(test: Test) -> tuple[int, int]:

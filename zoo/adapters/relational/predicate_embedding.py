@@ -12,7 +12,7 @@ from zoo.errors import Unsupported
 from zoo.ops.logic import EQUALS, Grounder, Literal, Test
 from zoo.ops.logistic import logistic
 from zoo.ops.predicates import Match, match, statistics
-from zoo.ops.relational_trees import Node, Pool, Shape, boost, outputs, told
+from zoo.ops.relational_trees import Node, Pool, Shape, boost, learnt, outputs, told
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -35,14 +35,14 @@ class PredicateEmbedding(Adapter):
     names : float
         Weight of the names' similarity against that of the statistics.
     atoms : int
-        Examples of the source that its trees are learnt from, at most: evenly spaced ones.
+        Most true atoms of the source that its trees are learnt from, evenly spaced ones, with two false ones for each.
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
     cite = "luca2021mapping"
     space = {"revision": ("int", 5, 40), "names": ("uniform", 0, 1)}
 
-    def __init__(self, trees: int = 20, revision: int = 20, names: float = 0.2, atoms: int = 900) -> None:
+    def __init__(self, trees: int = 20, revision: int = 20, names: float = 0.2, atoms: int = 300) -> None:
         self.trees, self.revision, self.names, self.atoms = trees, revision, names, atoms
 
     def fit(self, task: Task) -> PredicateEmbedding:
@@ -50,11 +50,11 @@ class PredicateEmbedding(Adapter):
         if Xs.shape[1] != X.shape[1]:
             raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
         shape = Shape(8, 3, 2, 2.0)
-        few = np.linspace(0, len(Xs) - 1, min(len(Xs), self.atoms)).astype(int)
-        _, learnt = boost(Pool(task.Fs, Xs[few]), ys[few], self.trees, shape)
+        size = {"trees": self.trees, "atoms": self.atoms, "negatives": 2.0, "lookahead": 2}
+        source = task.shared(learnt, "Fs", "Xs", "ys", **size, shape=shape)
         vectors = statistics(task.Fs, Xs, ys), statistics(task.Ft, X, y)
         matches = {m.source: m for m in match(task.Fs, task.Ft, *vectors, self.names)}
-        self.carried_ = [carried(tree, matches, len(Xs[0])) for tree in learnt]
+        self.carried_ = [carried(tree, matches, len(Xs[0])) for tree in source]
         pool = Pool(task.Ft, X, max_values=100)
         score = outputs(self.carried_, pool.grounder, X).sum(1)
         # The source's potential is expected to count as it stands; a negative slope turns its branches around.
@@ -62,7 +62,7 @@ class PredicateEmbedding(Adapter):
         self.slope_, self.bias_ = float(slope[0]), bias
         _, self.added_ = boost(pool, y, self.revision, shape, start=bias + self.slope_ * score)
         self.explanation_ = {
-            "mapping": [told_match(m, learnt, self.slope_) for m in matches.values()],
+            "mapping": [told_match(m, source, self.slope_) for m in matches.values()],
             "trees": [told(tree, task.Ft) for tree in (*self.carried_, *self.added_)],
         }
         return self

@@ -3,7 +3,6 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from scipy.special import logit
 from torch import Tensor
@@ -12,7 +11,7 @@ from zoo.adapters.base import Adapter
 from zoo.errors import Unsupported
 from zoo.ops.logic import Grounder
 from zoo.ops.predicate_map import SWAP, Search, carry, inverted
-from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
+from zoo.ops.relational_trees import Pool, Shape, boost, learnt, outputs, told
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -60,13 +59,12 @@ class PredicateMapping(Adapter):
         self.lookahead, self.max_values = lookahead, max_values
 
     def fit(self, task: Task) -> PredicateMapping:
-        Xs, ys, Xl, yl = (getattr(task, name).numpy(force=True) for name in ("Xs", "ys", "Xl", "yl"))
-        if Xs.shape[1] != Xl.shape[1]:
+        Xl, yl = task.Xl.numpy(force=True), task.yl.numpy(force=True)
+        if task.Xs.shape[1] != Xl.shape[1]:
             raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
         shape = Shape(self.max_leaves, self.max_depth, self.min_leaf, self.ridge)
-        true = spaced(np.flatnonzero(ys), self.atoms)
-        few = np.concatenate([true, spaced(np.flatnonzero(ys == 0), int(self.negatives * len(true)))])
-        source = boost(Pool(task.Fs, Xs[few], self.lookahead), ys[few], self.trees, shape)[1]
+        size = {"trees": self.trees, "atoms": self.atoms, "negatives": self.negatives, "lookahead": self.lookahead}
+        source = task.shared(learnt, "Fs", "Xs", "ys", **size, shape=shape)
         self.prior_ = float(logit((yl.sum() + 0.5) / (len(yl) + 1)))
         found = None
         for order in permutations(range(Xl.shape[1])):
@@ -100,8 +98,3 @@ class PredicateMapping(Adapter):
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         psi = self.prior_ + outputs(self.trees_, Grounder(A), X.numpy(force=True)).sum(1)
         return torch.as_tensor(psi, dtype=torch.float64, device=X.device)[:, None].mul(X.new_tensor([-1, 1])).sigmoid()
-
-
-def spaced(rows: np.ndarray, n: int) -> np.ndarray:
-    """At most n of some rows, evenly from all of them: they stand fold by fold, in an order that tells nothing."""
-    return rows if len(rows) <= n else rows[np.arange(n) * len(rows) // n]
