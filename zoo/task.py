@@ -6,7 +6,7 @@ Nothing here imports torch, so that the driver, which holds the labels, stays li
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -153,7 +153,7 @@ class Task:
         """Whether a field is granted here; asking is never a leak."""
         return name in self.__dict__
 
-    def shared(self, function: Callable[..., T], *fields: str, **options: float | str) -> T:
+    def shared(self, function: Callable[..., T], *fields: str, **options: Hashable) -> T:
         """``function(task.Xs, ..., **options)`` for the fields named, computed once for all methods that see them.
 
         The function is a module's own, draws no random numbers, and its result is not written into. What it took is
