@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from zoo.bench.shared import Shared
+from zoo.facts import Facts
 from zoo.task import Task
 
 
@@ -144,3 +146,26 @@ def test_cells_of_a_worker_share_and_say_so(zoo, tmp_path):
     assert all(r["shared_s"] > 0 for r in shares)
     source_only = [r for r in records if r["method"] == "source_only"]
     assert all(r["shared_s"] > 0 for r in source_only)  # the source classifier, which others may ask for too
+
+
+def test_what_rounds_of_a_cell_share_is_charged_once():
+    shared, f = Shared(), Counted()
+
+    def fit(again):
+        shared.begin(again)
+        shared(f, shared.know(torch.ones(3), "x"))
+        return shared.wall
+
+    first, second, other = fit(False), fit(True), fit(False)
+    assert first == other > 0 == second
+
+
+def test_facts_are_known_by_what_they_hold():
+    def facts(row):
+        return Facts("t", {"p": np.array([row], np.int32)}, {"p": ("x", "x"), "t": ("x",)}, ("a", "b"))
+
+    seen: list[Facts] = []
+    shared, call = Shared(), seen.append
+    for row in ([0, 1], [0, 1], [1, 0]):
+        shared(call, facts(row))
+    assert len(seen) == 2

@@ -204,6 +204,7 @@ class Driver:
                 "n_classes": len(self.protocol.data.classes),
                 "device": self.common["device"],
                 "seed": cell.seed or 0,
+                "again": job.round > 0,
                 "checkpoint_s": self.checkpoint_s,
                 "state": self.store.checkpoint(job.key) if cell.use == "net" or job.model else None,
             }

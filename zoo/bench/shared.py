@@ -47,10 +47,10 @@ class Shared:
         self.results: dict[Any, _Result] = {}  # in the order of their last use
         self.begin()
 
-    def begin(self) -> None:
-        """A new cell: none of its tensors is known yet, and nothing is charged to it."""
+    def begin(self, again: bool = False) -> None:
+        """A new fit: none of its tensors is known yet. Nothing is charged to a new cell, and nothing twice to one."""
         self.known: dict[int, tuple[Tensor, int, str]] = {}
-        self.charged: set[Any] = set()
+        self.charged: set[Any] = self.charged if again else set()
         self.wall = self.spent = self.spent_cpu = 0.0
 
     def know(self, tensor: Tensor, name: str) -> Tensor:

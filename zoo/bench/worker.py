@@ -72,7 +72,7 @@ class Session:
     def fit(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fit an adapter on what it is granted."""
         self.peak_is_ours = _reset_peak(message["device"])
-        self.shared.begin()
+        self.shared.begin(message.get("again", False))
         tensors = self._tensors(message)
         self.nodes = message.get("nodes", "")
         graphs = self._graphs(tensors)
