@@ -220,7 +220,7 @@ def test_a_source_of_another_law_is_not_believed():
 def test_amounts_are_log_counts_and_rules_say_what_they_count():
     facts = made_up()
     X = np.array([(a, b) for a, b in product(PEOPLE, PEOPLE) if a != b])
-    asked = instances(facts, X)
+    asked = instances(facts, X, np.zeros(len(X)))
     S = dict(zip([rule(a, facts) for a in asked], np.expm1(amounts(X, facts, asked)).T, strict=True))
     assert len(S) == len(asked)
     knows, wrote, taught = (facts.relations[p].tolist() for p in ("knows", "wrote", "taught"))
@@ -236,6 +236,23 @@ def test_amounts_are_log_counts_and_rules_say_what_they_count():
         }
         for body, n in want.items():
             assert S[f"likes(A,B) <- {body}"][i] == pytest.approx(float(n)), body
+
+
+def test_values_come_with_what_true_examples_have_beside_them():
+    types = {"lives": ("p", "town"), "kind": ("p", "k")}
+    facts = Facts("kind", {"lives": np.array([[0, 2], [1, 3], [1, 2]], np.int32)}, types, tuple("abuvxy"))
+    X, y = np.array([[0, 4], [1, 5], [1, 4]]), np.array([1, 1, 0])
+    asked = instances(facts, X, y)
+    S = dict(zip([rule(a, facts) for a in asked], amounts(X, facts, asked).T > 0, strict=True))
+    truth = {
+        "lives(A,X)": [1, 1, 1],
+        "B = x": [1, 0, 1],
+        "B = y": [0, 1, 0],
+        "B = x, lives(A,u)": [1, 0, 1],
+        "B = y, lives(A,u)": [0, 1, 0],
+        "B = y, lives(A,v)": [0, 1, 0],
+    }
+    assert {body.removeprefix("kind(A,B) <- "): t.astype(int).tolist() for body, t in S.items()} == truth
 
 
 def test_logistic_is_scikit_learns_where_the_mean_is_zero():

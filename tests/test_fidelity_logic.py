@@ -281,7 +281,7 @@ def drawn(fold, seed, examples=None, ratio=2):
     return {"Ft": fold.facts, "Xl": torch.as_tensor(fold.X[rows]), "yl": torch.as_tensor(fold.y[rows])}
 
 
-def tested(method, folds, i):
+def evaluated(method, folds, i):
     """AUROC and average precision on the other folds, averaged."""
     found = []
     for j, other in enumerate(folds):
@@ -294,7 +294,7 @@ def tested(method, folds, i):
 def golden(folds, examples=None, seeds=1):
     return np.mean(
         [
-            tested(RdnBoost().fit(task(RdnBoost.needs, **drawn(fold, 100 * seed + i, examples))), folds, i)
+            evaluated(RdnBoost().fit(task(RdnBoost.needs, **drawn(fold, 100 * seed + i, examples))), folds, i)
             for seed in range(seeds)
             for i, fold in enumerate(folds)
         ],
@@ -339,5 +339,5 @@ def test_transfer_at_five_examples(databases):
         fields = drawn(fold, 100 * seed + i, 5)
         moved = PredicateMapping().fit(task(PredicateMapping.needs, **fields, **known))
         alone = RdnBoost().fit(task(RdnBoost.needs, **fields))
-        gains.append(tested(moved, folds, i)[0] - tested(alone, folds, i)[0])
+        gains.append(evaluated(moved, folds, i)[0] - evaluated(alone, folds, i)[0])
     assert np.mean(gains) > 0.04

@@ -613,7 +613,7 @@ def test_inspect_refuses(zoo, tmp_path):
         (["nowhere.npz"], "nowhere.npz is not there"),
         (
             [tmp_path / "a.txt"],
-            "unknown format '.txt': there are audiofolder, csv, graph, imagefolder, mat, npz, parquet",
+            "unknown format '.txt': there are audiofolder, csv, facts, graph, imagefolder, mat, npz, parquet",
         ),
         ([tmp_path / "a.npz", tmp_path / "a.csv"], "files of several formats: "),
         ([tmp_path / "cwd"], f"{tmp_path}/cwd holds no class folders"),

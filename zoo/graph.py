@@ -30,7 +30,7 @@ class Graph:
 
     >>> g = Graph.build([(2, 0), (0, 2), (1, 1), (1, 2)], np.eye(3, dtype=np.float32))
     >>> g, g.edges.tolist(), g.induced(np.array([2, 0])).edges.tolist()
-    (Graph(3 nodes, 2 edges, 65b0466d28ee4c06), [[0, 2], [1, 2]], [[0, 1]])
+    (Graph(3 nodes, 2 edges, 9f551f05fc5c219b), [[0, 2], [1, 2]], [[0, 1]])
     """
 
     edges: Any

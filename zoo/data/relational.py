@@ -22,7 +22,7 @@ class Relational(Dataset):
 
     domains = ("imdb", "uwcse", "cora", "twitter", "yeast")
     facts = True
-    cite = "mihalkova2007mapping,azevedo2020boosted"
+    cite = "mihalkova2007mapping, azevedo2020boosted"
     origin = "the databases of TreeBoostler's experiments, of which Alchemy published imdb, uwcse and cora"
     licence = "none stated; for research"
     folder = "relational"

@@ -51,13 +51,13 @@ class SecondOrder(Adapter):
 
     def fit(self, task: Task) -> SecondOrder:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
-        there = instances(task.Fs, Xs)
+        there = instances(task.Fs, Xs, ys)
         self.templates_ = together(there, amounts(Xs, task.Fs, there), ys, self.spread)
-        self.instances_ = instances(task.Ft, X)
+        self.instances_ = instances(task.Ft, X, y)
         parts = Counter(a.template for a in self.instances_)
         expected = np.array([self.templates_.get(a.template, 0.0) / parts[a.template] for a in self.instances_])
         S = amounts(X, task.Ft, self.instances_)
-        spread = self.spread * np.where([a.value >= 0 for a in self.instances_], BASE, 1.0)
+        spread = self.spread * np.where([a.template[0] == "value" for a in self.instances_], BASE, 1.0)
         fits = [logistic(S, y, mean, spread) for mean in (np.zeros_like(expected), expected)]
         self.weights_, self.bias_ = np.stack([w for w, _, _ in fits], 1), np.array([b for _, b, _ in fits])
         odds = np.array([1 - self.trust, self.trust]) * np.exp([e - max(fits[0][2], fits[1][2]) for _, _, e in fits])
