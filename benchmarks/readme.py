@@ -3,7 +3,8 @@
 With --check it only says whether they are up to date.
 
 ``<!-- end -->`` closes what is made anew after ``<!-- table NAME -->``, the table of results/NAME; ``<!-- table NAME
-METRIC -->``, of another metric than the run's own; ``<!-- gains NAME -->``, what `zoo compare` says of it;
+METRIC -->``, of another metric than the run's own; ``<!-- gains NAME -->``, what `zoo compare` says of it, and
+``<!-- gains NAME over LABEL -->`` with another reference;
 ``<!-- curve NAME -->``, that of the runs within it over their labels; ``<!-- steps -->``, benchmarks/steps.csv. Exit
 codes: 1 the README differs, 2 a run is not there.
 """
@@ -22,7 +23,7 @@ from zoo.report import compare, labels, records, standing, table
 
 CURVE = re.compile(r"(<!-- curve (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[1]
-GAINS = re.compile(r"(<!-- gains (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+GAINS = re.compile(r"(<!-- gains (\w+)(?: over (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKED = re.compile(r"(<!-- table (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 STEPS = re.compile(r"(<!-- steps -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -35,7 +36,7 @@ def filled(text: str, results: Path) -> str:
         return f"{match[1]}{table.render(built, 'md').strip()}\n{match[4]}"
 
     def gains(match: re.Match[str]) -> str:
-        return f"{match[1]}{compare.render(records.read(results / match[2]), match[3] or '')}{match[4]}"
+        return f"{match[1]}{compare.render(records.read(results / match[2]), reference=match[3] or '')}{match[4]}"
 
     def curve(match: re.Match[str]) -> str:
         folders = sorted(path.parent for path in (results / match[2]).glob("*/run.json"))

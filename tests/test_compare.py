@@ -67,3 +67,15 @@ def test_the_command(zoo):
     assert done.code == 0
     assert done.out.startswith("amazon_reviews_holdout: gain in accuracy over source_only of the same learner")
     assert {row["label"] for row in zoo("compare", RUN, "--json").json["rows"]} >= {"coral", "kmm"}
+
+
+def test_another_row_as_the_reference(zoo, run):
+    over_coral = {row.label: row for row in compare.gains(run, reference="coral")[1]}
+    over_source = {row.label: row for row in compare.gains(run)[1]}
+    assert "source_only" in over_coral
+    assert "coral" not in over_coral
+    for pair, gain in over_coral["kmm"].pairs.items():
+        assert gain.mean == pytest.approx(over_source["kmm"].pairs[pair].mean - over_source["coral"].pairs[pair].mean)
+    done = zoo("compare", RUN, "--reference", "nobody")
+    assert (done.code, done.out) == (2, "")
+    assert "unknown reference 'nobody': the run has " in done.err

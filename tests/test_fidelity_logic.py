@@ -24,6 +24,8 @@ from zoo.ops.relational_trees import Node, Pool, Shape, boost, grow, outputs, sp
 from zoo.task import Task
 from zoo.train import Budget
 
+RNG = np.random.default_rng(0)  # draws nothing where a split chooses from all tests
+
 
 def task(needs, **fields):
     return Task(fields, needs=needs, learner=Learner(base="logistic", net="mlp", budget=Budget(), seed=0), n_classes=2)
@@ -121,7 +123,7 @@ def propositional(seed, n=80, d=12):
 def test_tree_equals_scikit_learn(seed, leaves, depth, least):
     facts, X, S = propositional(seed)
     g = np.random.default_rng(seed).normal(size=len(X)) + 2 * S[:, 3] * S[:, 1] - S[:, 7]
-    ours = grow(Pool(facts, X, 1), g, Shape(leaves, depth, least, 0.0))
+    ours = grow(Pool(facts, X, 1), g, Shape(leaves, depth, least, 0.0, 0.0), RNG)
     theirs = DecisionTreeRegressor(max_leaf_nodes=leaves, max_depth=depth, min_samples_leaf=least, random_state=0)
     theirs.fit(S, g)
     np.testing.assert_allclose(outputs([ours], Grounder(facts), X)[:, 0], theirs.predict(S), atol=1e-12)
@@ -141,7 +143,7 @@ def test_trees_fit_the_gradient():
     """The leaves of the first tree are means of the derivative of the log-likelihood, by finite differences."""
     facts, X, S = propositional(0)
     y = (S[:, 2] ^ (np.random.default_rng(1).random(len(X)) < 0.2)).astype(int)
-    prior, trees = boost(Pool(facts, X, 1), y, 2, Shape(4, 2, 1, 0.0))
+    prior, trees = boost(Pool(facts, X, 1), y, 2, Shape(4, 2, 1, 0.0, 0.0))
     psi = np.full(len(y), prior)
     for tree in trees:
         h = 1e-5
@@ -156,7 +158,7 @@ def test_trees_fit_the_gradient():
 
 def test_ridge_counts_examples_of_gradient_zero():
     facts, X, S = propositional(3)
-    tree = grow(Pool(facts, X, 1), S[:, 4].astype(float), Shape(2, 1, 1, 5.0))
+    tree = grow(Pool(facts, X, 1), S[:, 4].astype(float), Shape(2, 1, 1, 5.0), RNG)
     n = S[:, 4].sum()
     assert tree.test == (Literal("p04", (0,)),)
     assert tree.yes == Node(pytest.approx(n / (n + 5)), n)
@@ -237,7 +239,7 @@ def test_few_examples_suffice_where_the_source_knows():
     """Two true pairs and four false ones: not enough to find the rule, enough to recognise it."""
     Fs, Xs, ys = family(0, n=50)
     gains = []
-    for seed in range(5):
+    for seed in range(10):
         Ft, X, y = family(10 + seed, names=("elder", "wealthy", "zoo"))
         few = torch.cat([torch.nonzero(y)[:2, 0], torch.nonzero(y == 0)[:4, 0]])
         fields = {"Fs": Fs, "Xs": Xs, "ys": ys, "Ft": Ft, "Xl": X[few], "yl": y[few]}
@@ -306,9 +308,9 @@ def golden(folds, examples=None, seeds=1):
 FULL = {
     "imdb": (0.99, 0.90),
     "uwcse": (0.95, 0.15),
-    "cora": (0.78, 0.55),
+    "cora": (0.78, 0.6),
     "twitter": (0.91, 0.80),
-    "yeast": (0.70, 0.0),
+    "yeast": (0.75, 0.0),
 }
 FEW = {"imdb": 0.94, "uwcse": 0.86, "cora": 0.70, "twitter": 0.82, "yeast": 0.55}
 

@@ -198,3 +198,11 @@ def test_citation_file():
         project["license"],
     )
     assert cff["authors"] == [{"name": "The zoo developers"}]
+
+
+def test_figures_that_the_inverse_may_have_helped_carry_a_caution(caltech):
+    doubted = [f for f in figures() if f.caution]
+    assert {f.pair.split(":")[1] for f in doubted if f.dataset == "relational"} == {"twitter", "yeast"}
+    known = [replace(f, caution="a doubt") if f.pair.endswith(":dslr") else f for f in figures()]
+    (said,) = [note for note in built(caltech, known=known).notes if note.endswith(": a doubt")][:1]
+    assert said == "caltech→dslr, amazon→dslr, webcam→dslr: a doubt"

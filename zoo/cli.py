@@ -291,6 +291,7 @@ def status(
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")],
     metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
+    reference: Annotated[str, typer.Option(help="The row to compare with; default: the suite's own.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -298,7 +299,7 @@ def compare(
     from zoo.report import compare as comparisons
     from zoo.report import records
 
-    runs = [comparisons.render(records.read(folder), metric, "json" if as_json else "md") for folder in folders]
+    runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
     _output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
 
 

@@ -44,18 +44,25 @@ class Node:
 
 @dataclass(frozen=True)
 class Shape:
-    """How far a tree is grown: its leaves, depth, fewest examples of a leaf, and what each leaf counts besides its own.
+    """How far a tree is grown: its leaves, depth, fewest examples of a leaf, and how a test is chosen.
 
     Attributes
     ----------
     ridge : float
         So many examples of gradient 0 are added to each leaf; 0 is plain least squares.
+    discount : float
+        Share of a test's gain that is taken off for each literal and each constant after its first literal: of many
+        long tests some fit few examples by chance.
+    tests : float
+        Share of the tests that one split chooses from, drawn anew for each.
     """
 
     max_leaves: int = 8
     max_depth: int = 3
     min_leaf: int = 2
     ridge: float = 2.0
+    discount: float = 0.5
+    tests: float = 1.0
 
 
 @dataclass
@@ -85,11 +92,11 @@ class Pool:
     def __post_init__(self) -> None:
         self.grounder = Grounder(self.facts)
         self.values = values_of(self.facts, self.X, self.max_values)
-        self._cache: dict[Test, tuple[list[Test], np.ndarray]] = {}
-        self.tests, self.S = self.extending(())
+        self._cache: dict[Test, tuple[list[Test], np.ndarray, np.ndarray]] = {}
+        self.tests, self.S, _ = self.extending(())
 
-    def extending(self, base: Test) -> tuple[list[Test], np.ndarray]:
-        """Tests that go on from a base, and their truth."""
+    def extending(self, base: Test) -> tuple[list[Test], np.ndarray, np.ndarray]:
+        """Tests that go on from a base, their truth, and how many literals and constants each has after the first."""
         if base not in self._cache:
             ahead = min(self.lookahead, self.reach - len(base))
             found = refinements(self.facts, self.values, ahead, base) if ahead > 0 else []
@@ -98,7 +105,8 @@ class Pool:
             found.sort(key=cost)
             S = self.grounder.satisfied(self.X, found)
             keep = told_apart(S)
-            self._cache[base] = [found[i] for i in keep], S[:, keep].astype(np.float64)
+            more = np.array([sum(cost(found[i])) - 1 for i in keep], float)
+            self._cache[base] = [found[i] for i in keep], S[:, keep].astype(np.float64), more
         return self._cache[base]
 
 
@@ -140,7 +148,7 @@ def split_gains(S: np.ndarray, g: np.ndarray, min_leaf: int = 1, ridge: float = 
     return np.where((n1 >= min_leaf) & (n0 >= min_leaf), gains, -np.inf)
 
 
-def grow(pool: Pool, g: np.ndarray, shape: Shape) -> Node:
+def grow(pool: Pool, g: np.ndarray, shape: Shape, rng: np.random.Generator) -> Node:
     """A regression tree of `g`, best split first; of equal splits the first test, so the shortest."""
 
     def best(rows: np.ndarray, path: Sequence[Test]) -> tuple[float, Test, np.ndarray] | None:
@@ -149,9 +157,11 @@ def grow(pool: Pool, g: np.ndarray, shape: Shape) -> Node:
         for base in ((), *path):
             if base and len(types_of(base, pool.facts)) == arity:
                 continue  # it made no variable that one could go on from
-            candidates, S = pool.extending(base)
+            candidates, S, more = pool.extending(base)
             if candidates:
-                gains = split_gains(S[rows], g[rows], shape.min_leaf, shape.ridge)
+                gains = split_gains(S[rows], g[rows], shape.min_leaf, shape.ridge) * (1 - shape.discount) ** more
+                if shape.tests < 1:
+                    gains[rng.random(len(gains)) >= shape.tests] = -np.inf
                 i = int(np.argmax(gains >= gains.max() - 1e-10))
                 if gains[i] > 1e-10 and (found is None or gains[i] > found[0] + 1e-10):
                     found = float(gains[i]), candidates[i], S[:, i] > 0
@@ -210,6 +220,7 @@ def boost(
     trees: int,
     shape: Shape = Shape(),
     start: np.ndarray | None = None,
+    seed: int = 0,
 ) -> tuple[float, list[Node]]:
     """Functional gradient ascent of the log-likelihood: each tree fits ``y - P``, and is added to the potential.
 
@@ -217,12 +228,15 @@ def boost(
     ----------
     start : array [queries], optional
         A potential to go on from; else the log-odds of the examples, which are returned.
+    seed : int
+        Of the draws of tests.
     """
+    rng = np.random.default_rng(seed)
     prior = 0.0 if start is not None else float(logit((y.sum() + 0.5) / (len(y) + 1)))
     psi = np.full(len(y), prior) if start is None else start
     grown: list[Node] = []
     for _ in range(trees):
-        tree = grow(pool, y - expit(psi), shape)
+        tree = grow(pool, y - expit(psi), shape, rng)
         grown.append(tree)
         psi = psi + outputs([tree], pool.grounder, pool.X)[:, 0]
     return prior, grown

@@ -29,7 +29,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Figure:
-    """One published figure; `value` is in the unit of the records (an accuracy is a fraction)."""
+    """One published figure; `value` is in the unit of the records (an accuracy is a fraction).
+
+    `note` is the source's own of the method, `caution` is ours of the figure.
+    """
 
     dataset: str
     source: Source
@@ -39,6 +42,7 @@ class Figure:
     metric: str
     value: float
     note: str
+    caution: str
 
 
 @cache
@@ -57,4 +61,6 @@ def _figure(row: dict[str, str]) -> Figure:
     source = Source(**told, normalise=tuple(row["normalise"].split()))
     value = float(row["value"]) / (100 if row["unit"] == "%" else 1)
     given = {key: row[key] for key in ("dataset", "method", "learner", "metric", "note")}
-    return Figure(**given, source=source, pair=f"{row['source']}:{row['target']}", value=value)
+    return Figure(
+        **given, caution=row.get("caution", ""), source=source, pair=f"{row['source']}:{row['target']}", value=value
+    )

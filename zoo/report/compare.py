@@ -8,6 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
+from zoo.errors import BadInput
 from zoo.report.caption import abbreviations
 from zoo.report.lines import Line, lines
 from zoo.report.records import Run, main_metric
@@ -45,19 +46,24 @@ class Row:
     p: float | None
 
 
-def gains(run: Run, metric: str = "") -> tuple[str, list[Row], float]:
+def gains(run: Run, metric: str = "", reference: str = "") -> tuple[str, list[Row], float]:
     """The metric, the rows with a reference, and the smallest p that Holm's first step lets the test reach.
 
-    Gains are positive where the method is better. Oracle rows are left out.
+    Gains are positive where the method is better. Oracle rows are left out. The reference is the suite's, or the row
+    named; BadInput if there is none of that name.
     """
     metric = metric or main_metric(run.meta)
     found, _ = lines(run)
+    labels = sorted({line.label for line in found})
+    if reference and reference not in labels:
+        raise BadInput(f"unknown reference {reference!r}: the run has {', '.join(labels)}")
+    suite = {**run.meta["suite"], **({"reference": reference} if reference else {})}
     compared: list[tuple[Line, dict[str, Gain]]] = []
     for line in found:
-        reference = reference_of(line, found, run.meta["suite"])
-        if reference is None or reference is line or line.oracle:
+        other = reference_of(line, found, suite)
+        if other is None or other is line or line.oracle:
             continue
-        by_pair = {p: _over_seeds(line, reference, p, metric) for p in run.meta["pairs"]}
+        by_pair = {p: _over_seeds(line, other, p, metric) for p in run.meta["pairs"]}
         if kept := {p: g for p, g in by_pair.items() if g is not None}:
             compared.append((line, kept))
     raw = [_wilcoxon([g.mean for g in by_pair.values()]) for _, by_pair in compared]
@@ -70,15 +76,15 @@ def gains(run: Run, metric: str = "") -> tuple[str, list[Row], float]:
     return metric, rows, min(1.0, smallest)
 
 
-def render(run: Run, metric: str = "", form: str = "md") -> str:
+def render(run: Run, metric: str = "", form: str = "md", reference: str = "") -> str:
     """The gains as markdown or JSON."""
-    metric, rows, smallest = gains(run, metric)
+    metric, rows, smallest = gains(run, metric, reference)
     if form == "json":
         return json.dumps({"metric": metric, "smallest_p": smallest, "rows": [asdict(r) for r in rows]}, indent=1)
     pairs, scale = run.meta["pairs"], 100 if metric in PERCENT else 1
     short = abbreviations(pairs) if sum(map(len, pairs)) > 40 else {}
     heads = ["→".join(short.get(side, side) for side in pair.split(":")) for pair in pairs]
-    reference = run.meta["suite"].get("reference") or "source_only"
+    reference = reference or run.meta["suite"].get("reference") or "source_only"
     names = "".join(f"; {a} {name}" for name, a in sorted(short.items()))
     text = [f"{run.meta['suite'].get('name')}: gain in {metric} over {reference} of the same learner{names}.", ""]
     head = ["method", "setting", "learner", *heads, "mean over pairs", "p (Holm)"]

@@ -43,6 +43,11 @@ def beside(table: Table, run: Run, figures: Iterable[Figure]) -> Table:
         for note in dict.fromkeys(f.note for known in methods.values() for f in known if f.note):
             who = [method for method, known in methods.items() if known[0].note == note]
             notes.append(f"{source.reference}{'' if len(who) == len(methods) else ', ' + ', '.join(who)}: {note}")
+        cautions: dict[str, list[str]] = {}
+        for f in wanted:
+            if f.source == source and f.caution:
+                cautions.setdefault(f.caution, []).append(f.pair.replace(":", "→"))
+        notes += [f"{', '.join(dict.fromkeys(pairs))}: {caution}" for caution, pairs in cautions.items()]
     legend = ["difference: ours minus published, of methods that we ran; in parentheses what is not the same in both"]
     if any(f.source.leaks for f in wanted):
         legend.append("leaks: labels of the target chose parameters or epochs, so the figures are too high to compare")

@@ -13,6 +13,7 @@ from zoo.ops.logic import EQUALS, Grounder, Literal, Test
 from zoo.ops.logistic import logistic
 from zoo.ops.predicates import Match, match, statistics
 from zoo.ops.relational_trees import Node, Pool, Shape, boost, learnt, outputs, told
+from zoo.seeds import derive
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -36,31 +37,36 @@ class PredicateEmbedding(Adapter):
         Weight of the names' similarity against that of the statistics.
     atoms : int
         Most true atoms of the source that its trees are learnt from, evenly spaced ones, with two false ones for each.
+    tests : float
+        Share of the tests that a split chooses from, drawn anew for each.
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
+    deterministic = False
     cite = "luca2021mapping"
     space = {"revision": ("int", 5, 40), "names": ("uniform", 0, 1)}
 
-    def __init__(self, trees: int = 20, revision: int = 20, names: float = 0.2, atoms: int = 300) -> None:
-        self.trees, self.revision, self.names, self.atoms = trees, revision, names, atoms
+    def __init__(
+        self, trees: int = 20, revision: int = 20, names: float = 0.2, atoms: int = 300, tests: float = 0.15
+    ) -> None:
+        self.trees, self.revision, self.names, self.atoms, self.tests = trees, revision, names, atoms, tests
 
     def fit(self, task: Task) -> PredicateEmbedding:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
         if Xs.shape[1] != X.shape[1]:
             raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
-        shape = Shape(8, 3, 2, 2.0)
-        size = {"trees": self.trees, "atoms": self.atoms, "negatives": 2.0, "lookahead": 2}
+        shape = Shape(tests=self.tests)
+        size = {"trees": self.trees, "atoms": self.atoms, "negatives": 2.0, "lookahead": 1}
         source = task.shared(learnt, "Fs", "Xs", "ys", **size, shape=shape)
         vectors = statistics(task.Fs, Xs, ys), statistics(task.Ft, X, y)
         matches = {m.source: m for m in match(task.Fs, task.Ft, *vectors, self.names)}
         self.carried_ = [carried(tree, matches, len(Xs[0])) for tree in source]
-        pool = Pool(task.Ft, X, max_values=100)
+        pool = Pool(task.Ft, X, lookahead=1, max_values=100)
         score = outputs(self.carried_, pool.grounder, X).sum(1)
         # The source's potential is expected to count as it stands; a negative slope turns its branches around.
         slope, bias, _ = logistic(score[:, None], y, np.ones(1), np.ones(1))
         self.slope_, self.bias_ = float(slope[0]), bias
-        _, self.added_ = boost(pool, y, self.revision, shape, start=bias + self.slope_ * score)
+        _, self.added_ = boost(pool, y, self.revision, shape, bias + self.slope_ * score, derive("method", task.seed))
         self.explanation_ = {
             "mapping": [told_match(m, source, self.slope_) for m in matches.values()],
             "trees": [told(tree, task.Ft) for tree in (*self.carried_, *self.added_)],

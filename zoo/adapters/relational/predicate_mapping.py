@@ -12,6 +12,7 @@ from zoo.errors import Unsupported
 from zoo.ops.logic import Grounder
 from zoo.ops.predicate_map import SWAP, Search, carry, inverted
 from zoo.ops.relational_trees import Pool, Shape, boost, learnt, outputs, told
+from zoo.seeds import derive
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -26,8 +27,9 @@ class PredicateMapping(Adapter):
         Trees of the source, and new ones that revision adds on the target.
     weight : float
         Target examples that a source leaf's value counts for.
-    max_leaves, max_depth, min_leaf, ridge, lookahead, max_values
-        As of `rdn_boost`; the source's tests have no constants, which the target does not share.
+    max_leaves, max_depth, min_leaf, ridge, discount, tests, lookahead, max_values
+        As of `rdn_boost`, whose `tests` of 0.15 is as good; the source's tests have no constants, which the target does
+        not share.
     negatives : float
         Most false source atoms used, for each true one.
     atoms : int
@@ -36,6 +38,7 @@ class PredicateMapping(Adapter):
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
     learner = "own"
+    deterministic = False
     cite = "azevedo2020boosted"
     space = {"weight": ("log", 1, 100), "more": ("int", 0, 40)}
 
@@ -48,7 +51,9 @@ class PredicateMapping(Adapter):
         max_depth: int = 3,
         min_leaf: int = 2,
         ridge: float = 2.0,
-        lookahead: int = 2,
+        discount: float = 0.5,
+        tests: float = 0.15,
+        lookahead: int = 1,
         max_values: int = 100,
         negatives: float = 2.0,
         atoms: int = 300,
@@ -56,13 +61,14 @@ class PredicateMapping(Adapter):
         self.trees, self.more, self.weight, self.negatives = trees, more, weight, negatives
         self.atoms = atoms
         self.max_leaves, self.max_depth, self.min_leaf, self.ridge = max_leaves, max_depth, min_leaf, ridge
+        self.discount, self.tests = discount, tests
         self.lookahead, self.max_values = lookahead, max_values
 
     def fit(self, task: Task) -> PredicateMapping:
         Xl, yl = task.Xl.numpy(force=True), task.yl.numpy(force=True)
         if task.Xs.shape[1] != Xl.shape[1]:
             raise Unsupported(f"{task.Fs.target} and {task.Ft.target} differ in arity")
-        shape = Shape(self.max_leaves, self.max_depth, self.min_leaf, self.ridge)
+        shape = Shape(self.max_leaves, self.max_depth, self.min_leaf, self.ridge, self.discount, self.tests)
         size = {"trees": self.trees, "atoms": self.atoms, "negatives": self.negatives, "lookahead": self.lookahead}
         source = task.shared(learnt, "Fs", "Xs", "ys", **size, shape=shape)
         self.prior_ = float(logit((yl.sum() + 0.5) / (len(yl) + 1)))
@@ -78,7 +84,8 @@ class PredicateMapping(Adapter):
             raise Unsupported(f"the types of {task.Fs.target} contradict those of {task.Ft.target}")
         _, mapping, search = found
         moved, psi = carry(search, mapping, self.weight)
-        new = boost(Pool(task.Ft, Xl, self.lookahead, self.max_values), yl, self.more, shape, psi)[1]
+        pool, seed = Pool(task.Ft, Xl, self.lookahead, self.max_values), derive("method", task.seed)
+        new = boost(pool, yl, self.more, shape, psi, seed)[1]
         self.trees_ = [*moved, *new]
         self.explanation_ = {
             "mapping": [

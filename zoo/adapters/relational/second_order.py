@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
+from zoo.ops.logic import Grounder
 from zoo.ops.logistic import logistic
+from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
 from zoo.ops.templates import Instance, amounts, instances, links, rule
+from zoo.seeds import derive
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -33,6 +36,10 @@ class SecondOrder(Adapter):
         Probability beforehand that templates weigh in the target what they weigh in the source; 0 is no transfer.
     spread : float
         Standard deviation of a weight around what is expected.
+    revision : int
+        Trees that are boosted from there on the target's examples, as `rdn_boost`'s.
+    tests : float
+        Share of the tests that a split of theirs chooses from, drawn anew for each.
 
     Notes
     -----
@@ -43,11 +50,12 @@ class SecondOrder(Adapter):
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}
+    deterministic = False
     cite = "vanhaaren2015todtler"
     space = {"trust": ("uniform", 0, 1), "spread": ("log", 0.1, 3)}
 
-    def __init__(self, trust: float = 0.5, spread: float = 1.0) -> None:
-        self.trust, self.spread = trust, spread
+    def __init__(self, trust: float = 0.5, spread: float = 1.0, revision: int = 20, tests: float = 0.15) -> None:
+        self.trust, self.spread, self.revision, self.tests = trust, spread, revision, tests
 
     def fit(self, task: Task) -> SecondOrder:
         Xs, ys, X, y = (a.cpu().numpy() for a in (task.Xs, task.ys, task.Xl, task.yl))
@@ -62,15 +70,19 @@ class SecondOrder(Adapter):
         self.weights_, self.bias_ = np.stack([w for w, _, _ in fits], 1), np.array([b for _, b, _ in fits])
         odds = np.array([1 - self.trust, self.trust]) * np.exp([e - max(fits[0][2], fits[1][2]) for _, _, e in fits])
         self.belief_ = odds / odds.sum()
+        psi = logit(expit(S @ self.weights_ + self.bias_) @ self.belief_)
+        pool = Pool(task.Ft, X, lookahead=1, max_values=100)
+        self.added_ = boost(pool, y, self.revision, Shape(tests=self.tests), psi, derive("method", task.seed))[1]
         mean = self.weights_ @ self.belief_
         order = np.argsort(-np.abs(mean), kind="stable")
         rules = [{"rule": rule(self.instances_[k], task.Ft), "weight": float(mean[k])} for k in order]
-        self.explanation_ = {"rules": rules}
+        self.explanation_ = {"rules": rules, "trees": [told(tree, task.Ft) for tree in self.added_]}
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         z = amounts(X.cpu().numpy(), A, self.instances_) @ self.weights_ + self.bias_
-        p = torch.as_tensor(expit(z) @ self.belief_, dtype=torch.float64, device=X.device)
+        psi = logit(expit(z) @ self.belief_) + outputs(self.added_, Grounder(A), X.cpu().numpy()).sum(1)
+        p = torch.as_tensor(expit(psi), dtype=torch.float64, device=X.device)
         return torch.stack([1 - p, p], 1)
 
 
