@@ -32,7 +32,7 @@ from zoo.adapters.feature.shot import Shot, centre_labels, information
 from zoo.adapters.feature.symnets import Symnets, confusion, entropy, tells, within_class
 from zoo.adapters.feature.t3a import T3a, centres
 from zoo.adapters.feature.tent import Tent
-from zoo.adapters.feature.toalign import decisive
+from zoo.adapters.feature.toalign import Toalign, decisive
 from zoo.adapters.feature.vada import worst
 from zoo.adapters.feature.wdgrl import gap, gradient_penalty
 from zoo.learners import Learner
@@ -40,6 +40,7 @@ from zoo.nets.mlp import Mlp
 from zoo.ops.adversary import discriminator, domain_loss
 from zoo.ops.augment import distorted
 from zoo.ops.mmd import mmd2
+from zoo.ops.reversal import warm_up
 from zoo.task import Task
 from zoo.train import Batch, Budget
 
@@ -305,6 +306,26 @@ def test_toalign_multiplies_by_the_true_classs_weights():
     expected = raw * np.linalg.norm(z.detach().numpy(), axis=1, keepdims=True) / np.linalg.norm(raw, axis=1)[:, None]
     np.testing.assert_allclose(part.detach().numpy(), expected)
     assert float(torch.autograd.grad(part.sum(), z)[0].abs().min()) > 0
+
+
+def test_toalign_aligns_the_scores_of_that_part():
+    torch.manual_seed(0)
+    head, method = nn.Linear(4, 3), Toalign(weight=2.0)
+    method.setup(None, SimpleNamespace(n_classes=3))
+    z, zt, y = (
+        draw(6, 4, dtype=torch.float32).abs().requires_grad_(),
+        draw(5, 4, dtype=torch.float32),
+        torch.arange(6) % 3,
+    )
+    b = Batch(zs=z, ys=y, lt=head(zt), net=SimpleNamespace(head=head), progress=1.0, watched=False)
+    p = torch.cat([head(decisive(b)), b.lt]).softmax(1)
+    w = 1 + np.exp(-stats.entropy(p.detach().numpy(), axis=1))
+    w = torch.from_numpy(np.concatenate([w[:6] / w[:6].mean(), w[6:] / w[6:].mean()])).float()
+    expected = domain_loss(method.discriminator_(p), 6, w)
+    assert method.omega(b).item() == pytest.approx(expected.item(), rel=1e-5)
+    (descended,) = torch.autograd.grad(expected, z)
+    (reversed_,) = torch.autograd.grad(method.omega(b), z)
+    torch.testing.assert_close(reversed_, -2 * warm_up(1.0) * descended)
 
 
 def test_mme_moves_classifier_and_features_apart():
