@@ -7,6 +7,13 @@ import pytest
 from zoo.bench.run import Results
 
 RESULTS = Path(__file__).parents[1] / "results"
+FIVE = ["source_only", "dan", "dann", "cdan", "mcc", "deep_coral", "jan", "deep_jdot"]  # seeds; the others have one
+# fmt: off
+LATER = [
+    "cmd", "homm", "dsan", "wdgrl", "mdd", "bsp", "afn", "can", "symnets", "gvb", "toalign",
+    "pseudo_label", "atdoc", "vada", "ada_bn", "shot", "nrc", "tent", "t3a",
+]
+# fmt: on
 
 
 def accuracy(name, source, target):
@@ -18,7 +25,7 @@ def accuracy(name, source, target):
 def test_usps_to_mnist():
     """A plain loop: source 60, deep_coral 81, dan 91, cdan 91, dann 92, mcc 95 at 32×32."""
     found = accuracy("digits", "usps", "mnist")
-    assert (found["count"] == 5).all()
+    assert (found["count"][FIVE] == 5).all()
     for method in ("dan", "dann", "cdan", "mcc"):
         assert found["mean"][method] >= 0.89
     for method in ("dan", "dann", "cdan", "mcc", "jan", "deep_jdot"):
@@ -29,8 +36,8 @@ def test_usps_to_mnist():
 
 def test_mnist_to_usps():
     found = accuracy("digits", "mnist", "usps")
-    assert (found["count"] == 5).all()
-    assert (found["mean"] >= found["mean"]["source_only"] - 0.01).all()
+    assert (found["count"][FIVE] == 5).all()
+    assert (found["mean"][FIVE] >= found["mean"]["source_only"] - 0.01).all()
     assert found["mean"].drop("target_only", errors="ignore").max() >= 0.97
 
 
@@ -44,6 +51,8 @@ def test_office31_on_frozen_features():
     for method in ("mcc", "bnm", "cdan"):
         assert average[method] >= average["source_only"] + 0.05
     assert average.max() >= 0.84  # the loop had 85.7
+    assert (average[LATER] >= average["source_only"] + 0.06).sum() >= 3
+    assert average["shot"] >= average.max() - 0.03  # without a source sample
 
 
 @pytest.mark.skipif(not (RESULTS / "digits_framed").exists(), reason="not run")
