@@ -235,7 +235,11 @@ def _require_scores(scores: Any, n: int, what: str) -> None:
 
 def needs(s: Subject) -> None:
     """It reads the fields that it declares and no others, also not behind an ``except``."""
-    task = s.task(s.pair)
+    s.fitted = fitted_on_what_it_declares(s, s.task(s.pair))
+
+
+def fitted_on_what_it_declares(s: Subject, task: Task) -> Any:
+    """The method fitted; Failure if it reads a field that its needs do not name, or returns something else."""
     try:
         fitted = s.cls().fit(task)
     except LeakError as e:
@@ -243,7 +247,7 @@ def needs(s: Subject) -> None:
     leaks = vars(task).get("leaks")
     _require(not leaks, f"fit reads task.{', task.'.join(sorted(leaks or ()))}, which needs do not name")
     _require(isinstance(fitted, s.cls), "fit does not return self")
-    s.fitted = fitted
+    return fitted
 
 
 def shapes(s: Subject) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.check import EXACT, Failure, Skip, Subject, Watched, _line
-from zoo.errors import LeakError, Unsupported
+from zoo.check import EXACT, Failure, Skip, Subject, Watched, fitted_on_what_it_declares
+from zoo.errors import Unsupported
 from zoo.facts import Facts
 from zoo.learners import Learner
 from zoo.seeds import derive
@@ -108,14 +108,7 @@ def _auroc(scores: Tensor, y: Tensor) -> float:
 
 def needs(s: Subject) -> None:
     """It reads the fields that it declares and no others, also not behind an ``except``."""
-    task = _task(s, toy())
-    try:
-        fitted = s.cls().fit(task)
-    except LeakError as e:
-        raise Failure(f"{e}{_line(e, s.info.path)}") from e
-    leaks = vars(task).get("leaks")
-    _require(not leaks, f"fit reads task.{', task.'.join(sorted(leaks or ()))}, which needs do not name")
-    _require(isinstance(fitted, s.cls), "fit does not return self")
+    fitted_on_what_it_declares(s, _task(s, toy()))
 
 
 def shapes(s: Subject) -> None:
