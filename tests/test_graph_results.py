@@ -15,9 +15,9 @@ def averages(name, pairs):
     frame = Results(RESULTS / name).frame()
     frame = frame[frame.source.notna()]
     assert (frame.status == "ok").all()
-    found = frame.groupby(["method", "learner", "source", "target"]).accuracy.agg(["mean", "count"])
+    found = frame.groupby(["label", "learner", "source", "target"]).accuracy.agg(["mean", "count"])
     assert set(found["count"]) <= {1, 5}
-    means = found["mean"].groupby(["method", "learner"])
+    means = found["mean"].groupby(["label", "learner"])
     assert (means.count() == pairs).all()
     return means.mean()
 
@@ -35,7 +35,7 @@ def test_citation():
     frame = Results(RESULTS / "citation").frame()
     averages("citation", 2)
     for source, alone in (("acmv9", 0.50), ("dblpv7", 0.46)):
-        pair = frame[frame.source == source].groupby(["method", "learner"]).accuracy.mean()
+        pair = frame[frame.source == source].groupby(["label", "learner"]).accuracy.mean()
         assert pair["source_only", "logistic"] == pytest.approx(alone, abs=0.04)
         on_graphs = pair[np.array([learner == "gcn" for _, learner in pair.index])]
         assert on_graphs.max() >= pair["source_only", "logistic"] + 0.10
