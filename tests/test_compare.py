@@ -19,9 +19,13 @@ def run():
 
 
 @pytest.fixture(scope="module")
-def coral(run):
-    _, rows, _ = compare.gains(run)
-    return next(row for row in rows if row.label == "coral")
+def gains(run):
+    return compare.gains(run)
+
+
+@pytest.fixture(scope="module")
+def coral(gains):
+    return next(row for row in gains[1] if row.label == "coral")
 
 
 def differences(run, label):
@@ -47,8 +51,8 @@ def test_the_interval_over_pairs_is_the_percentile_bootstrap(run, coral):
     assert (coral.overall.low, coral.overall.high) == pytest.approx((found.low, found.high), abs=1e-3)
 
 
-def test_p_is_wilcoxons_after_holm(run):
-    _, rows, smallest = compare.gains(run)
+def test_p_is_wilcoxons_after_holm(gains):
+    _, rows, smallest = gains
     raw = {row.label: stats.wilcoxon([g.mean for g in row.pairs.values()]).pvalue for row in rows}
     assert smallest == pytest.approx(len(rows) * 2.0**-11)
     lowest = min(rows, key=lambda row: raw[row.label])
@@ -69,9 +73,9 @@ def test_the_command(zoo):
     assert {row["label"] for row in zoo("compare", RUN, "--json").json["rows"]} >= {"coral", "kmm"}
 
 
-def test_another_row_as_the_reference(zoo, run):
+def test_another_row_as_the_reference(zoo, run, gains):
     over_coral = {row.label: row for row in compare.gains(run, reference="coral")[1]}
-    over_source = {row.label: row for row in compare.gains(run)[1]}
+    over_source = {row.label: row for row in gains[1]}
     assert "source_only" in over_coral
     assert "coral" not in over_coral
     for pair, gain in over_coral["kmm"].pairs.items():
