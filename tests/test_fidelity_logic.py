@@ -20,6 +20,7 @@ from zoo.data.relational import Relational
 from zoo.facts import Facts
 from zoo.learners import Learner
 from zoo.ops.logic import EQUALS, Grounder, Literal, paths, refinements, text, types_of, values_of
+from zoo.ops.predicate_map import revised
 from zoo.ops.relational_trees import Node, Pool, Shape, boost, grow, outputs, split_gains
 from zoo.task import Task
 from zoo.train import Budget
@@ -248,6 +249,23 @@ def test_few_examples_suffice_where_the_source_knows():
         gains.append([roc_auc_score(y, m.predict(X, Ft)[:, 1]) for m in (moved, alone)])
     moved, alone = np.mean(gains, 0)
     assert moved > alone + 0.05
+
+
+def test_a_carried_test_stands_once_on_a_branch():
+    """Where two source predicates become one, a tree may ask the same twice; what it says stays the same."""
+    facts, X, y = family(0)
+    same = (Literal("rich", (1,)),)
+    inner = Node(0.1, 6, same, Node(0.3, 5), Node(-0.9, 1))
+    twice = Node(0.0, 10, same, inner, Node(-0.2, 4))
+    truth = {same: Grounder(facts).satisfied(X.numpy(), [same])[:, 0]}
+    g = y.numpy() - 0.5
+    once = revised(twice, g, truth, 10.0)
+    assert len(list(once.nodes())) <= 3
+    expected = [
+        (3 + g[truth[same]].sum()) / (10 + truth[same].sum()),
+        (-2 + g[~truth[same]].sum()) / (10 + (~truth[same]).sum()),
+    ]
+    assert [once.yes.value, once.no.value] == pytest.approx(expected)
 
 
 def test_constants_are_of_types_that_describe():

@@ -253,24 +253,29 @@ def mean(a: Node, b: Node, share: float) -> Node:
 def revised(node: Node, g: np.ndarray, truth: dict[Test, np.ndarray], weight: float) -> Node:
     """A tree on the target's gradient: leaves' values re-estimated, and branches that do worse than a leaf pruned.
 
+    A test that stands above already, since two source predicates became one, gives way to the branch that it leads to.
+
     Parameters
     ----------
     weight : float
         Examples that a source leaf's value counts for.
     """
 
-    def walk(node: Node, rows: np.ndarray) -> tuple[Node, float]:
+    def walk(node: Node, rows: np.ndarray, known: dict[Test, bool]) -> tuple[Node, float]:
+        if node.test in known and node.yes is not None and node.no is not None:
+            return walk(node.yes if known[node.test] else node.no, rows, known)
         value = float((weight * node.value + g[rows].sum()) / (weight + len(rows)))
         leaf, loss = Node(value, len(rows)), float(((g[rows] - value) ** 2).sum())
         if node.test is None or node.yes is None or node.no is None:
             return leaf, loss
         on = truth[node.test][rows]
-        (yes, a), (no, b) = walk(node.yes, rows[on]), walk(node.no, rows[~on])
+        yes, a = walk(node.yes, rows[on], known | {node.test: True})
+        no, b = walk(node.no, rows[~on], known | {node.test: False})
         if a + b > loss + 1e-12:
             return leaf, loss
         return Node(value, len(rows), node.test, yes, no), a + b
 
-    return walk(node, np.arange(len(g)))[0]
+    return walk(node, np.arange(len(g)), {})[0]
 
 
 def carry(search: Search, mapping: Mapping, weight: float) -> tuple[list[Node], np.ndarray]:
