@@ -252,7 +252,7 @@ def lines(folder):
 def test_a_killed_command_goes_on_inside_its_cell(tmp_path):
     """``kill -9`` of the whole command while a network trains; its checkpoint is picked up by the same command."""
     command = [sys.executable, "-m", "zoo.cli", "run", "quickstart", "--methods", "dann", "--seeds", "1"]
-    command += ["--pairs", "typeface:optdigits", "--steps", "900", "--workers", "1"]
+    command += ["--pairs", "typeface:optdigits", "--steps", "600", "--workers", "1"]
     env = {**os.environ, "ZOO_CHECKPOINT": "0.3"}
     whole, out = tmp_path / "whole", tmp_path / "run"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)

@@ -311,12 +311,13 @@ def evaluated(method, folds, i):
     return np.mean(found, 0)
 
 
-def golden(folds, examples=None, seeds=1):
+def golden(folds, examples=None, seeds=1, trained=None):
+    """Means over the folds that are trained on, by default all."""
     return np.mean(
         [
             evaluated(RdnBoost().fit(task(RdnBoost.needs, **drawn(fold, 100 * seed + i, examples))), folds, i)
             for seed in range(seeds)
-            for i, fold in enumerate(folds)
+            for i, fold in enumerate(folds[:trained])
         ],
         axis=0,
     )
@@ -336,7 +337,7 @@ FEW = {"imdb": 0.94, "uwcse": 0.86, "cora": 0.70, "twitter": 0.82, "yeast": 0.55
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FULL)
 def test_full_folds(databases, name):
-    auroc, auprc = golden(databases(name))
+    auroc, auprc = golden(databases(name), trained=2 if name == "cora" else None)  # of which a fold takes 6 s
     assert auroc > FULL[name][0] - 0.01
     assert auprc > FULL[name][1] - 0.01
 
