@@ -312,11 +312,8 @@ def test_toalign_aligns_the_scores_of_that_part():
     torch.manual_seed(0)
     head, method = nn.Linear(4, 3), Toalign(weight=2.0)
     method.setup(None, SimpleNamespace(n_classes=3))
-    z, zt, y = (
-        draw(6, 4, dtype=torch.float32).abs().requires_grad_(),
-        draw(5, 4, dtype=torch.float32),
-        torch.arange(6) % 3,
-    )
+    z, zt = draw(6, 4, dtype=torch.float32).abs().requires_grad_(), draw(5, 4, dtype=torch.float32)
+    y = torch.arange(6) % 3
     b = Batch(zs=z, ys=y, lt=head(zt), net=SimpleNamespace(head=head), progress=1.0, watched=False)
     p = torch.cat([head(decisive(b)), b.lt]).softmax(1)
     w = 1 + np.exp(-stats.entropy(p.detach().numpy(), axis=1))

@@ -23,9 +23,9 @@ def means(name, metric):
     return found["mean"]
 
 
-def gains(name, metric=""):
-    """Mean gain over rdn_boost, and whether its 95 % interval is above 0, of each label and pair."""
-    _, rows, _ = compare.gains(records.read(RESULTS / name), metric)
+def gains(name, metric="", reference=""):
+    """Gains with their intervals over rdn_boost, or another reference, of each label and pair."""
+    _, rows, _ = compare.gains(records.read(RESULTS / name), metric, reference)
     return {row.label: row.pairs for row in rows}
 
 
@@ -51,6 +51,20 @@ def test_few_examples_gain_from_a_source():
         assert min(method[pair].mean for pair in ("twitter:yeast", "yeast:twitter")) > -0.05
     precision = gains("relational_few", "auprc")["second_order"]
     assert sum(gain.mean >= 0.05 and gain.low > 0 for gain in precision.values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("method", "pair", "metric"),
+    [
+        ("predicate_mapping", "imdb:uwcse", "auroc"),
+        ("second_order", "imdb:cora", "auroc"),
+        ("second_order", "imdb:cora", "auprc"),
+    ],
+)
+def test_what_the_source_alone_gives(method, pair, metric):
+    """Over the same method that takes nothing from the source: on one pair each, as the README says."""
+    found = gains("relational_few", metric, f"{method}_alone")[method]
+    assert [p for p, gain in found.items() if gain.low > 0] == [pair]
 
 
 def test_all_examples_lose_little_to_a_source():
