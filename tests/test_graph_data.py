@@ -425,7 +425,7 @@ class Walker(Adapter):
                 if isinstance(v, np.ndarray | torch.Tensor) and v.ndim == 1 and len(v) == n:
                     distinct = len(np.unique(np.asarray(v)))
                     found += 1 < distinct <= task.n_classes
-        larger = [g for g in gc.get_objects() if type(g).__name__ == "Graph" and len(g.x) > max(n, task.As.n)]
+        larger = [g for g in gc.get_objects() if type(g) is type(task.At) and len(g.x) > max(n, task.As.n)]
         self.certificate_ = {"suspects": found, "larger": len(larger)}
         return self
 
