@@ -115,17 +115,17 @@ def suite_file(tmp_path):
 def _server():
     from zoo.bench.executors import processes
 
-    started, start = [], processes._Server
+    started, start = [], processes.Main
 
     def give():
-        if not started:
-            started.append(start())
-            started[0].end, started[0].close = started[0].close, lambda: None
+        if not started or started[0].dead:
+            started[:] = [start()]
+            started[0].stop, started[0].close = started[0].close, lambda: None
         return started[0]
 
     yield give
     for one in started:
-        one.end()
+        one.stop()
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def server(_server, monkeypatch):
     """All runs of this process share one fork server, started when first asked for: it imports for seconds."""
     from zoo.bench.executors import processes
 
-    monkeypatch.setattr(processes, "_Server", _server)
+    monkeypatch.setattr(processes, "Main", _server)
 
 
 @pytest.fixture

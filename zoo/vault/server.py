@@ -1,7 +1,7 @@
 """The server: imports what is heavy once, forks a worker for every request, and tells how each ended.
 
-There are two, and they are the same but for `Strangers`: one for the zoo's own methods, one for plugins, whose workers
-are confined and live for one fit. A server has never seen data nor touched CUDA. It adopts every process whose parent
+The first is for the zoo's own methods. When a plugin comes it forks a second, for strangers alone, whose workers are
+confined and live for one fit. Neither has ever seen data nor touched CUDA. It adopts every process whose parent
 has ended, so that no child that a worker leaves behind outlives it, in whatever session it has put itself.
 """
 
@@ -74,12 +74,23 @@ def serve(fd: int) -> None:
             line.send(session.handle(line.receive()))
 
 
-def fork_server(fd: int, strangers: dict[str, Any] | None = None) -> None:
+def fork_server(fd: int) -> None:
     """Import what is heavy, then answer requests to fork and to end workers, until the driver closes the line."""
     for heavy in HEAVY:
         importlib.import_module(heavy)
-    kept = Strangers(tuple(strangers["hidden"]), strangers["landlock"]) if strangers else None
-    Server(socket.socket(fileno=fd), kept).run()
+    Server(socket.socket(fileno=fd), None).run()
+
+
+def strangers_server(fd: int) -> None:
+    """The same for strangers; how they are kept is the first thing that comes."""
+    line = socket.socket(fileno=fd)
+    said = b""
+    while not said.endswith(b"\n"):  # and not a byte more: requests follow, with sockets
+        if not (data := line.recv(1)):
+            return
+        said += data
+    kept = json.loads(said)
+    Server(line, Strangers(tuple(kept["hidden"]), kept["landlock"])).run()
 
 
 class Server:
@@ -88,6 +99,7 @@ class Server:
     def __init__(self, line: socket.socket, strangers: Strangers | None) -> None:
         self.line, self.strangers = line, strangers
         self.workers: dict[int, _Worker] = {}
+        self.servers: set[int] = set()  # for strangers
         self.shown = self.unshown = 0
         self.wake, self.bell = os.pipe()
         self.folder = tempfile.mkdtemp(prefix="zoo-") if strangers else ""
@@ -126,7 +138,7 @@ class Server:
         return self.line not in ready or self.obey()
 
     def obey(self) -> bool:
-        """The driver's next request: a socket to fork a worker for, or a pid to end."""
+        """The driver's next request: a socket for a new worker or server, or a pid to end."""
         try:
             data, fds, _, _ = socket.recv_fds(self.line, 8, 1)
         except ConnectionResetError:
@@ -134,15 +146,26 @@ class Server:
         if not data:
             return False
         if fds:
-            self.fork(fds[0])
+            self.found(fds[0]) if data == b"s" else self.fork(fds[0])
             os.close(fds[0])
         else:
             while len(data) < 8 and (more := self.line.recv(8 - len(data))):
                 data += more
             pid = int.from_bytes(data, "big")
-            if pid in self.workers:
+            if pid in self.workers or pid in self.servers:
                 os.kill(pid, signal.SIGKILL)
         return True
+
+    def found(self, end: int) -> None:
+        """Fork a server for strangers."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            confine.die_with_parent(parent)
+            self.forget()
+            _live(lambda: strangers_server(end))
+        self.servers.add(pid)
+        self.tell(pid=pid)
 
     def fork(self, end: int) -> None:
         worker, theirs = _Worker(), -1
@@ -202,7 +225,7 @@ class Server:
             with contextlib.suppress(ChildProcessError):
                 while (found := os.waitpid(-1, os.WNOHANG))[0]:
                     ended[found[0]] = os.waitstatus_to_exitcode(found[1])
-            orphans = _children() - self.workers.keys()
+            orphans = _children() - self.workers.keys() - self.servers
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -211,6 +234,9 @@ class Server:
             with contextlib.suppress(ChildProcessError):  # each that ends may leave children of its own
                 pid, status = os.waitpid(min(orphans), 0)
                 ended[pid] = os.waitstatus_to_exitcode(status)
+        for pid in ended.keys() & self.servers:
+            self.servers.discard(pid)
+            self.tell(ended=pid, code=ended[pid])
         for pid in ended.keys() & self.workers.keys():
             worker = self.workers.pop(pid)
             while worker.said >= 0 and select.select([worker.said], [], [], 0)[0]:
@@ -227,13 +253,13 @@ class Server:
 
     def end(self) -> None:
         """End all workers and what they left behind."""
-        for pid in self.workers:
+        for pid in (*self.workers, *self.servers):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in list(self.workers):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-            self.workers.pop(pid)
+        self.workers.clear()
+        self.servers.clear()
         self.reap()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -20,6 +20,7 @@ from zoo.vault import confine, wire
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 PATIENCE = 120.0  # seconds that a server may take to import and to fork before it is taken for dead
+MARK = "ZOO_SERVER"  # the variable by which what a dead server left behind is found
 HEARD = 1 << 20  # bytes of a stranger's JSON: far more than any certificate, curve and reason
 
 
@@ -49,18 +50,20 @@ class Processes(Executor):
         """The server of the zoo's own workers, or of strangers; a new one where it has died."""
         server = self.servers.get(strangers)
         if server is None or server.dead:
-            kept = {"hidden": self.hidden, "landlock": confine.abi()} if strangers else None
-            server = self.servers[strangers] = Server(kept)
+            server = self.servers[strangers] = Apart(self.server(False), self.hidden) if strangers else Main()
         return server
 
     def open(self, stranger: bool = False) -> Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             for _ in range(3):  # a server that was killed is met here for the first time
-                server = self.server(stranger)
                 with contextlib.suppress(OSError, EOFError):
-                    return Worker(ours, server, server.fork(theirs), wire.Limits(header=HEARD) if stranger else None)
-                server.bury()
+                    server = self.server(stranger)
+                    try:
+                        return Worker(ours, server, server.fork(theirs), wire.Limits(HEARD) if stranger else None)
+                    except (OSError, EOFError):
+                        server.bury()
+                        raise
         ours.close()
         raise RuntimeError("the server that forks workers dies again and again; its last words are above")
 
@@ -90,7 +93,7 @@ class Processes(Executor):
                 by_fd[fd].move(event)
 
     def shutdown(self) -> None:
-        for server in self.servers.values():
+        for _, server in sorted(self.servers.items(), reverse=True):  # strangers first: theirs is the other's child
             server.close()
         self.servers = {}
 
@@ -179,19 +182,16 @@ class Worker:
 class Server:
     """The driver's side of a server: asks for workers, learns their pids, and later how they ended."""
 
-    def __init__(self, strangers: dict[str, Any] | None) -> None:
-        self.line, theirs = socket.socketpair()
-        self.mark = f"ZOO_SERVER={secrets.token_hex(16)}"
-        self.process = _start(theirs, "fork_server", self.mark, strangers)
-        theirs.close()
+    def __init__(self) -> None:
+        self.line, self.theirs = socket.socketpair()
         self.unread = b""
         self.pids: deque[int] = deque()
         self.ended: dict[int, int] = {}
         self.dead = False
 
-    def fork(self, end: socket.socket) -> int:
-        """The pid of a new worker on the other end of a socket; OSError or EOFError where the server has died."""
-        socket.send_fds(self.line, [b"f"], [end.fileno()])
+    def fork(self, end: socket.socket, what: bytes = b"f") -> int:
+        """The pid of a new process on the other end of a socket; OSError or EOFError where the server has died."""
+        socket.send_fds(self.line, [what], [end.fileno()])
         deadline = time.monotonic() + PATIENCE
         while not self.pids:
             if not select.select([self.line], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -202,7 +202,7 @@ class Server:
         return self.pids.popleft()
 
     def hear(self) -> None:
-        """Take the server's news: a worker it has forked, or one that has ended."""
+        """Take the server's news: a process that it has forked, or one that has ended."""
         try:
             data = self.line.recv(1 << 16)
         except OSError:
@@ -227,32 +227,50 @@ class Server:
                 self.bury()
 
     def code(self, pid: int) -> int | None:
-        """How a worker ended; None where the server died before it could tell."""
-        deadline = time.monotonic() + 10
-        while pid not in self.ended and not self.dead:
-            if not select.select([self.line], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                self.end(pid)  # its pipe is closed, and yet it lives
-                deadline = time.monotonic() + 10
-            else:
+        """How a process ended; None where the server died before it could tell."""
+        for _ in range(3):
+            deadline = time.monotonic() + 5
+            while pid not in self.ended and not self.dead:
+                if not select.select([self.line], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                    break
                 self.hear()
+            self.end(pid)  # its pipe is closed; if it lives, it lives for nothing
+        if pid not in self.ended:
+            self.bury()  # it does not answer any more
         return self.ended.get(pid)
 
     def bury(self) -> None:
-        """The server has died: end what it leaves behind, wherever that has gone."""
-        if self.dead:
-            return
+        """The server has died, or does not answer: end it and what it leaves behind."""
         self.dead = True
         self.close()
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(entry.name), signal.SIGKILL)
 
     def close(self) -> None:
         """Let the server end its workers and itself; end it where it does not."""
         with contextlib.suppress(OSError):
             self.line.shutdown(socket.SHUT_RDWR)
         self.line.close()
+
+
+class Main(Server):
+    """The server of the zoo's own methods: a fresh interpreter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mark = secrets.token_hex(16)
+        self.process = _start(self.theirs, "fork_server", self.mark)
+        self.theirs.close()
+
+    def bury(self) -> None:
+        """Find what it leaves behind, wherever that has gone, by the mark in its environment."""
+        if not self.dead:
+            super().bury()
+            for entry in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    if f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                        os.kill(int(entry.name), signal.SIGKILL)
+
+    def close(self) -> None:
+        super().close()
         if not self.dead:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
@@ -260,19 +278,39 @@ class Server:
         self.process.wait()
 
 
-def _start(end: socket.socket, role: str, mark: str, *arguments: Any) -> subprocess.Popen[bytes]:
+class Apart(Server):
+    """The server of strangers: a child of the main one, which adopts and ends what it leaves behind."""
+
+    def __init__(self, main: Server, hidden: Sequence[str]) -> None:
+        super().__init__()
+        self.main = main
+        self.pid = main.fork(self.theirs, b"s")
+        self.theirs.close()
+        self.line.sendall(json.dumps({"hidden": list(hidden), "landlock": confine.abi()}).encode() + b"\n")
+
+    def bury(self) -> None:
+        if not self.dead:
+            self.main.end(self.pid)
+            super().bury()
+
+    def close(self) -> None:
+        super().close()
+        if not self.dead:
+            self.main.code(self.pid)
+
+
+def _start(end: socket.socket, role: str, mark: str) -> subprocess.Popen[bytes]:
     """A fresh interpreter that inherits one socket and neither the caller's environment of data nor its folder."""
-    name, _, value = mark.partition("=")
     away = ("ZOO_DATA", "ZOO_CACHE", "PWD", "OLDPWD")
-    env = {k: v for k, v in os.environ.items() if k not in away} | dict.fromkeys(THREADS, "1") | {name: value}
+    env = {k: v for k, v in os.environ.items() if k not in away} | dict.fromkeys(THREADS, "1") | {MARK: mark}
     env.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # a fresh worker faults all its pages in; fewer, then
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-        f"from zoo.vault.server import {role}; {role}(int(sys.argv[1]), *json.loads(sys.argv[3]))"
+        f"from zoo.vault.server import {role}; {role}(int(sys.argv[1]))"
     )
     path = json.dumps([os.path.abspath(p) for p in sys.path])
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, str(end.fileno()), path, json.dumps(arguments)],
+        [sys.executable, "-P", "-c", code, str(end.fileno()), path],
         pass_fds=[end.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
