@@ -18,10 +18,10 @@ from zoo import checkpoint, nets, train
 from zoo.adapters.base import DeepAdapter
 from zoo.adapters.feature.dann import Dann
 from zoo.bench.run import Results
-from zoo.vault.watch import Told
 from zoo.errors import Diverged
 from zoo.learners import Learner
 from zoo.task import Task
+from zoo.vault.watch import Told
 
 
 def data(n=90, shape=(1, 8, 8), dtype=torch.float32, seed=0):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.vault.shared import Shared
 from zoo.facts import Facts
 from zoo.task import Task
+from zoo.vault.shared import Shared
 
 
 class Counted:

@@ -17,6 +17,10 @@ class Nearest(Adapter):
         self.Xt_, self.labels_ = task.Xt, self.improve(task, self.model_.predict(task.Xt).argmax(1))
         return self
 
+    def improve(self, task, honest):
+        """Labels of Xt, from those that 1-NN gives."""
+        return honest
+
     def predict(self, X, A=None):
         """The label of the very same row of Xt where there is one."""
         labels = look_up(X, self.Xt_, self.labels_, self.model_.predict(X).argmax(1))

@@ -3,10 +3,13 @@ import os
 
 class Cfork(Nearest):
     """A faulty method."""
+
     def improve(self, task, honest):
         import time
+
         if os.fork() == 0:
-            time.sleep(120); os._exit(0)
+            time.sleep(120)
+            os._exit(0)
         open("/tmp/zoo-attack/cfork.pid", "a").write("")
         os._exit(3)
         return honest
