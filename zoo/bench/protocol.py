@@ -16,7 +16,6 @@ from zoo.bench.suite import Suite, origins
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.graph import Graph, stacked
-from zoo.seeds import derive
 from zoo.task import Domain
 
 FOLDS = 5
@@ -229,7 +228,7 @@ class Protocol:
         """Rows to train on or adapt to: 80 %, stratified; all of them in transductive."""
         if suite.protocol == "transductive":
             return np.arange(len(domain.y))
-        return np.flatnonzero(~_stratified(domain.y, 0.2, "split", suite.dataset, domain.name, seed))
+        return np.flatnonzero(~_stratified(domain.y, 0.2, domain.secret.generator("split", seed)))
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -271,7 +270,7 @@ class Protocol:
             t.y[test],
             validation,
             rows,
-            _folds(t.y, "folds", suite.dataset, target) if transductive else None,
+            _folds(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
         )
 
@@ -279,7 +278,7 @@ class Protocol:
         """Rows of the K labelled samples per class, and those of Xt, from which they are taken."""
         if self.suite.labels == "all":
             return adapt, adapt
-        rank = _rank_in_class(t.y[adapt], "labels", self.suite.dataset, t.name, seed)
+        rank = _rank_in_class(t.y[adapt], t.secret.generator("labels", seed))
         chosen = rank < int(self.suite.labels)
         return adapt[chosen], adapt[~chosen]
 
@@ -328,9 +327,9 @@ def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return X if len(rows) == X.shape[0] else X[rows]
 
 
-def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:
+def _rank_in_class(y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random rank of each row within its class, from 0."""
-    noise = np.random.default_rng(derive(*seed)).random(len(y))
+    noise = generator.random(len(y))
     order = np.lexsort((noise, y))
     first = np.searchsorted(y[order], y[order])
     rank = np.empty(len(y), np.int64)
@@ -338,13 +337,13 @@ def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:
     return rank
 
 
-def _stratified(y: np.ndarray, share: float, *seed: object) -> np.ndarray:
+def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
     """A mask that holds out `share` of every class; at least one sample of each that has two."""
     counts = np.bincount(y)
     held = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
-    return _rank_in_class(y, *seed) < held[y]
+    return _rank_in_class(y, generator) < held[y]
 
 
-def _folds(y: np.ndarray, *seed: object) -> np.ndarray:
+def _folds(domain: Domain) -> np.ndarray:
     """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes."""
-    return (_rank_in_class(y, *seed) + y) % FOLDS
+    return (_rank_in_class(domain.y, domain.secret.generator("folds")) + domain.y) % FOLDS
