@@ -1,4 +1,16 @@
-"""The protocol: who is trained on what and tested on what. Drawn from the data and the seed, never from the method."""
+"""The protocol: who is trained on what and tested on what. Drawn from the data and the seed, never from the method.
+
+All of it is drawn from the domain's secret (`zoo.secret`): who could draw the noise of a stratified draw again would
+read classes off it, for within a class the rows below one threshold are chosen, and each class has another. What a
+method sees of the draws tells it no label, the secret being unknown:
+
+- Rows stand in an order that is uniformly random, and so do those of every part, whichever rows it is made of.
+- Within a class each row is as likely as any other to be held out, labelled or folded. What the parts tell is how many
+  of each class they hold, never which: the share asked for, rounded.
+- The parts of many seeds together tell that count once a seed, a linear equation in the labels. A method that would
+  gather them must remember other seeds' test rows, from which the vault keeps strangers (one process a fit).
+- Purposes and seeds have generators of their own: what is seen of one (the labelled rows) tells nothing of another.
+"""
 
 from __future__ import annotations
 
@@ -345,5 +357,10 @@ def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> 
 
 
 def _folds(domain: Domain) -> np.ndarray:
-    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes."""
-    return (_rank_in_class(domain.y, domain.secret.generator("folds")) + domain.y) % FOLDS
+    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
+
+    Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
+    """
+    generator = domain.secret.generator("folds")
+    start = (generator.integers(FOLDS) + generator.permutation(domain.y.max() + 1))[domain.y]
+    return (_rank_in_class(domain.y, generator) + start) % FOLDS
