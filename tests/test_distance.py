@@ -186,7 +186,10 @@ def test_table_is_symmetric_and_repeatable(far, suite_file):
     (row,) = done.json["rows"]
     assert row["pairs"] == ["amazon:webcam", "webcam:amazon"]
     assert (row["n"], done.json["shape"]) == ([80, 80], [6])
-    assert row["proxy_a_null"][0] < 0 < row["proxy_a_null"][1] < row["proxy_a"] <= 2
+    assert row["proxy_a_null"][0] < 0 < row["proxy_a_null"][1]
+    assert 0 <= row["proxy_a"] <= 2  # of so little a shift it is above the null's by chance: at three seeds of six
+    (apart,) = far("--json", "--pairs", "amazon:dslr").json["rows"]
+    assert apart["proxy_a_null"][1] < apart["proxy_a"]
     assert -1 < row["mmd2"] < 2
     assert 1 / 1000 <= row["mmd2_p"] <= 1
     assert far("--json").out == done.out

@@ -164,7 +164,7 @@ def outliers(name, rows, value=1e6):
     plain = Domain.build(name, *raw(name), CLASSES)
     X = plain.X.copy()
     X[np.isin(plain.rows, rows), 1] = value
-    return {name: Domain(name, X, plain.y, plain.rows, plain.content)}
+    return {name: Domain(name, X, plain.y, plain.rows, plain.secret)}
 
 
 @pytest.mark.parametrize("by", ["domain", "source"])
@@ -207,7 +207,7 @@ def test_row_norms_come_first_and_spare_rows_of_zeros(how, order):
     plain = Domain.build("b", *raw("b"), CLASSES)
     X = plain.X.copy()
     X[0] = 0
-    empty = {"b": Domain("b", X, plain.y, plain.rows, plain.content)}
+    empty = {"b": Domain("b", X, plain.y, plain.rows, plain.secret)}
     p = protocol(empty, normalise=(how,)).pair("a", "b", 0)
     norms = np.concatenate([np.linalg.norm(Z, ord=order, axis=1) for Z in (p.fields["Xt"], p.test)])
     assert np.sort(norms)[0] == 0

@@ -63,7 +63,7 @@ def test_neighbours_gain_on_sorted_files(tmp_path, office_caltech, monkeypatch):
     def in_file_order(cls, name, X, y, classes):
         d = build(cls, name, X, y, classes)
         order = np.argsort(d.rows)
-        return cls(name, d.X[order], d.y[order], d.rows[order], d.content)
+        return cls(name, d.X[order], d.y[order], d.rows[order], d.secret)
 
     monkeypatch.setattr(Domain, "build", classmethod(in_file_order))
     assert attack(tmp_path, office_caltech, ["neighbours"], executor="local")["neighbours"] > HONEST + 15

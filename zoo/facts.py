@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from zoo.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,22 @@ class Database:
 
     Attributes
     ----------
-    content : str
-        sha256 of all that is in it.
+    secret : Secret
+        Of all that is in it, labels included: it seeds the order of the query atoms and the draws of examples. Never
+        leaves the driver; what is written and hashed is ``content``, a one-way hash of it.
     notes : tuple of str
         What was left out or assumed at loading (inverses found, other targets, types inferred), a line each.
     """
 
     name: str
     folds: tuple[Fold, ...]
-    content: str
+    secret: Secret
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def content(self) -> str:
+        """A hash of the facts and labels that tells nothing of them."""
+        return self.secret.content
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content."""

@@ -5,7 +5,6 @@ Nothing here imports torch, so that the driver, which holds the labels, stays li
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from zoo.errors import LeakError, Unsupported
+from zoo.secret import Secret
 from zoo.seeds import derive
 
 if TYPE_CHECKING:
@@ -48,13 +48,14 @@ class Domain:
     Attributes
     ----------
     X : array [n, ...]
-        Samples, permuted by a seed drawn from the content, labels included.
+        Samples, in a permutation that the secret seeds.
     y : int array [n]
         Class indices.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
-    content : str
-        sha256 of samples, labels and class names.
+    secret : Secret
+        Of samples, labels and class names: it seeds the permutation, and every draw of the protocol. Never leaves the
+        driver; what is written and hashed is ``content``, a one-way hash of it.
     frozen : array [n, width], or sparse CSR, optional
         What base learners see in place of X: features of the samples from a pretrained network, or of nodes.
     graph : Graph, optional
@@ -65,7 +66,7 @@ class Domain:
     X: np.ndarray
     y: np.ndarray
     rows: np.ndarray
-    content: str
+    secret: Secret
     frozen: Any = None
     graph: Graph | None = None
 
@@ -86,20 +87,21 @@ class Domain:
         features differ in their last bits from machine to machine.
         """
         X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
-        digest = hashlib.sha256(repr((key or (X.shape, X.dtype.str), classes)).encode())
-        if not key:
-            digest.update(X.data)
-        digest.update(y.data)
-        content = digest.hexdigest()
-        rows = np.random.default_rng(int(content, 16)).permutation(len(X))
-        return cls(name, X[rows], y[rows], rows, content, None if frozen is None else frozen[rows])
+        secret = Secret.of(key or X, classes, y)
+        rows = secret.generator("order").permutation(len(X))
+        return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
 
     @classmethod
     def of_graph(cls, name: str, graph: Graph, y: np.ndarray, classes: list[str]) -> Domain:
-        """The nodes of a graph, numbered anew by a permutation drawn from its content, labels included."""
+        """The nodes of a graph, numbered anew as samples are permuted."""
         plain = cls.build(name, np.arange(graph.n), y, classes, key=f"graph {graph.digest}")
         graph = replace(graph.induced(plain.rows), notes=graph.notes)
-        return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.content, graph.x, graph)
+        return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.secret, graph.x, graph)
+
+    @property
+    def content(self) -> str:
+        """A hash of the data that tells nothing of them."""
+        return self.secret.content
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""

@@ -13,7 +13,6 @@ from zoo.bench.protocol import Data, Round
 from zoo.bench.suite import Suite, origins
 from zoo.errors import BadInput
 from zoo.facts import Database, Facts, Fold
-from zoo.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Folds:
 
     def _draw(self, name: str, fold: Fold, seed: int, examples: int) -> np.ndarray:
         """Rows, in order, of some positives of a fold (0: all) and ``negative_ratio`` negatives for each."""
-        rng = np.random.default_rng(derive("examples", self.suite.dataset, name, fold.name, seed))
+        rng = self.data.domains[name].secret.generator("examples", fold.name, seed)
         positive, negative = (rng.permutation(np.flatnonzero(fold.y == label)) for label in (1, 0))
         positive = positive[: examples or None]
         return np.sort(np.concatenate([positive, negative[: self.suite.negative_ratio * len(positive)]]))

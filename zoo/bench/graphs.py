@@ -122,7 +122,7 @@ def pair(protocol: Protocol, sources: list[str], target: str, seed: int) -> Pair
         t.y[test],
         validation,
         rows,
-        _folds(t.y, "folds", suite.dataset, target) if transductive else None,
+        _folds(t) if transductive else None,
         np.isin(adapt, test) if transductive else None,
         unlabelled,
         whole,

@@ -1,4 +1,16 @@
-"""The protocol: who is trained on what and tested on what. Drawn from the data and the seed, never from the method."""
+"""The protocol: who is trained on what and tested on what. Drawn from the data and the seed, never from the method.
+
+All of it is drawn from the domain's secret (`zoo.secret`): who could draw the noise of a stratified draw again would
+read classes off it, for within a class the rows below one threshold are chosen, and each class has another. What a
+method sees of the draws tells it no label, the secret being unknown:
+
+- Rows stand in an order that is uniformly random, and so do those of every part, whichever rows it is made of.
+- Within a class each row is as likely as any other to be held out, labelled or folded. What the parts tell is how many
+  of each class they hold, never which: the share asked for, rounded.
+- The parts of many seeds together tell that count once a seed, a linear equation in the labels. A method that would
+  gather them must remember other seeds' test rows, from which the vault keeps strangers (one process a fit).
+- Purposes and seeds have generators of their own: what is seen of one (the labelled rows) tells nothing of another.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +28,6 @@ from zoo.bench.suite import Suite, origins
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.graph import Graph, stacked
-from zoo.seeds import derive
 from zoo.task import Domain
 
 FOLDS = 5
@@ -229,7 +240,7 @@ class Protocol:
         """Rows to train on or adapt to: 80 %, stratified; all of them in transductive."""
         if suite.protocol == "transductive":
             return np.arange(len(domain.y))
-        return np.flatnonzero(~_stratified(domain.y, 0.2, "split", suite.dataset, domain.name, seed))
+        return np.flatnonzero(~_stratified(domain.y, 0.2, domain.secret.generator("split", seed)))
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -271,7 +282,7 @@ class Protocol:
             t.y[test],
             validation,
             rows,
-            _folds(t.y, "folds", suite.dataset, target) if transductive else None,
+            _folds(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
         )
 
@@ -279,7 +290,7 @@ class Protocol:
         """Rows of the K labelled samples per class, and those of Xt, from which they are taken."""
         if self.suite.labels == "all":
             return adapt, adapt
-        rank = _rank_in_class(t.y[adapt], "labels", self.suite.dataset, t.name, seed)
+        rank = _rank_in_class(t.y[adapt], t.secret.generator("labels", seed))
         chosen = rank < int(self.suite.labels)
         return adapt[chosen], adapt[~chosen]
 
@@ -328,9 +339,9 @@ def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return X if len(rows) == X.shape[0] else X[rows]
 
 
-def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:
+def _rank_in_class(y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random rank of each row within its class, from 0."""
-    noise = np.random.default_rng(derive(*seed)).random(len(y))
+    noise = generator.random(len(y))
     order = np.lexsort((noise, y))
     first = np.searchsorted(y[order], y[order])
     rank = np.empty(len(y), np.int64)
@@ -338,13 +349,18 @@ def _rank_in_class(y: np.ndarray, *seed: object) -> np.ndarray:
     return rank
 
 
-def _stratified(y: np.ndarray, share: float, *seed: object) -> np.ndarray:
+def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
     """A mask that holds out `share` of every class; at least one sample of each that has two."""
     counts = np.bincount(y)
     held = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
-    return _rank_in_class(y, *seed) < held[y]
+    return _rank_in_class(y, generator) < held[y]
 
 
-def _folds(y: np.ndarray, *seed: object) -> np.ndarray:
-    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes."""
-    return (_rank_in_class(y, *seed) + y) % FOLDS
+def _folds(domain: Domain) -> np.ndarray:
+    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
+
+    Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
+    """
+    generator = domain.secret.generator("folds")
+    start = (generator.integers(FOLDS) + generator.permutation(domain.y.max() + 1))[domain.y]
+    return (_rank_in_class(domain.y, generator) + start) % FOLDS

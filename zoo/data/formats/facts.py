@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from zoo.data.formats.base import Format
 from zoo.errors import BadInput
 from zoo.facts import Database, Fold
 from zoo.facts import Facts as Evidence
+from zoo.secret import Secret
 
 NEGATIVES = ("given", "closed")
 SAME_TYPE = 0.5  # of the smaller position's constants, shared by two argument positions of one type
@@ -114,18 +114,14 @@ def read(
     notes.append(f"negatives: closed world, {world}" if negatives == "closed" else "negatives: as given in neg.txt")
 
     shown = {p: types[p] for p in sorted([target, *kept])}
-    digest = hashlib.sha256(repr((target, constants, shown, [f.name for f in folders])).encode())
-    for table, (X, y) in zip(known, examples, strict=True):
-        for a in (*(table[p] for p in kept), X, y):
-            digest.update(repr(a.shape).encode() + np.ascontiguousarray(a).tobytes())
-    content = digest.hexdigest()
+    tables = [a for table, (X, y) in zip(known, examples, strict=True) for a in (*(table[p] for p in kept), X, y)]
+    secret = Secret.of((target, constants, shown, [f.name for f in folders]), *tables)
     folds = []
     for folder, table, (X, y) in zip(folders, known, examples, strict=True):
-        seed = hashlib.sha256(f"{content} {folder.name}".encode()).hexdigest()
-        order = np.random.default_rng(int(seed, 16)).permutation(len(X))
+        order = secret.generator("order", folder.name).permutation(len(X))
         evidence = Evidence(target, {p: table[p] for p in kept}, shown, constants)
         folds.append(Fold(folder.name, evidence, X[order], y[order]))
-    return Database(name or path.resolve().name, tuple(folds), content, tuple(notes))
+    return Database(name or path.resolve().name, tuple(folds), secret, tuple(notes))
 
 
 def distinct(tables: Iterable[np.ndarray]) -> np.ndarray:
