@@ -16,13 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from zoo import discover
+from zoo import discover, plain
 from zoo.bench import folds, plan, protocol, suite
 from zoo.bench.execute import Driver, View
 from zoo.bench.executors import Executor
 from zoo.bench.store import Store, refuse_another_suite
 from zoo.errors import BadInput
 
+MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
 IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
 _HANGS = {"status": "timeout", "reason": f"its import takes more than {IMPORT_LIMIT:g} s"}
 
@@ -89,9 +90,11 @@ class Benchmark:
         self.suite = suite.load(name, wanted)
         if executor not in (known := discover.executors()):
             raise discover.unknown("executor", executor, known)
-        for option, value in (("--workers", workers), ("--timeout", timeout)):
+        for option, value, most in (("--workers", workers, MOST_WORKERS), ("--timeout", timeout, MOST_SECONDS)):
             if value is not None and not value > 0:
                 raise BadInput(f"{option}: expected a number above 0, got {value}")
+            if value is not None and value > most:
+                raise BadInput(f"{option}: expected at most {most:g}, got {value}")
         part, parts = _shard(shard)
         if fresh and shard:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
@@ -100,6 +103,8 @@ class Benchmark:
         self.known = discover.methods([Path(p) for p in plugins])
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
+        if out and (why := plain.unwritable(out)):
+            raise BadInput(f"--out {out} {why}; choose another --out")
         self.store = Store(Path(out) if out else Path("runs") / self.suite.name)
         self.fresh = fresh
         self.old = {} if fresh else self.store.meta()
