@@ -89,7 +89,7 @@ def test_typers_own_usage_errors_exit_2_as_well(zoo, suite_file):
         ("pairs: ['a:b'\nseeds: 3\n", "tiny.yaml:3: malformed YAML at key 'seeds'"),
         ("methods: [{coral: {reg: .nan}}]\n", "coral.reg: expected float such as 1.0, got nan"),
         ("methods: [{coral: 3}]\n", "tiny.yaml:2: methods: "),
-        ("? [a, b]\n: 3\n", "tiny.yaml:2: unknown key"),
+        ("? [a, b]\n: 3\n", "tiny.yaml:2: malformed YAML: a key is a word, not a list"),
         ("&a steps: *b\n", "tiny.yaml:2: malformed YAML"),
     ],
 )

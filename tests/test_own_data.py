@@ -354,7 +354,7 @@ def refused(zoo, tmp_path):
         ("data: {format: npz, domains: {a: a.npz, b: b.npz}, size: 3}", "data: size: means nothing for npz"),
         ("data: {format: imagefolder, domains: {a: a, b: b}, y: 3}", "data: y: means nothing for imagefolder"),
         ("data: {format: npz, domains: {a: a.npz, b: c.npz}}", "data: domains: b: {d}/c.npz is not there"),
-        ("data: {format: npz, domains: {a: a.npz, b: .}}", "data: domains: b: {d} cannot be read as npz: Is a direc"),
+        ("data: {format: npz, domains: {a: a.npz, b: .}}", "data: domains: b: {d} is a folder, not a file"),
         ("data: {format: mat, domains: {a: a.npz, b: b.npz}}", "data: domains: a: {d}/a.npz cannot be read as mat: "),
         ("data: {format: npz, domains: {a: a.npz, b: b.npz}}\ndataset: digits", "digits is a known data set"),
         (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from zoo import discover
-from zoo.bench import plan, suite
+from zoo.bench import document, plan, suite
 from zoo.errors import BadInput
 
 
@@ -21,9 +21,9 @@ def test_scalars_are_yaml_1_2(tmp_path):
     assert s.steps == 15
     assert s.methods == ({"dann": {"as": "no"}},)  # PyYAML alone reads False
     pairs = [("1e-3", 1e-3), ("-2E+2", -200.0), ("no", "no"), ("on", "on"), ("true", True), ("~", None), ("12", 12)]
-    assert [suite.scalar(text) for text, _ in pairs] == [value for _, value in pairs]
-    assert suite.scalar("[1, 2]") == [1, 2]
-    assert suite.scalar("a: [") == "a: ["  # no YAML at all: text
+    assert [document.scalar(text) for text, _ in pairs] == [value for _, value in pairs]
+    assert document.scalar("[1, 2]") == [1, 2]
+    assert document.scalar("a: [") == "a: ["  # no YAML at all: text
 
 
 def test_defaults_then_file_then_command_line(tmp_path):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from zoo import __version__
+from zoo import __version__, plain
 from zoo.errors import BadInput
 
 app = typer.Typer(
@@ -30,11 +33,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on
 
 def main() -> None:
     """Entry point: bad input is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BadInput as error:
-        print(f"zoo: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except BrokenPipeError:  # whoever read has read enough, as `zoo list | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise  # no file that the user named: a fault of ours
+        _refuse(": ".join(filter(None, [str(error.filename or ""), error.strerror or str(error)])))
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"zoo: {plain.shown(why)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _version(value: bool) -> None:
@@ -181,7 +198,7 @@ def run(
         fresh=fresh,
         shard=shard,
         protocol=protocol,
-        labels=int(labels) if labels and labels.lstrip("-").isdigit() else labels,
+        labels=int(labels) if labels and re.fullmatch("-?[0-9]{1,18}", labels) else labels,
         examples=examples,
         net=net,
         weights=weights,
@@ -574,8 +591,8 @@ def _output(content: str | bytes, out: Path | None) -> None:
         content = (content if content.endswith("\n") else content + "\n").encode()
     try:
         out.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"--out {out}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # the latter of a null character
+        raise BadInput(f"--out {out}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _split(text: str | None) -> list[str] | None:

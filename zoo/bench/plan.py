@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo import discover
+from zoo import discover, plain
 from zoo.bench import graphs, plugins
+from zoo.bench.document import scalar
 from zoo.bench.protocol import Data
-from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
+from zoo.bench.suite import PRETRAINED, Suite, origins
 from zoo.errors import BadInput
 from zoo.task import setting_of
 
@@ -144,13 +145,13 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
     """
     rows: dict[str, Row] = {}
     for entry in suite.methods or tuple(known):
-        name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
         if isinstance(entry, dict) and len(entry) != 1:
             raise BadInput(f"methods: one method an entry, such as '- coral: {{reg: 0.1}}', got {entry}")
+        name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
         if name not in known:
             raise discover.unknown("method", name, known)
         given = dict(given or {})
-        label = str(given.pop("as", name))
+        label = _label(given.pop("as", name), name, known)
         if label in rows:
             raise BadInput(f"methods: {label!r} stands twice; give one of them another label with 'as:'")
         rows[label] = Row(label, known[name], _parameters(known[name], given))
@@ -167,7 +168,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
         if not hit:
             raise discover.unknown("method in --set:", label, rows)
         for row in hit:
-            changed = _parameters(row.info, {parameter: scalar(value)}, row.parameters)
+            changed = _parameters(row.info, {parameter: scalar(value, f"--set {target}")}, row.parameters)
             rows[row.label] = Row(row.label, row.info, changed)
     order = list(known)
     return sorted(rows.values(), key=lambda r: (order.index(r.info.name), r.label))
@@ -182,23 +183,45 @@ def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str
     return resolved
 
 
+def _label(value: Any, name: str, known: dict[str, discover.MethodInfo]) -> str:
+    """What a row of a method is called: words for a table, and not what other rows are called."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadInput(f"methods: {name}: as: expected a label such as {name}_weak, got {value!r}")
+    label = str(value)
+    if why := plain.unfit_label(label):
+        raise BadInput(f"methods: {name}: as: {label!r} {why}")
+    if label != name and label in known:
+        raise BadInput(f"methods: {name}: as: {label!r} is a method; give the row a label that no method has")
+    return label
+
+
 def _cast(name: str, value: Any, default: Any) -> Any:
-    """`value` as the type of `default`, so that 1 and 1.0 name the same cell."""
-    if isinstance(value, float) and not math.isfinite(value):
-        pass
-    elif default is None or (isinstance(value, bool) and isinstance(default, bool)):
+    """`value` as the type of `default`, so that 1 and 1.0 name the same cell; always what JSON can hold."""
+    if why := plain.unfit_value(value):
+        expected = "a value" if default is None else f"{type(default).__name__} such as {default!r}"
+        raise BadInput(f"{name}: expected {expected}, got {_shortly(value)}: {why}")
+    if default is None or (isinstance(value, bool) and isinstance(default, bool)):
         return value
-    elif isinstance(default, bool) or isinstance(value, bool):
+    if isinstance(default, bool) or isinstance(value, bool):
         pass
     elif isinstance(default, float) and isinstance(value, int | float):
         return float(value)
     elif isinstance(default, int) and isinstance(value, int | float) and value == int(value):
         return int(value)
-    elif isinstance(default, str) and isinstance(value, str):
+    elif isinstance(default, str | dict) and isinstance(value, type(default)):
         return value
     elif isinstance(default, list | tuple) and isinstance(value, list | tuple):
         return type(default)(value)
-    raise BadInput(f"{name}: expected {type(default).__name__} such as {default!r}, got {value!r}")
+    raise BadInput(f"{name}: expected {type(default).__name__} such as {default!r}, got {_shortly(value)}")
+
+
+def _shortly(value: Any) -> str:
+    """A value for a message: the beginning of a long one, and not all of one that holds itself."""
+    try:
+        text = repr(value) if isinstance(value, str | float) else reprlib.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Data) -> Plan:

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from zoo import discover
+from zoo import discover, plain
 from zoo.bench import folds, plan, plugins, protocol, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
@@ -25,6 +25,8 @@ from zoo.bench.store import Store, refuse_another_suite
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.report import records
+
+MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,11 @@ class Benchmark:
         self.suite = suite.load(name, wanted)
         if executor not in (known := discover.executors()):
             raise discover.unknown("executor", executor, known)
-        for option, value in (("--workers", workers), ("--timeout", timeout)):
+        for option, value, most in (("--workers", workers, MOST_WORKERS), ("--timeout", timeout, MOST_SECONDS)):
             if value is not None and not value > 0:
                 raise BadInput(f"{option}: expected a number above 0, got {value}")
+            if value is not None and value > most:
+                raise BadInput(f"{option}: expected at most {most:g}, got {value}")
         part, parts = _shard(shard)
         if fresh and shard:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
@@ -100,6 +104,8 @@ class Benchmark:
         self.known = discover.methods([Path(p) for p in plugins])
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
+        if out and (why := plain.unwritable(out)):
+            raise BadInput(f"--out {out} {why}; choose another --out")
         self.store = Store(Path(out) if out else Path("runs") / self.suite.name)
         self.fresh = fresh
         self.old = {} if fresh else self.store.meta()

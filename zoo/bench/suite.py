@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from zoo import discover
-from zoo.bench import graphs
+from zoo import discover, plain
+from zoo.bench import document, graphs
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ BASE_KEYS = frozenset({"base", "features"})
 FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of facts
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
 PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
+MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
 
@@ -51,7 +52,7 @@ class Own(BaseModel):
     domains: dict[str, str]
     x: str = ""
     y: str = ""
-    size: int = Field(0, ge=0)
+    size: int = Field(0, ge=0, le=4096)
     target: dict[str, str] = {}
     aliases: dict[str, tuple[str, ...]] = {}
     negatives: dict[str, Literal["given", "closed"]] = {}
@@ -64,6 +65,8 @@ class Own(BaseModel):
             raise ValueError("a target is needed: one domain or more, NAME: PATH")
         if wrong := [name for name in value if not name or name == PRETRAINED or set(name) & set(":+, ")]:
             raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
+        if unfit := [f"{name!r} {why}" for name in value if (why := plain.unfit_label(name))]:
+            raise ValueError(f"a domain's name {unfit[0]}")
         return value
 
 
@@ -82,16 +85,16 @@ class Suite(BaseModel):
     base: Literal["1nn", "logistic", "linear_svm"] = "logistic"
     net: str = ""
     weights: str = ""
-    trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]*)$")
-    bottleneck: int = Field(-1, ge=-1)
+    trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]{0,5})$")
+    bottleneck: int = Field(-1, ge=-1, le=65536)
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
-    examples: int = Field(0, ge=0)
-    negative_ratio: int = Field(2, ge=1)
+    examples: int = Field(0, ge=0, le=MANY)
+    negative_ratio: int = Field(2, ge=1, le=MANY)
     features: Literal["", "raw", "source", "frozen"] = ""
-    steps: int = Field(1000, ge=1)
-    batch_size: int = Field(64, ge=2)
+    steps: int = Field(1000, ge=1, le=MANY)
+    batch_size: int = Field(64, ge=2, le=MANY)
     learning_rate: float = Field(1e-3, gt=0)
     optimiser: Literal["adam", "sgd"] = "adam"
     momentum: float = Field(0.0, ge=0, lt=1)
@@ -102,13 +105,20 @@ class Suite(BaseModel):
     compile: bool = False
     deterministic: bool = True
     methods: tuple[str | dict[str, dict[str, Any]], ...] = ()
-    seeds: int = Field(5, ge=1)
+    seeds: int = Field(5, ge=1, le=1000)
     trials: int = Field(0, ge=0, le=0, description="search over parameters comes with validators")
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        if why := plain.unfit_name(value):
+            raise ValueError(f"{value!r} {why}")
+        return value
 
     @field_validator("labels")
     @classmethod
     def _not_negative(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 0:
+        if isinstance(value, int) and not 0 <= value <= MANY:
             raise ValueError("labels are a number of samples per class, 0 or more, or 'all'")
         return value
 
@@ -165,9 +175,7 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
     path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
     if path is None:
         raise discover.unknown("suite", name, known)
-    if not path.is_file():
-        raise BadInput(f"suite file {path} is not there")
-    keys, lines = _read(path)
+    keys, lines = document.read(path)
     given = {"name": path.stem} | keys | {k: v for k, v in overrides.items() if v is not None}
     try:
         suite = Suite.model_validate(given)
@@ -217,8 +225,9 @@ def _resolved(suite: Suite) -> Suite:
         raise BadInput(f"net {net}: a torchvision model needs colour images from files, which {suite.dataset} is not")
     if suite.weights and not torchvision:
         raise BadInput(f"weights: {suite.weights}: only torchvision's models take weights, not net {net}")
-    if suite.weights not in ("", "default") and not _is_member(suite.weights) and not Path(suite.weights).is_file():
-        raise BadInput(f"weights: {suite.weights}: no such file; give a state dict of {net}, or default")
+    named = suite.weights in ("", "default") or _is_member(suite.weights)
+    if not named and (why := plain.trouble(suite.weights, "file")):
+        raise BadInput(f"weights: {suite.weights} {why}; give a file with a state dict of {net}, or default")
     trainable = suite.trainable or ("head" if suite.weights else "all")
     if trainable != "all" and not suite.weights:
         raise BadInput(f"trainable: {trainable} needs weights: what is frozen must have been trained before")
@@ -250,57 +259,12 @@ def origins(source: str | None) -> list[str]:
 
 def _is_member(weights: str) -> bool:
     """Whether it is written as a member of torchvision's enums, such as IMAGENET1K_V2, and is no file."""
-    return weights.isupper() and weights.replace("_", "").isalnum() and not Path(weights).exists()
+    return weights.isupper() and weights.replace("_", "").isalnum() and plain.trouble(weights) != ""
 
 
 @cache
 def _digest(path: str) -> str:
     return "sha256 " + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-
-
-def scalar(text: str) -> Any:
-    """A YAML 1.2 scalar, where 1e-3 is a number and no is text.
-
-    >>> scalar("1e-3"), scalar("no"), scalar("true")
-    (0.001, 'no', True)
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        return text
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        keys = YAML(typ="safe", pure=True).load(text)
-        marked = YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = (error.problem or error.context or "malformed").split("\n")[0]
-        where, word = (f"{path}:{mark.line + 1}", _word(text, mark.line)) if mark else (str(path), "")
-        raise BadInput(f"{where}: malformed YAML{word}: {problem}") from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(keys, dict):
-        raise BadInput(f"{path}:1: a suite is a mapping of keys to values, such as 'dataset: office_caltech'")
-    keys = {str(k): v for k, v in keys.items()}
-    return keys, {str(k): marked.lc.key(k)[0] + 1 for k in marked}
-
-
-def _word(text: str, line: int) -> str:
-    """The key at or above a line, for an error that only knows the line."""
-    for row in reversed(text.splitlines()[: line + 1]):
-        key = row.split(":")[0].strip(" -")
-        if key and not key.startswith("#"):
-            return f" at key '{key}'"
-    return ""
 
 
 def _explain(error: ValidationError, path: Path, lines: dict[str, int], overrides: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from zoo.errors import BadInput
 
-ATOM = re.compile(r"\s*(?:mode\s*:\s*)?([^\W\d]\w*)\s*\((.*)\)\s*\.?\s*")
-ARGUMENT = re.compile(r"""\s*("[^"]*"|'[^']*'|[^\s,()"'][^,()"']*?)\s*(?:,|$)""")
+ATOM = re.compile(r"\s*(?:mode\s*:\s*)?([^\W\d]\w*)\s*\((.*)\)\s*+\.?\s*+")
+ARGUMENT = re.compile(r"""\s*("[^"]*"|'[^']*'|[^\s,()"'][^,()"']*+)\s*(?:,|$)""")
 SETTING = re.compile(r"\s*\w+\s*:\s*\w+\s*\.?\s*")  # of other programs: `setParam: maxTreeDepth=3.`, not ours
 ARITIES = (1, 2, 3)
 
@@ -59,7 +59,7 @@ def modes(path: Path) -> list[Atom]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from None
     for number, line in enumerate(text.splitlines(), 1):
@@ -86,6 +86,6 @@ def _arguments(text: str) -> tuple[str, ...]:
         m = ARGUMENT.match(text, at)
         if not m:
             return ()
-        found.append(m[1].strip("\"'"))
+        found.append(m[1].strip().strip("\"'"))
         at = m.end()
     return () if text.rstrip().endswith(",") else tuple(found)

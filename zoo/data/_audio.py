@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo import plain
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
 
 RATE = 8000  # samples a second, of every recording
+LOWEST, HIGHEST = 1000, 400_000  # samples a second of a recording that somebody made
 MELS, FRAMES = 32, 32
 WINDOW, HOP = 512, 256  # 64 ms every 32 ms: 32 frames are a second, which holds 99 % of the spoken digits whole
 SECOND = HOP * FRAMES
@@ -31,6 +33,8 @@ def read(path: Path) -> tuple[int, np.ndarray]:
     """
     from scipy.io import wavfile
 
+    if why := plain.trouble(path, "file"):
+        raise BadInput(f"{path} {why}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", wavfile.WavFileWarning)  # a file that ends too early is only warned of
@@ -41,6 +45,8 @@ def read(path: Path) -> tuple[int, np.ndarray]:
         raise BadInput(f"{path} cannot be read as a wav file: {reason}") from None
     if not len(wave):
         raise BadInput(f"{path} holds no sound")
+    if not LOWEST <= rate <= HIGHEST:  # others would take endless memory to resample
+        raise BadInput(f"{path} has {rate} samples a second: expected {LOWEST} to {HIGHEST}")
     return rate, wave
 
 
@@ -54,7 +60,8 @@ def recording(path: Path) -> np.ndarray:
     """
     rate, wave = read(path)
     kind = wave.dtype
-    wave = wave.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # NaN are refused below
+        wave = wave.astype(np.float64)
     if kind.kind == "u":  # 8 bits, silence at 128
         wave = wave / 128 - 1
     elif kind.kind == "i":  # scipy gives 24 bits as the upper ones of 32

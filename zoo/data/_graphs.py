@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.data import _room
 from zoo.errors import BadInput
 from zoo.graph import Graph
 
@@ -22,16 +23,18 @@ def from_edges(edges: Any, x: Any, bad: Bad, place: Callable[[int], str]) -> Gra
     BadInput
         An edge to a node that there is not; `place` says where edge i stands.
     """
-    edges, n = np.asarray(edges), x.shape[0]
+    edges, n = np.asarray(edges), _nodes(x, bad)
+    if edges.dtype.kind not in "iuf":
+        raise bad(f"edges: holds {edges.dtype}: expected two node numbers for each edge")
     if edges.ndim != 2 or 2 not in edges.shape:
         raise bad(f"edges: has shape {'×'.join(map(str, edges.shape))}: expected two node numbers for each edge")
     edges = edges if edges.shape[1] == 2 else edges.T
-    whole = edges.astype(np.int64)
-    wrong = np.flatnonzero(((whole < 0) | (whole >= n) | (whole != edges)).any(1))
+    known = (edges >= 0) & (edges < n) & (edges == np.floor(edges))  # NaN is not
+    wrong = np.flatnonzero(~known.all(1))
     if len(wrong):
-        u, v = edges[wrong[0]].tolist()
-        odd = u if not (u == int(u) and 0 <= u < n) else v
+        odd = edges[wrong[0]][~known[wrong[0]]][0]
         raise bad(f"edges: {place(int(wrong[0]))}: node {odd:g} is unknown, nodes are 0 to {n - 1}")
+    whole = edges.astype(np.int64)
     return _noted(Graph.build(whole, features(x, bad)), [_loops(whole[:, 0] == whole[:, 1])])
 
 
@@ -45,9 +48,12 @@ def from_matrix(A: Any, x: Any, bad: Bad) -> Graph:
     """
     from scipy.sparse import coo_matrix
 
+    n = _nodes(x, bad)
+    if A.dtype.kind not in "biuf" or A.ndim != 2:
+        raise bad(f"network holds {'×'.join(map(str, A.shape))} {A.dtype}: expected numbers, a row and column a node")
     A = coo_matrix(A)
-    if A.shape[0] != A.shape[1] or A.shape[0] != x.shape[0]:
-        raise bad(f"network is {A.shape[0]}×{A.shape[1]} for {x.shape[0]} nodes with features")
+    if A.shape[0] != A.shape[1] or A.shape[0] != n:
+        raise bad(f"network is {A.shape[0]}×{A.shape[1]} for {n} nodes with features")
     A.sum_duplicates()
     A.eliminate_zeros()
     both = coo_matrix(A, dtype=bool).tocsr()
@@ -69,7 +75,10 @@ def one_label(graph: Graph, group: Any, bad: Bad) -> tuple[Graph, np.ndarray]:
     BadInput
         Of another size than the graph; no node has one label.
     """
-    group = np.asarray(group.toarray() if hasattr(group, "toarray") else group) != 0
+    group = np.asarray(_room.dense("group", group, bad))
+    if group.dtype.kind not in "biuf":
+        raise bad(f"group holds {group.dtype}: expected 0 and 1, a row for each node")
+    group = group != 0
     if group.ndim != 2 or len(group) != graph.n:
         raise bad(f"group has {len(group)} rows for {graph.n} nodes")
     count = group.sum(1)
@@ -107,6 +116,13 @@ def features(x: Any, bad: Bad) -> Any:
     sparse.eliminate_zeros()
     sparse.sort_indices()
     return sparse if sparse.nnz <= SPARSE * np.prod(sparse.shape) else sparse.toarray()
+
+
+def _nodes(x: Any, bad: Bad) -> int:
+    """How many nodes have features."""
+    if len(x.shape) != 2 or not all(x.shape):
+        raise bad(f"x: has shape {'×'.join(map(str, x.shape)) or 'none'}: expected a row for each node")
+    return int(x.shape[0])
 
 
 SPARSE = 0.1  # share of values that are not 0 up to which features are kept sparse

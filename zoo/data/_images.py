@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from zoo import plain
 from zoo.data import _cache
 from zoo.data.base import Dataset
 from zoo.errors import BadInput
@@ -116,10 +117,10 @@ def decoded(path: Path, size: int) -> np.ndarray:
     try:
         with Image.open(path) as opened:
             image = _rgb(ImageOps.exif_transpose(opened))
+            square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # a damaged file raises nearly anything: OSError, SyntaxError, struct.error
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{path} cannot be read as an image: {reason}") from None
-    square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(square).transpose(2, 0, 1)
 
 
@@ -138,6 +139,8 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _digest(path: Path) -> bytes:
+    if why := plain.trouble(path, "file"):  # a pipe would be waited for
+        raise BadInput(f"{path} {why}")
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data import _room
 from zoo.errors import BadInput
 
 
 def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples float32 [n, d], and names from `classes`, which are numbered from `first`."""
     from scipy.io import loadmat
-    from scipy.sparse import issparse
 
     try:
         content = loadmat(path)
@@ -22,8 +22,13 @@ def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, 
     if missing := [key for key in ("fts", "labels") if key not in content]:
         has = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
         raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {has}")
-    X, y = content["fts"], np.ravel(content["labels"])
-    X = X.toarray() if issparse(X) else X
+
+    def bad(message: str) -> BadInput:
+        return BadInput(f"{path}: {message}")
+
+    X, y = _room.dense("fts", content["fts"], bad), np.ravel(_room.dense("labels", content["labels"], bad))
+    if X.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
+        raise bad("fts and labels have to be numbers")
     if X.ndim != 2 or len(X) != len(y):
         raise BadInput(f"{path}: fts is {'×'.join(map(str, X.shape))} for {len(y)} labels, not a row for each")
     last = first + len(classes) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import plain
 from zoo.data import formats
 from zoo.data.base import Dataset
 from zoo.data.formats import facts
@@ -35,8 +37,8 @@ class Own(Dataset):
             raise BadInput(f"data: {unused[0]}: means nothing for {data['format']}, which takes {takes}")
         self._files = {name: kind(Path(path), **given) for name, path in data["domains"].items()}
         for name, file in self._files.items():
-            if not file.path.exists():
-                raise BadInput(f"data: domains: {name}: {file.path} is not there")
+            if why := plain.trouble(file.path, kind.lies_in):
+                raise BadInput(f"data: domains: {name}: {file.path} {why}")
         first, file = next(iter(self._files.items()))
         with _reading(file, first):
             images = file.images
@@ -87,8 +89,8 @@ class OwnFacts(Dataset):
             raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
         self._data = data
         for name, path in data["domains"].items():
-            if not Path(path).is_dir():
-                raise BadInput(f"data: domains: {name}: {path} is not a folder")
+            if why := plain.trouble(path, "folder"):
+                raise BadInput(f"data: domains: {name}: {path} {why}")
             if name not in data["target"]:
                 raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
         vars(self).update(domains=tuple(data["domains"]), facts=True)
@@ -99,7 +101,8 @@ class OwnFacts(Dataset):
         aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
         path = Path(of["domains"][domain])
         options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
-        return facts.read(path, of["target"][domain], **options)
+        with _reading(facts.Facts(path), domain):
+            return facts.read(path, of["target"][domain], **options)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:
@@ -169,8 +172,8 @@ def _format(name: str) -> type[Format]:
 
 def _guess(path: Path) -> str:
     """The format of a file by its ending, of a folder by what lies in it."""
-    if not path.exists():
-        raise BadInput(f"{path} is not there")
+    if why := plain.trouble(path):
+        raise BadInput(f"{path} {why}")
     if _graph_fits(path):
         return "graph"
     if path.is_dir():
@@ -204,11 +207,13 @@ def _reading(file: Format, domain: str = "") -> Iterator[None]:
     """Whatever goes wrong in a file becomes one line with its key and its path."""
     where = f"data: domains: {domain}: " if domain else ""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of libraries about damage that they read past, or then raise for
+            yield
     except BadInput as error:
         raise BadInput(f"{where}{error}") from None
     except MemoryError:
-        raise
+        raise BadInput(f"{where}{file.path} needs more memory than there is") from None
     except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
         strerror = getattr(error, "strerror", None)
         reason = strerror or (str(error) or type(error).__name__).splitlines()[0]

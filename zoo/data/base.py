@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from zoo import plain
 from zoo.errors import BadInput
 
 
@@ -48,15 +49,15 @@ class Dataset:
     def file(self, root: Path | None, name: str) -> Path:
         """A file of this data set under the data root, or one clear line about how to get it."""
         path = self._path(root, name)
-        if not path.is_file():
-            raise BadInput(f"{path} is not there; {self._how()}")
+        if why := plain.trouble(path, "file"):
+            raise BadInput(f"{path} {why}; {self._how()}")
         return path
 
     def under(self, root: Path | None, name: str) -> Path:
         """A folder of this data set under the data root, or one clear line about how to get it."""
         path = self._path(root, name)
-        if not path.is_dir():
-            raise BadInput(f"{path} is not there; {self._how()}")
+        if why := plain.trouble(path, "folder"):
+            raise BadInput(f"{path} {why}; {self._how()}")
         return path
 
     def _path(self, root: Path | None, name: str) -> Path:

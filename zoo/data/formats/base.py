@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from zoo import discover
+from zoo import discover, plain
 from zoo.data import _images
 from zoo.errors import BadInput
 
@@ -39,6 +39,7 @@ class Format:
     images: bool = False
     photographs: ClassVar[bool] = False
     graphs: ClassVar[bool] = False
+    lies_in: ClassVar[str] = "file"  # or a folder, or '' for either
     row, first_row = "row", 0  # how a sample's place in the file is called, and the first one's number
 
     def __init__(self, path: Path, x: str = "", y: str = "", size: int = 0) -> None:
@@ -132,6 +133,8 @@ class Table(Format):
 
     def _names(self) -> tuple[list[str], str]:
         columns = self.columns()
+        if twice := [c for c, count in Counter(columns).items() if count > 1]:
+            raise self.bad(f"column {twice[0]!r} stands twice")
         y = self.choose("y", columns, LABELS)
         patterns = [p.strip() for p in self.x.split(",") if p.strip()] or ["*"]
         rest = [c for c in columns if c != y]
@@ -186,6 +189,7 @@ class Folder(Format):
     """A folder with a folder of files per class."""
 
     images = True
+    lies_in = "folder"
 
     def tree(self) -> tuple[list[Path], np.ndarray]:
         return _images.tree(self.path, self.suffixes)
@@ -214,6 +218,8 @@ def names(y: Any, form: Format) -> np.ndarray:
     ['1', '2']
     """
     y = np.asarray(y)
+    if y.dtype.kind not in "biufOSU":
+        raise form.bad(f"y: holds {y.dtype}: expected names or whole numbers")
     if y.ndim > 1 and y.size != max(y.shape, default=0):
         raise form.bad(f"y: has shape {y.shape}: expected one label for each sample")
     return np.array([_name(value, i, form) for i, value in enumerate(y.ravel().tolist())], dtype=str)
@@ -229,7 +235,11 @@ def _name(value: Any, i: int, form: Format) -> str:
         value = int(value)
     if isinstance(value, float | np.floating) and value == value and not float(value).is_integer():
         raise form.bad(f"{place}: classes are names or whole numbers, got {value}")
+    if isinstance(value, int) and (why := plain.unfit_value(value)):
+        raise form.bad(f"{place}: {why}")
     text = str(value).strip()
+    if why := plain.unfit_value(text):  # of a folder whose name is no UTF-8
+        raise form.bad(f"{place}: {text!r}: {why}")
     if text in ("", "<NA>", "[]") or value is None or value != value:
         raise form.bad(f"{place} has no label")
     return str(int(whole[1])) if (whole := WHOLE.fullmatch(text)) else text

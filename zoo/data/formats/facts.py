@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ from zoo.secret import Secret
 NEGATIVES = ("given", "closed")
 SAME_TYPE = 0.5  # of the smaller position's constants, shared by two argument positions of one type
 SAME_ROWS = 0.9  # of a predicate's rows, found among the target's with arguments permuted: an inverse
+MOST_TUPLES = 10_000_000  # of a closed world: gigabytes
 FEW_ROWS = 5  # rows of a fold from which the rule is applied to it alone
 
 Rows = dict[str, np.ndarray]
@@ -32,6 +34,7 @@ class Facts(Format):
     """Facts over constants, ``pred(a,b).`` a line; a folder per fold."""
 
     keys = ()
+    lies_in = "folder"
 
     def rows(self) -> list[dict[str, Any]]:
         atoms = [a for fold in _folds(self.path) for a in _atoms.facts(fold / "facts.txt")]
@@ -99,7 +102,7 @@ def read(
 
     examples, dropped = [], 0
     for folder, table, yes, no in zip(folders, known, positives, denied, strict=True):
-        false = _closed(table, yes, types, target) if negatives == "closed" else _minus(no[target], yes)
+        false = _closed(folder, table, yes, types, target) if negatives == "closed" else _minus(no[target], yes)
         X = np.concatenate([yes, false]).astype(np.int64)
         y = np.repeat([1, 0], [len(yes), len(false)])
         twice = np.zeros(len(X), bool) if reflexive else _twice(X, types[target])
@@ -258,13 +261,15 @@ def _minus(rows: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return rows[~_among(rows, truth)]
 
 
-def _closed(table: Rows, yes: np.ndarray, types: dict[str, tuple[str, ...]], target: str) -> np.ndarray:
+def _closed(folder: Path, table: Rows, yes: np.ndarray, types: dict[str, tuple[str, ...]], target: str) -> np.ndarray:
     """All type-consistent tuples of constants seen in the fold, less the positives."""
     seen: dict[str, list[np.ndarray]] = {}
     for p, kinds in types.items():
         for i, kind in enumerate(kinds):
             seen.setdefault(kind, []).append((yes if p == target else table[p])[:, i])
     domains = [np.unique(np.concatenate(seen[kind])) for kind in types[target]]
+    if (n := math.prod(map(len, domains))) > MOST_TUPLES:
+        raise BadInput(f"{folder}: negatives: closed: {n:.3g} tuples of {target} are too many; give neg.txt")
     grid = np.stack([g.ravel() for g in np.meshgrid(*domains, indexing="ij")], 1)
     return _minus(grid, yes)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo import discover
-from zoo.data import _graphs
+from zoo.data import _graphs, _room
 from zoo.data.formats.base import LABELS, Format
 from zoo.data.formats.csv import MISSING, Csv
 from zoo.data.formats.mat import Mat
@@ -34,6 +34,7 @@ class Graph(Format):
 
     keys = ("x", "y")
     graphs = True
+    lies_in = ""
 
     def read(self) -> tuple[Any, Any, tuple[Any, ...]]:
         if self.path.is_dir():
@@ -81,7 +82,7 @@ class Graph(Format):
         if self._file._is_hdf():  # type: ignore[union-attr]
             return list(self._file.arrays(names))
         content = loadmat(self.path, variable_names=names)
-        return [content[name] for name in names]
+        return [_room.sparse(name, content[name], self.bad) for name in names]
 
     def _npz(self) -> tuple[Nodes, np.ndarray]:
         there = list(self._file.headers())
@@ -104,7 +105,16 @@ class Graph(Format):
         from scipy.sparse import csr_matrix
 
         data, indices, indptr, shape = self._file.arrays(parts)
-        return csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
+        size = np.ravel(shape).tolist()
+        if len(size) != 2 or not all(isinstance(n, int) and n >= 0 for n in size):
+            raise self.bad(f"{name}_shape: expected two whole numbers, got {size[:3]}")
+        if data.dtype.kind not in "biuf" or {indices.dtype.kind, indptr.dtype.kind} - set("iu"):
+            raise self.bad(f"{name}: its values have to be numbers, and its indices whole numbers")
+        try:
+            matrix = csr_matrix((data, indices, indptr), shape=tuple(size))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise self.bad(f"{name}: is no sparse matrix: {error}") from None
+        return _room.sparse(name, matrix, self.bad)
 
     @cached_property
     def _edges(self) -> Csv:

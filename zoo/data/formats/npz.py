@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 
+from zoo.data import _room
 from zoo.data.formats.base import Arrays
 
 
@@ -20,6 +21,9 @@ class Npz(Arrays):
                     old = np.lib.format.read_magic(member) == (1, 0)
                     read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
                     shape, _, dtype = read(member)
+                    if not dtype.hasobject:
+                        there = archive.getinfo(name).file_size - member.tell()
+                        _room.check(name.removesuffix(".npy"), shape, dtype.itemsize, self.bad, there)
                 found[name.removesuffix(".npy")] = shape, str(dtype)
         return found
 
