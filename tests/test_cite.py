@@ -8,9 +8,9 @@ from shutil import which
 
 import pytest
 
-from zoo import discover
+from zoo import discover, records
 from zoo.bench.run import Results
-from zoo.report import cite, records
+from zoo.report import cite
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import records, table
+from zoo.report import table
 from zoo.report.frame import frame
 
 A, B = "typeface:optdigits", "optdigits:typeface"

@@ -264,8 +264,8 @@ def plot(
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
 ) -> None:
     """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
+    from zoo import records
     from zoo.report import plot as plots
-    from zoo.report import records
 
     _output(plots.render([records.read(folder) for folder in folders], kind, out.suffix), out)
 
@@ -275,7 +275,7 @@ def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")], as_json: AsJson = False
 ) -> None:
     """How far a run is: cells planned, done and failed, time spent, and what running it again would do."""
-    from zoo.report import records
+    from zoo import records
     from zoo.report import status as states
 
     state = states.build(records.read(folder))
@@ -296,8 +296,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    from zoo import records
     from zoo.report import compare as comparisons
-    from zoo.report import records
 
     runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
     _output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
@@ -344,9 +344,8 @@ def cite(
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover
+    from zoo import discover, records
     from zoo.report import cite as citations
-    from zoo.report import records
 
     known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
     _output(citations.bibtex(records.read(folder), known), out)
@@ -441,8 +440,8 @@ def rank(
     as_json: AsJson = False,
 ) -> None:
     """Transferability scores of each source before any adaptation: LEEP, NCE, LogME, H-score, proxy A-distance."""
+    from zoo import records
     from zoo.report import rank as report
-    from zoo.report import records
 
     report.check(out or [])
     known = None if run is None else records.read(run)  # a folder without a run is refused before anything is computed
@@ -539,7 +538,7 @@ def data_fetch(
 
 
 def _table(folder: Path, metric: str, cost: bool, published: bool) -> Any:
-    from zoo.report import records
+    from zoo import records
     from zoo.report import table as tables
 
     run = records.read(folder)

@@ -17,8 +17,8 @@ from zoo.bench.executors import Channel, Executor
 from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
-from zoo.bench.store import Store
-from zoo.report.records import FINAL
+from zoo.records import FINAL
+from zoo.records.store import Store
 
 LOWEST = float(np.finfo(np.float16).min)
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise

@@ -20,8 +20,8 @@ from zoo import discover
 from zoo.bench import folds, plan, protocol, suite
 from zoo.bench.execute import Driver, View
 from zoo.bench.executors import Executor
-from zoo.bench.store import Store, refuse_another_suite
 from zoo.errors import BadInput
+from zoo.records.store import Store, refuse_another_suite
 
 IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
 _HANGS = {"status": "timeout", "reason": f"its import takes more than {IMPORT_LIMIT:g} s"}
@@ -35,7 +35,7 @@ class Results:
 
     @cached_property
     def _run(self) -> Any:
-        from zoo.report import records
+        from zoo import records
 
         return records.read(self.folder)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.records import Run
 from zoo.report.caption import domain_names
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
 from zoo.report.render import tex
 
 LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}

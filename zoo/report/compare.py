@@ -9,9 +9,9 @@ from statistics import fmean
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run, main_metric
 from zoo.report.table import LOWER, PERCENT, reference_of
 
 LEVEL, DRAWS = 0.95, 10_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import BadInput
-from zoo.report.records import Run
+from zoo.records import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

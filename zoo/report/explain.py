@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import records
 
 DRAWN = 4  # trees in a picture
 

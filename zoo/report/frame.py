@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from zoo.report.records import Record, Run
+from zoo.records import Record, Run
 
 if TYPE_CHECKING:
     import pandas as pd

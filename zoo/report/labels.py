@@ -9,8 +9,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from zoo.errors import BadInput
+from zoo.records import Run
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

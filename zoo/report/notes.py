@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from zoo.records import FINAL, Run, main_metric
 from zoo.report.lines import EQUAL, Line
-from zoo.report.records import FINAL, Run, main_metric
 
 if TYPE_CHECKING:
     from zoo.report.table import Table

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.records import Run
 from zoo.report.lines import FAMILIES
-from zoo.report.records import Run
 from zoo.report.table import Row, Table, build
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from zoo.errors import BadInput
-from zoo.report.records import FINAL, Record, Run
+from zoo.records import FINAL, Record, Run
 
 COLUMNS = ("method", "learner", "setting", "planned", "ok", "failed", "unsupported", "left", "time (s)")
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import records
 
 KEPT = ("records", "predictions", "explanations", "cache", "checkpoints", "run.json", ".lock")
 
