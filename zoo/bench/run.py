@@ -21,7 +21,8 @@ from zoo.bench import folds, plan, protocol, suite
 from zoo.bench.execute import Driver, View
 from zoo.bench.executors import Executor
 from zoo.errors import BadInput
-from zoo.records.store import Store, refuse_another_suite
+from zoo.records.meta import refuse_another_suite
+from zoo.records.store import Store
 
 IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
 _HANGS = {"status": "timeout", "reason": f"its import takes more than {IMPORT_LIMIT:g} s"}
@@ -175,10 +176,10 @@ class Benchmark:
 
     def close(self) -> None:
         """End the workers."""
-        self.store.close()
         if self.executor:
             self.executor.shutdown()
             self.executor = None
+        self.store.close()
 
     def _meta(self) -> dict[str, Any]:
         p = self.plan

@@ -63,7 +63,7 @@ def gathered(run: Run) -> list[tuple[str, str, dict[str, Any]]]:
     for (family, name, learner), found in sorted(cells.items()):
         steps = found[0]["step"]
         same = [c for c in found if c["step"] == steps]
-        values = {t: np.array([c[t] for c in same]) for t in TERMS if all(t in c for c in same)}
-        spans = {t: (steps, v.min(0), v.mean(0), v.max(0)) for t, v in values.items() if v.any()}
-        rows.append((f"{name} ({learner})", family, spans))
+        values = {t: np.array([c[t] for c in same], float) for t in TERMS if all(t in c for c in same)}
+        spans = {t: (steps, v.min(0), v.mean(0), v.max(0)) for t, v in values.items() if v.size and v.any()}
+        rows.append((f"{name} ({learner})", family, spans) if spans else None)
     return rows

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NESTED = {"metrics": "", "parameters": "parameters.", "validators": "validators.", "certificate": "certificate."}
-LEFT_OUT = {"data", "suite", "versions", "curves"}  # the same in every row of a run, or a list
+# Alike in every row of a run, or no value for a column.
+LEFT_OUT = {
+    "data",
+    "suite",
+    "versions",
+    "curves",
+    "v",
+    "digest",
+    "files",
+    "supersedes",
+}
 
 
 def frame(runs: Run | Iterable[Run]) -> pd.DataFrame:
