@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo import __version__
-from zoo.errors import BadInput
+from zoo.errors import BadInput, one_line, printable
 
 app = typer.Typer(
     help="A domain-adaptation algorithm zoo: many methods, one harness, honest tables.",
@@ -33,7 +33,7 @@ def main() -> None:
     try:
         app()
     except BadInput as error:
-        print(f"zoo: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"zoo: {one_line(error, 0)}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -244,8 +244,12 @@ def table(
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """The comparison table of one or more run folders."""
+    from zoo import records
     from zoo.report import table as tables
 
+    if format == "csv":  # which has no place for notes
+        for folder in folders:
+            _told(records.read(folder), folder)
     if format is None and out is None:
         for folder in folders:
             _show(folder, metric, not no_cost, published)
@@ -267,7 +271,7 @@ def plot(
     from zoo import records
     from zoo.report import plot as plots
 
-    _output(plots.render([records.read(folder) for folder in folders], kind, out.suffix), out)
+    _output(plots.render([_told(records.read(folder), folder) for folder in folders], kind, out.suffix), out)
 
 
 @app.command()
@@ -282,9 +286,9 @@ def status(
     if as_json:
         print(json.dumps({"run": str(folder), **state.to_json()}, indent=1))
         return
-    print(f"{folder}: {state.head}\n")
+    print(f"{printable(folder)}: {printable(state.head)}\n")
     _columns([[str(v) for v in row.texts()] for row in state.rows], list(states.COLUMNS))
-    print("\n".join(["", *state.notes]))
+    print("\n".join(["", *map(printable, state.notes)]))
 
 
 @app.command()
@@ -320,7 +324,7 @@ def explain(
         keys = ("cell", "method", "source", "target", "seed")
         rows = [
             {k: r[k] for k in keys}
-            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"]))
+            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"] or 0))
         ]
         if not rows:
             raise BadInput("no cell explains anything here: run a suite of facts, or give --run DIR")
@@ -551,6 +555,13 @@ def _table(folder: Path, metric: str, cost: bool, published: bool) -> Any:
     return built
 
 
+def _told(run: Any, folder: Path) -> Any:
+    """A run as read; where the output has no place for it, stderr says what was refused."""
+    for remark in run.remarks():
+        print(f"zoo: {printable(folder)}: {remark}", file=sys.stderr)
+    return run
+
+
 def _show(folder: Path, metric: str, cost: bool, published: bool = False) -> None:
     """The table: with colour on a terminal, markdown when piped."""
     from zoo.report import table as tables
@@ -589,6 +600,7 @@ def _columns(rows: list[list[str]], head: list[str]) -> None:
     """Aligned columns; the last is cut to the terminal's width."""
     import shutil
 
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in [head, *rows]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +48,7 @@ def bibtex(run: Run, known: Known) -> str:
     # Baselines are no one's method.
     own = [name for kind, name in named if not known.keys(kind, name) and _family(run, name) != "baseline"]
     missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
-    remarks = [f"% {tex(remark)}" for remark in run.remarks()]
-    comments = [paragraph(run, known), *missing, *remarks]
+    comments = [paragraph(run, known), *missing, *map(tex, run.remarks())]
     return "\n\n".join([*map(_comment, comments), *(known.references[k] for k in keys)]) + "\n"
 
 
@@ -64,7 +63,12 @@ def _comment(text: str) -> str:
 
 def _named(run: Run) -> list[tuple[str, str]]:
     """Kind and name of all that the table contains."""
-    return [("dataset", run.meta["suite"].get("dataset") or "own data"), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+    return [("dataset", _suite(run)["dataset"]), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+
+
+def _suite(run: Run) -> dict[str, Any]:
+    """The suite as resolved; what an older zoo did not write is a question mark."""
+    return defaultdict(lambda: "?", {key: value for key, value in run.meta["suite"].items() if value is not None})
 
 
 def _family(run: Run, name: str) -> str:
@@ -72,12 +76,11 @@ def _family(run: Run, name: str) -> str:
 
 
 def _sentences(run: Run, known: Known) -> Iterator[str]:
-    suite, meta = run.meta["suite"], run.meta
+    suite, meta = _suite(run), run.meta
     rows, _ = lines(run)
     records = list({r["cell"]: r for line in rows for r in line.records()}.values())
     yield _compared(run, known, rows)
-    protocol = suite.get("protocol")
-    yield tex(PROTOCOLS.get(protocol, f"The protocol is {protocol}."))
+    yield tex(PROTOCOLS.get(suite["protocol"], f"The protocol is {suite['protocol']}."))
     if labels := suite.get("labels"):
         amount = (
             "All labels of the adaptation part" if labels == "all" else f"Labels of {labels} target samples per class"
@@ -105,7 +108,7 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
         keys = known.keys(kind, name)
         return tex(name) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
 
-    suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
+    suite, domains, pairs = _suite(run), run.meta["domains"], run.meta["pairs"]
     used = sorted(domain_names(pairs) & set(domains))  # a pretrained network in the source's place is no domain
     sizes = ", ".join(f"{name} {domains[name].get('n', '?')}" for name in used)
     classes = max((domains[name].get("classes") or 0 for name in used), default=0)
@@ -119,27 +122,28 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
     n = len(pairs)
     return (
         f"We compare {what} on {n} pair{'s'[: n > 1]} of a source and a target "
-        f"({tex(', '.join(p.replace(':', '→') for p in pairs))}) of {cited('dataset', suite.get('dataset') or 'own data')} "
+        f"({tex(', '.join(p.replace(':', '→') for p in pairs))}) of {cited('dataset', suite['dataset'])} "
         f"({tex(f'{sizes} samples; {classes} classes')})."
     )
 
 
 def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
     names = {line.learner for line in rows}
-    base, net = suite.get("base"), suite.get("net")
-    if any(name.split("@")[0] == base for name in names):
-        frozen, trained = f"frozen features of a pretrained {net}", f"features of {net} trained on the source"
-        on = {"frozen": frozen, "source": trained}.get(str(suite.get("features")), "the raw features")
-        yield tex(f"The base classifier is {LEARNERS.get(str(base), base)} on {on}.")
-    if net in names or any("@" in name for name in names):
+    if any(name.split("@")[0] == suite["base"] for name in names):
+        frozen = f"frozen features of a pretrained {suite['net']}"
+        trained = f"features of {suite['net']} trained on the source"
+        on = {"frozen": frozen, "source": trained}.get(suite["features"], "the raw features")
+        yield tex(f"The base classifier is {LEARNERS.get(suite['base'], suite['base'])} on {on}.")
+    if suite["net"] in names or any("@" in name for name in names):
         more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
-        precision = PRECISIONS.get(suite.get("precision") or "auto", suite.get("precision"))
+        rate = f"{suite['learning_rate']:g}" if suite.get("learning_rate") else "?"
+        precision = PRECISIONS.get(suite["precision"], suite["precision"])
         moving = {"head": "all but its head frozen", "all": "all of it trained"}
-        start = f", pretrained, {moving.get(suite.get('trainable'), suite.get('trainable'))}" if suite.get("weights") else ""
+        start = f", pretrained, {moving.get(suite['trainable'], suite['trainable'])}" if suite.get("weights") else ""
         yield tex(
-            f"Every network ({net}{start}) is trained for {suite.get('steps')} steps with {suite.get('batch_size')} "
-            f"samples per domain, by {suite.get('optimiser')} at a learning rate of {suite.get('learning_rate') or 0:g} "
-            f"({suite.get('schedule')} schedule{more}) in {precision}; the last state is used, never the best."
+            f"Every network ({suite['net']}{start}) is trained for {suite['steps']} steps with {suite['batch_size']} "
+            f"samples per domain, by {suite['optimiser']} at a learning rate of {rate} "
+            f"({suite['schedule']} schedule{more}) in {precision}; the last state is used, never the best."
         )
 
 

@@ -95,8 +95,8 @@ def render(run: Run, metric: str = "", form: str = "md", reference: str = "") ->
     for r in rows:
         shown = [_shown(r.pairs.get(p), scale) for p in pairs]
         p = "n/a" if r.p is None else f"{r.p:.3g}"
-        names = map(escape, (r.label, r.setting, r.learner))
-        text.append(f"| {' | '.join([*names, *shown, _shown(r.overall, scale), p])} |")
+        row = map(escape, (r.label, r.setting, r.learner))
+        text.append(f"| {' | '.join([*row, *shown, _shown(r.overall, scale), p])} |")
     text += [
         "",
         f"- of a pair: mean [95 % interval, Student's t over seeds], each seed against the same seed of {reference}",
