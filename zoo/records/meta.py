@@ -78,7 +78,7 @@ class Meta(Part):
     versions: dict[str, str] = {}
     files: dict[str, str | None] = {}  # that fits opened, with their hashes as they are now
     device: str = ""
-    git: str = ""
+    git: str | None = None
     command: str = ""
     started: str = ""
 
