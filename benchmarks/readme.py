@@ -18,8 +18,9 @@ from pathlib import Path
 
 from steps import table as step_costs
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import compare, labels, records, standing, table
+from zoo.report import compare, labels, standing, table
 
 CURVE = re.compile(r"(<!-- curve (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,9 +8,10 @@ from shutil import which
 
 import pytest
 
-from zoo import discover
+from zoo import discover, records
 from zoo.bench.run import Results
-from zoo.report import cite, records
+from zoo.records import schema
+from zoo.report import cite
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())
 
@@ -129,7 +130,7 @@ def test_gaps_are_told(tiny, tmp_path):
     (file,) = (tmp_path / "run" / "records").glob("*.jsonl")
     lines = file.read_text().splitlines()
     torn = {**json.loads(lines[-1]), "status": "timeout", "reason": "stopped after 3 s", "metrics": {}}
-    file.write_text("\n".join([*lines[:-2], json.dumps(torn)]) + "\n")
+    file.write_text("\n".join([*lines[:-2], schema.line(torn).decode().strip()]) + "\n")
     text = cite.paragraph(records.read(tmp_path / "run"), KNOWN)
     assert f"Of {len(lines)} cells 2 have no result (1 not run, 1 timeout)." in text
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zoo.report import compare, records
+from zoo import records
+from zoo.records import Run
+from zoo.report import compare
 from zoo.report.lines import lines
-from zoo.report.records import Run
 
 RUN = Path(__file__).parents[1] / "results" / "amazon_reviews_holdout"
 

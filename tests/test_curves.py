@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import plot, records
+from zoo.records import Run
+from zoo.report import plot
 from zoo.report.curves import curves, gathered
-from zoo.report.records import Run
 
 
 def record(cell, method, omega, **more):

@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
+from zoo import records
 from zoo.bench.run import Benchmark
 from zoo.errors import BadInput
-from zoo.report import labels, plot, records
+from zoo.report import labels, plot
 from zoo.report.frame import frame
 
 

@@ -11,8 +11,9 @@ from matplotlib import rc_context
 from matplotlib.text import Annotation, Text
 from scipy.stats import bootstrap
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import plot, records
+from zoo.report import plot
 from zoo.report.frame import frame
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from zoo import discover
+from zoo import discover, records
 from zoo.published import figures
-from zoo.report import published, records, table
+from zoo.report import published, table
 from zoo.report.frame import frame
 
 ROOT = Path(__file__).parents[1]

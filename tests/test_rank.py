@@ -89,7 +89,7 @@ def ran(zoo, suite_file, tmp_path):
 
 
 def test_correlations_are_those_of_scipy_over_the_frame(zoo, ran):
-    from zoo.report import records
+    from zoo import records
     from zoo.report.frame import frame
 
     done = zoo("rank", "../tiny.yaml", "--pairs", PAIRS, "--run", ran, "--json")
@@ -237,7 +237,7 @@ def test_a_run_under_another_protocol_is_noted(zoo, ran, suite_file):
 
 
 def test_an_unfinished_method_is_in_no_mean(zoo, ran):
-    from zoo.report import records
+    from zoo import records
 
     run = records.read(ran)
     cell = next(r for r in run.records if r["method"] == "coral" and r["target"] == "webcam")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo import records
 from zoo.bench.run import Results
-from zoo.report import compare, records
+from zoo.report import compare
 
 RESULTS = Path(__file__).parents[1] / "results"
 # AUROC that a quick learner reached elsewhere, with all the atoms of a fold and with five.

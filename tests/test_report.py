@@ -1,21 +1,23 @@
 """Reading records and making tables, against expectations worked out by hand (and numpy for means)."""
 
 import csv
-import hashlib
 import io
 import json
 import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from zoo import records
 from zoo.errors import BadInput
-from zoo.report import records, table
+from zoo.records.ids import cell_id
+from zoo.report import table
 from zoo.report.frame import frame
 
 A, B = "typeface:optdigits", "optdigits:typeface"
@@ -49,8 +51,7 @@ def cells(method, accuracies, *, pair=A, setting="unsupervised", learner="logist
             "peak_cuda_mb": None, "certificate": {}, "device": "cpu", "versions": {}, "predictions_sha256": None,
         }  # fmt: skip
         record |= more
-        key = (method, record["parameters"], pair, setting, learner, seed, record["code"], source, record["data"])
-        made.append({"cell": hashlib.sha256(repr(key).encode()).hexdigest()[:16], **record})
+        made.append({"cell": cell_id(record), **record})
     return made
 
 
@@ -526,7 +527,7 @@ def full():
                 ("dummy", "none", "logistic", 0.1), ("source_only", "none", "logistic", 0.6),
                 ("source_only", "none", "cnn", 0.7), ("kmm", "unsupervised", "logistic", 0.6),
                 ("dan", "unsupervised", "cnn", 0.8), ("label_propagation", "unsupervised", "logistic", 0.85),
-                ("fine_tune", "source-free few-shot", "cnn", 0.9), ("target_only", "oracle", "cnn", 0.98),
+                ("fine_tune", "source-free few-shot", "cnn", 0.9), ("target_only", "oracle", "cnn", 0.97),
             ]
         ),
         cells("coral", [0.7, "failed"], reason="Error: 50 % <of> a_b | {x} & y # \\ ~ ^ [z]\nline"),
@@ -540,6 +541,7 @@ def full():
 
 @pytest.mark.parametrize("form", ["md", "latex", "csv", "html", "json"])
 def test_same_records_in_any_order_give_the_same_bytes(full, tmp_path, form):
+    full = replace(full, undigested=len(full.records))  # as they are read, being of version 1
     once = table.render(table.build(full), form)
     assert once.endswith("\n")
     shuffle = random.Random(0)
@@ -549,7 +551,7 @@ def test_same_records_in_any_order_give_the_same_bytes(full, tmp_path, form):
         rows = dict(shuffle.sample(list(full.meta["rows"].items()), len(full.meta["rows"])))
         write(tmp_path / str(i), full.meta | {"rows": rows}, dump(recs[:cut]), dump(recs[cut:]))
         assert table.render(table.build(records.read(tmp_path / str(i))), form) == once
-        assert table.render(table.build(records.Run(full.meta, recs)), form) == once
+        assert table.render(table.build(replace(full, records=recs)), form) == once
 
 
 def test_cost_and_device_do_not_touch_the_table_without_cost(full):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.report import records, standing
+from zoo import records
+from zoo.report import standing
 from zoo.report.frame import frame
 
 RESULTS = Path(__file__).parents[1] / "results"

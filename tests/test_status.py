@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo import records
 from zoo.bench.run import Benchmark
-from zoo.report import records, status
+from zoo.report import status
 
 
 def planned(methods, folder, **options):

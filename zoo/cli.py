@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from zoo import __version__, plain
-from zoo.errors import BadInput
+from zoo.errors import BadInput, printable
 
 app = typer.Typer(
     help="A domain-adaptation algorithm zoo: many methods, one harness, honest tables.",
@@ -261,8 +261,12 @@ def table(
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """The comparison table of one or more run folders."""
+    from zoo import records
     from zoo.report import table as tables
 
+    if format == "csv":  # which has no place for notes
+        for folder in folders:
+            _told(records.read(folder), folder)
     if format is None and out is None:
         for folder in folders:
             _show(folder, metric, not no_cost, published)
@@ -281,10 +285,10 @@ def plot(
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
 ) -> None:
     """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
+    from zoo import records
     from zoo.report import plot as plots
-    from zoo.report import records
 
-    _output(plots.render([records.read(folder) for folder in folders], kind, out.suffix), out)
+    _output(plots.render([_told(records.read(folder), folder) for folder in folders], kind, out.suffix), out)
 
 
 @app.command()
@@ -292,16 +296,16 @@ def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")], as_json: AsJson = False
 ) -> None:
     """How far a run is: cells planned, done and failed, time spent, and what running it again would do."""
-    from zoo.report import records
+    from zoo import records
     from zoo.report import status as states
 
     state = states.build(records.read(folder))
     if as_json:
         print(json.dumps({"run": str(folder), **state.to_json()}, indent=1))
         return
-    print(f"{folder}: {state.head}\n")
+    print(f"{printable(folder)}: {printable(state.head)}\n")
     _columns([[str(v) for v in row.texts()] for row in state.rows], list(states.COLUMNS))
-    print("\n".join(["", *state.notes]))
+    print("\n".join(["", *map(printable, state.notes)]))
 
 
 @app.command()
@@ -313,8 +317,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    from zoo import records
     from zoo.report import compare as comparisons
-    from zoo.report import records
 
     runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
     _output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
@@ -337,7 +341,7 @@ def explain(
         keys = ("cell", "method", "source", "target", "seed")
         rows = [
             {k: r[k] for k in keys}
-            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"]))
+            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"] or 0))
         ]
         if not rows:
             raise BadInput("no cell explains anything here: run a suite of facts, or give --run DIR")
@@ -361,9 +365,8 @@ def cite(
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover
+    from zoo import discover, records
     from zoo.report import cite as citations
-    from zoo.report import records
 
     known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
     _output(citations.bibtex(records.read(folder), known), out)
@@ -458,8 +461,8 @@ def rank(
     as_json: AsJson = False,
 ) -> None:
     """Transferability scores of each source before any adaptation: LEEP, NCE, LogME, H-score, proxy A-distance."""
+    from zoo import records
     from zoo.report import rank as report
-    from zoo.report import records
 
     report.check(out or [])
     known = None if run is None else records.read(run)  # a folder without a run is refused before anything is computed
@@ -556,7 +559,7 @@ def data_fetch(
 
 
 def _table(folder: Path, metric: str, cost: bool, published: bool) -> Any:
-    from zoo.report import records
+    from zoo import records
     from zoo.report import table as tables
 
     run = records.read(folder)
@@ -567,6 +570,13 @@ def _table(folder: Path, metric: str, cost: bool, published: bool) -> Any:
 
         built = beside(built, run, figures())
     return built
+
+
+def _told(run: Any, folder: Path) -> Any:
+    """A run as read; where the output has no place for it, stderr says what was refused."""
+    for remark in run.remarks():
+        print(f"zoo: {printable(folder)}: {remark}", file=sys.stderr)
+    return run
 
 
 def _show(folder: Path, metric: str, cost: bool, published: bool = False) -> None:
@@ -607,6 +617,7 @@ def _columns(rows: list[list[str]], head: list[str]) -> None:
     """Aligned columns; the last is cut to the terminal's width."""
     import shutil
 
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in [head, *rows]:

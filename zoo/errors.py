@@ -1,14 +1,11 @@
-"""The few ways in which zoo says no, and how what others said is passed on."""
+"""The few ways in which zoo says no, and how it says what others wrote: in one line, and printable."""
 
+import re
+import unicodedata
 
-def one_line(text: str, limit: int = 300) -> str:
-    """A stranger's text as one printable line: no control characters, no bidi overrides, no lone surrogates.
-
-    >>> one_line("a\\nb \\x1b[31m")
-    'a b ?[31m'
-    """
-    short = " ".join(text[: 8 * limit].split())
-    return "".join(c if c.isprintable() else "?" for c in short)[:limit]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # of terminals, for colours and worse
+BREAKS = "\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+JOINERS = "\u200c\u200d"  # without which some scripts are misspelt
 
 
 class ZooError(Exception):
@@ -17,6 +14,10 @@ class ZooError(Exception):
 
 class BadInput(ZooError):
     """What the user gave cannot be used: one line that says what, where, and what would be right."""
+
+
+class DiskFull(BadInput):
+    """Nothing more can be written; what has been written is whole, and the same command goes on."""
 
 
 class Unsupported(ZooError):
@@ -32,3 +33,33 @@ class LeakError(ZooError):
 
 class Diverged(ZooError):
     """A loss became NaN or infinite."""
+
+
+def printable(text: object) -> str:
+    r"""Text that stays on its line and does nothing to a terminal: newlines and tabs are spaces, escape sequences gone.
+
+    Control characters, what turns or hides text (bidirectional controls, tags) and lone surrogates become U+FFFD.
+
+    >>> printable("a\nb\x1b[31m red\x07")
+    'a b red�'
+    """
+    if (plain := str(text)).isascii() and plain.isprintable():
+        return plain
+    return "".join(map(_shown, ESCAPES.sub("", plain)))
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """`printable`, with single spaces, and cut to `limit` characters (0: to none).
+
+    >>> one_line("first line   and\\n  the second", limit=15)
+    'first line and…'
+    """
+    line = " ".join(printable(text).split())
+    return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _shown(c: str) -> str:
+    if c in BREAKS:
+        return " "
+    hidden = unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in JOINERS
+    return "\N{REPLACEMENT CHARACTER}" if hidden else c

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from zoo import records
 from zoo.bench.graphs import sees_nodes
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import FOLDS, Protocol
 from zoo.bench.run import Benchmark
-from zoo.report import records
 
 PROBE_STEPS = 20
 GUESS_S = 2.0  # seconds of a relational method and fold that has not run before

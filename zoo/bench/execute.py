@@ -17,9 +17,9 @@ from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.jobs import Job, Slot, View
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
-from zoo.bench.store import Store
 from zoo.errors import one_line
-from zoo.report.records import FINAL
+from zoo.records import FINAL
+from zoo.records.store import Store
 from zoo.seeds import derive
 from zoo.vault.wire import Malformed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from zoo.bench.document import scalar
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins
 from zoo.errors import BadInput
+from zoo.records.ids import canonical
 from zoo.task import setting_of
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
@@ -267,16 +267,6 @@ def learner_name(suite: Suite, use: str) -> str:
     if use == "net":
         return suite.net
     return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
-
-
-def canonical(value: Any) -> str:
-    """The hash of a JSON value; equal for equal values in any key order.
-
-    >>> canonical({"a": 1, "b": 2}) == canonical({"b": 2, "a": 1})
-    True
-    """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _use(learner: str) -> str:

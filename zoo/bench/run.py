@@ -16,15 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, plain
+from zoo import discover, plain, records
 from zoo.bench import folds, plan, plugins, protocol, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
-from zoo.bench.store import Store, refuse_another_suite
 from zoo.data import _cache
 from zoo.errors import BadInput
-from zoo.report import records
+from zoo.records.meta import refuse_another_suite
+from zoo.records.store import Store
 
 MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
 
@@ -37,7 +37,7 @@ class Results:
 
     @cached_property
     def _run(self) -> Any:
-        from zoo.report import records
+        from zoo import records
 
         return records.read(self.folder)
 
@@ -192,10 +192,10 @@ class Benchmark:
 
     def close(self) -> None:
         """End the workers."""
-        self.store.close()
         if self.executor:
             self.executor.shutdown()
             self.executor = None
+        self.store.close()
 
     def _code(self, row: plan.Row) -> str:
         """One of the hashes of a row's code."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.records import Run
 from zoo.report.caption import domain_names
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
 from zoo.report.render import tex
 
 LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}
@@ -48,10 +48,8 @@ def bibtex(run: Run, known: Known) -> str:
     # Baselines are no one's method.
     own = [name for kind, name in named if not known.keys(kind, name) and _family(run, name) != "baseline"]
     missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
-    return (
-        "\n\n".join([_comment(paragraph(run, known)), *map(_comment, missing), *(known.references[k] for k in keys)])
-        + "\n"
-    )
+    comments = [paragraph(run, known), *missing, *map(tex, run.remarks())]
+    return "\n\n".join([*map(_comment, comments), *(known.references[k] for k in keys)]) + "\n"
 
 
 def paragraph(run: Run, known: Known) -> str:
@@ -65,7 +63,12 @@ def _comment(text: str) -> str:
 
 def _named(run: Run) -> list[tuple[str, str]]:
     """Kind and name of all that the table contains."""
-    return [("dataset", run.meta["suite"]["dataset"]), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+    return [("dataset", _suite(run)["dataset"]), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+
+
+def _suite(run: Run) -> dict[str, Any]:
+    """The suite as resolved; what an older zoo did not write is a question mark."""
+    return defaultdict(lambda: "?", {key: value for key, value in run.meta["suite"].items() if value is not None})
 
 
 def _family(run: Run, name: str) -> str:
@@ -73,7 +76,7 @@ def _family(run: Run, name: str) -> str:
 
 
 def _sentences(run: Run, known: Known) -> Iterator[str]:
-    suite, meta = run.meta["suite"], run.meta
+    suite, meta = _suite(run), run.meta
     rows, _ = lines(run)
     records = list({r["cell"]: r for line in rows for r in line.records()}.values())
     yield _compared(run, known, rows)
@@ -84,18 +87,20 @@ def _sentences(run: Run, known: Known) -> Iterator[str]:
         )
         yield tex(f"{amount} are given to the methods whose setting has them, and to no others.")
     if steps := suite.get("normalise"):
+        steps = [steps] if isinstance(steps, str) else steps
         by = "source" if suite.get("normalise_by") == "source" else "each domain"
-        yield tex(f"Normalisation: {', '.join(NORMALISATIONS[s] for s in steps)}, with statistics of {by}.")
+        yield tex(f"Normalisation: {', '.join(NORMALISATIONS.get(s, s) for s in steps)}, with statistics of {by}.")
     yield from _learners(suite, rows)
     yield _parameters(run, known, rows)
     yield tex(_seeds(suite, records))
     yield tex(_unfinished(run, rows, records))
     versions = {
-        name: _values(r["versions"].get(name) for r in records if r.get("versions")) for name in meta["versions"]
+        name: _values(r["versions"].get(name) for r in records if r.get("versions"))
+        for name in meta.get("versions", {})
     }
     used = ", ".join(f"{name} {found or meta['versions'][name]}" for name, found in sorted(versions.items()))
     git = f" (revision {meta['git']})" if meta.get("git") else ""
-    yield tex(f"Run on {_values(r.get('device') for r in records) or meta['device']} with {used}{git}.")
+    yield tex(f"Run on {_values(r.get('device') for r in records) or meta.get('device')} with {used}{git}.")
 
 
 def _compared(run: Run, known: Known, rows: list[Line]) -> str:
@@ -103,10 +108,10 @@ def _compared(run: Run, known: Known, rows: list[Line]) -> str:
         keys = known.keys(kind, name)
         return tex(name) + (rf"~\cite{{{','.join(keys)}}}" if keys else "")
 
-    suite, domains, pairs = run.meta["suite"], run.meta["domains"], run.meta["pairs"]
+    suite, domains, pairs = _suite(run), run.meta["domains"], run.meta["pairs"]
     used = sorted(domain_names(pairs) & set(domains))  # a pretrained network in the source's place is no domain
-    sizes = ", ".join(f"{name} {domains[name]['n']}" for name in used)
-    classes = max(domains[name]["classes"] for name in used)
+    sizes = ", ".join(f"{name} {domains[name].get('n', '?')}" for name in used)
+    classes = max((domains[name].get("classes") or 0 for name in used), default=0)
     baselines = list(dict.fromkeys(x.method for x in rows if x.family == "baseline"))
     methods = list(dict.fromkeys(x.method for x in rows if x.family != "baseline"))
     named = _listed([cited("method", m) for m in methods])
@@ -128,15 +133,16 @@ def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
         frozen = f"frozen features of a pretrained {suite['net']}"
         trained = f"features of {suite['net']} trained on the source"
         on = {"frozen": frozen, "source": trained}.get(suite["features"], "the raw features")
-        yield tex(f"The base classifier is {LEARNERS[suite['base']]} on {on}.")
+        yield tex(f"The base classifier is {LEARNERS.get(suite['base'], suite['base'])} on {on}.")
     if suite["net"] in names or any("@" in name for name in names):
         more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
-        precision = PRECISIONS[suite["precision"]]
+        rate = f"{suite['learning_rate']:g}" if suite.get("learning_rate") else "?"
+        precision = PRECISIONS.get(suite["precision"], suite["precision"])
         moving = {"head": "all but its head frozen", "all": "all of it trained"}
         start = f", pretrained, {moving.get(suite['trainable'], suite['trainable'])}" if suite.get("weights") else ""
         yield tex(
             f"Every network ({suite['net']}{start}) is trained for {suite['steps']} steps with {suite['batch_size']} "
-            f"samples per domain, by {suite['optimiser']} at a learning rate of {suite['learning_rate']:g} "
+            f"samples per domain, by {suite['optimiser']} at a learning rate of {rate} "
             f"({suite['schedule']} schedule{more}) in {precision}; the last state is used, never the best."
         )
 
@@ -163,7 +169,7 @@ def _seeds(suite: Mapping[str, Any], records: list[dict[str, Any]]) -> str:
     seen = {r["seed"] for r in records}
     if seen == {None}:
         return "Nothing in any cell depends on the seed, so each is run once."
-    n = len({*range(suite["seeds"]), *(seen - {None})})
+    n = len({*range(suite.get("seeds", 1)), *(seen - {None})})
     once = "; cells that do not depend on the seed are run once" if None in seen else ""
     if n == 1:
         return f"Results are of one seed{once}."
@@ -176,7 +182,7 @@ def _unfinished(run: Run, rows: list[Line], records: list[dict[str, Any]]) -> st
     planned = {
         cell
         for label, row in run.meta["rows"].items()
-        for learner, settings in row.get("cells", {}).items()
+        for learner, settings in (row.get("cells") or {}).items()
         for setting, ids in settings.items()
         for cell in ids
         if (label, learner, setting) in shown

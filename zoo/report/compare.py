@@ -8,10 +8,11 @@ from statistics import fmean
 
 import numpy as np
 
-from zoo.errors import BadInput
+from zoo.errors import BadInput, printable
+from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run, main_metric
+from zoo.report.render import escape
 from zoo.report.table import LOWER, PERCENT, reference_of
 
 LEVEL, DRAWS = 0.95, 10_000
@@ -80,10 +81,12 @@ def render(run: Run, metric: str = "", form: str = "md", reference: str = "") ->
     """The gains as markdown or JSON."""
     metric, rows, smallest = gains(run, metric, reference)
     if form == "json":
-        return json.dumps({"metric": metric, "smallest_p": smallest, "rows": [asdict(r) for r in rows]}, indent=1)
+        found = {"metric": metric, "smallest_p": smallest, "rows": [asdict(r) for r in rows], "refused": run.refused}
+        return json.dumps(found, indent=1)
     pairs, scale = run.meta["pairs"], 100 if metric in PERCENT else 1
     short = abbreviations(pairs) if sum(map(len, pairs)) > 40 else {}
     heads = ["→".join(short.get(side, side) for side in pair.split(":")) for pair in pairs]
+    heads = list(map(escape, heads))
     reference = reference or run.meta["suite"].get("reference") or "source_only"
     names = "".join(f"; {a} {name}" for name, a in sorted(short.items()))
     text = [f"{run.meta['suite'].get('name')}: gain in {metric} over {reference} of the same learner{names}.", ""]
@@ -92,7 +95,8 @@ def render(run: Run, metric: str = "", form: str = "md", reference: str = "") ->
     for r in rows:
         shown = [_shown(r.pairs.get(p), scale) for p in pairs]
         p = "n/a" if r.p is None else f"{r.p:.3g}"
-        text.append(f"| {' | '.join([r.label, r.setting, r.learner, *shown, _shown(r.overall, scale), p])} |")
+        row = map(escape, (r.label, r.setting, r.learner))
+        text.append(f"| {' | '.join([*row, *shown, _shown(r.overall, scale), p])} |")
     text += [
         "",
         f"- of a pair: mean [95 % interval, Student's t over seeds], each seed against the same seed of {reference}",
@@ -104,7 +108,8 @@ def render(run: Run, metric: str = "", form: str = "md", reference: str = "") ->
     text.append(
         f"- p: Wilcoxon over pairs, Holm over the {len(rows)} rows; the smallest it can be is {smallest:.3g}{note}"
     )
-    return "\n".join(text) + "\n"
+    text += [f"- {remark}" for remark in run.remarks()]
+    return "\n".join(map(printable, text)) + "\n"
 
 
 def _shown(gain: Gain | None, scale: int) -> str:

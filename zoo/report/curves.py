@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import BadInput
-from zoo.report.records import Run
+from zoo.records import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ def curves(run: Run) -> Figure:
 
     The domain accuracy is that of a method's domain classifier on a batch; it cannot tell the domains apart at 0.5.
     """
-    from zoo.report.plot import COLOURS, COLUMN, _figure
+    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
 
     rows = gathered(run)
     if not rows:
@@ -42,7 +42,7 @@ def curves(run: Run) -> Figure:
                 panel.axhline(0.5, color="black", linestyle=":", linewidth=0.6)
                 panel.set_ylim(0, 1)
         first = next(panel for panel in axes if panel.get_visible())
-        first.set_title(name, loc="left", fontsize=7, fontweight="bold", pad=2)
+        first.set_title(drawable(name), loc="left", fontsize=7, fontweight="bold", pad=2)
     for column, term in zip(grid.T, terms, strict=True):
         last = [panel for panel in column if panel.get_visible()][-1]
         last.set_xlabel(f"step\n{TERMS[term]}")
@@ -59,11 +59,11 @@ def gathered(run: Run) -> list[tuple[str, str, dict[str, Any]]]:
                 if not run.stale(record, label):
                     name = label if record["setting"] in ("none", "unsupervised") else f"{label}, {record['setting']}"
                     cells.setdefault((record["family"], name, record["learner"]), []).append(record["curves"])
-    rows = []
+    rows: list[tuple[str, str, dict[str, Any]]] = []
     for (family, name, learner), found in sorted(cells.items()):
         steps = found[0]["step"]
         same = [c for c in found if c["step"] == steps]
-        values = {t: np.array([c[t] for c in same]) for t in TERMS if all(t in c for c in same)}
-        spans = {t: (steps, v.min(0), v.mean(0), v.max(0)) for t, v in values.items() if v.any()}
-        rows.append((f"{name} ({learner})", family, spans))
+        values = {t: np.array([c[t] for c in same], float) for t in TERMS if all(t in c for c in same)}
+        spans = {t: (steps, v.min(0), v.mean(0), v.max(0)) for t, v in values.items() if v.size and v.any()}
+        rows += [(f"{name} ({learner})", family, spans)] if spans else []
     return rows

@@ -5,10 +5,54 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from zoo.errors import BadInput
-from zoo.report import records
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from zoo import records
+from zoo.errors import BadInput, printable
+from zoo.records.schema import check_tree
+from zoo.report.plot import drawable
+
+Number = Annotated[float, Field(ge=-1e100, le=1e100)]
+
+
+class Part(BaseModel):
+    """Of what fits explain, that which is shown."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Mapped(Part):
+    source: str
+    target: str | None
+    inverted: bool = False
+    sign: Number = 1
+    score: Number | None = None
+
+
+class Rule(Part):
+    weight: Number
+    rule: str
+
+
+class Leaf(Part):
+    value: Number
+    n: int | None = None
+    test: None = None
+
+
+class Test(Part):
+    test: str
+    yes: Test | Leaf
+    no: Test | Leaf
+
+
+class Explanation(Part):
+    mapping: list[Mapped] = []
+    rules: list[Rule] = []
+    trees: list[Test | Leaf] = []
+
 
 DRAWN = 4  # trees in a picture
 
@@ -30,7 +74,19 @@ def find(cell: str, folders: Sequence[Path]) -> tuple[records.Record, list[dict[
     path = folder / "explanations" / f"{record['cell']}.json"
     if not path.is_file():
         raise BadInput(f"{folder}: {record['method']} left no explanation of {record['cell']}; run the cell again")
-    return record, json.loads(path.read_text(encoding="utf-8"))
+    return record, _explanations(path)
+
+
+def _explanations(path: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(path.read_bytes())
+        check_tree(found)
+        TypeAdapter(list[Explanation]).validate_python(found)
+    except (ValueError, RecursionError, OSError) as error:
+        if isinstance(error, ValidationError):
+            error = ValueError(f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}")
+        raise BadInput(f"{path}: damaged ({error}); run the cell again") from None
+    return found  # type: ignore[no-any-return]
 
 
 def explaining(folder: Path, method: str = "") -> list[records.Record]:
@@ -67,7 +123,7 @@ def text(record: records.Record, explanations: list[dict[str, Any]], fold: int) 
     blocks += ["\n".join(["rules, with their weights", *rules])] if rules else []
     for i, tree in enumerate(known.get("trees", []), 1):
         blocks.append("\n".join([f"tree {i}", *_branch(tree, "  ")]))
-    return "\n\n".join(blocks)
+    return "\n".join(map(printable, "\n\n".join(blocks).split("\n")))
 
 
 def picture(record: records.Record, explanations: list[dict[str, Any]], fold: int, suffix: str) -> bytes:
@@ -154,7 +210,7 @@ def _draw(ax: Any, node: dict[str, Any], left: float, depth: int) -> float:
     else:
         yes = _draw(ax, node["yes"], left, depth + 1)
         no = _draw(ax, node["no"], left + _leaves(node["yes"]), depth + 1)
-        x, label = (yes + no) / 2, node["test"].replace("), ", "),\n")
+        x, label = (yes + no) / 2, "\n".join(map(drawable, node["test"].split("), "))).replace("\n", "),\n")
         for child, answer in ((yes, "yes"), (no, "no")):
             ax.plot([x, child], [-depth, -depth - 1], color="#888888", linewidth=1, zorder=1)
             ax.text((x + child) / 2, -depth - 0.5, answer, fontsize=7, ha="center", color="#444444", zorder=2)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from zoo.report.records import Record, Run
+from zoo.records import Record, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NESTED = {"metrics": "", "parameters": "parameters.", "validators": "validators.", "certificate": "certificate."}
-LEFT_OUT = {"data", "suite", "versions", "curves"}  # the same in every row of a run, or a list
+# Alike in every row of a run, or no value for a column.
+LEFT_OUT = {
+    "data",
+    "suite",
+    "versions",
+    "curves",
+    "v",
+    "digest",
+    "files",
+    "supersedes",
+}
 
 
 def frame(runs: Run | Iterable[Run]) -> pd.DataFrame:

@@ -9,8 +9,9 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from zoo.errors import BadInput
+from zoo.records import Run
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
+from zoo.report.render import escape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,9 @@ def gathered(runs: Sequence[Run]) -> tuple[list[int | str], list[Curve]]:
     found: dict[str, Curve] = {}
     for k, run in zip(amounts, runs, strict=True):
         for line in lines(run)[0]:
-            if line.learner == run.meta["suite"]["net"] and (line.family == "parameter" or line.label in REFERENCES):
+            if line.learner == run.meta["suite"].get("net") and (
+                line.family == "parameter" or line.label in REFERENCES
+            ):
                 found.setdefault(line.label, Curve(line.label)).values[k] = _by_seed(line, run.meta["pairs"])
     if not set(found) - set(REFERENCES):
         raise BadInput("no finished row of the parameter family in these runs")
@@ -88,7 +91,11 @@ def table(runs: Sequence[Run]) -> str:
         shown = f"{c.mean(k):.1f}" + ("" if math.isnan(c.deviation(k)) else f" ± {c.deviation(k):.1f}")
         return f"**{shown}**" if c.mean(k) == best[k] else shown
 
-    rows = [head, [":---", *("---:" for _ in amounts)], *([c.label, *(text(c, k) for k in amounts)] for c in curves)]
+    rows = [
+        head,
+        [":---", *("---:" for _ in amounts)],
+        *([escape(c.label), *(text(c, k) for k in amounts)] for c in curves),
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
@@ -100,7 +107,7 @@ def labels(runs: Sequence[Run]) -> Figure:
     BadInput
         As `gathered`.
     """
-    from zoo.report.plot import COLOURS, COLUMN, _figure
+    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
 
     amounts, curves = gathered(runs)
     references = [c for c in curves if c.label in REFERENCES]
@@ -117,7 +124,7 @@ def labels(runs: Sequence[Run]) -> Figure:
             band = [(m - d, m + d) if not math.isnan(d) else (m, m) for m, d in zip(mean, by, strict=True)]
             panel.fill_between(x, *zip(*band, strict=True), color=colour, alpha=0.2, linewidth=0)
             panel.plot(x, mean, line, color=colour, linewidth=1, marker="o", markersize=2)
-        panel.set_title(method.label, loc="left", fontsize=7, fontweight="bold", pad=2)
+        panel.set_title(drawable(method.label), loc="left", fontsize=7, fontweight="bold", pad=2)
         panel.set_xticks(list(x), [str(k) for k in amounts])
     for panel in list(grid.flat)[len(methods) :]:
         panel.set_visible(False)

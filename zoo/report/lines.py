@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from zoo.report.records import Record, Run
+from zoo.records import Record, Run
 
 SETTINGS = ("none", "unsupervised", "few-shot", "semi-supervised", "oracle")
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from zoo.errors import one_line
+from zoo.records import FINAL, Run, main_metric
 from zoo.report.lines import EQUAL, Line
-from zoo.report.records import FINAL, Run, main_metric
+
+LIBRARIES = ("python", "torch", "numpy", "scipy", "scikit-learn")
 
 if TYPE_CHECKING:
     from zoo.report.table import Table
@@ -33,6 +36,9 @@ def notes(
     return [
         *_legend(run, table, better),
         *_stale(stale),
+        *run.remarks(),
+        *run.age(),
+        *_versions(lines),
         *_data(run),
         *_failures(lines, names, heads),
         *_unsupported(run, heads),
@@ -71,6 +77,18 @@ def _stale(stale: Counter[str]) -> Iterator[str]:
         yield f"stale records, of other code, data or parameters, left out: {counts}"
 
 
+def _versions(lines: list[Line]) -> Iterator[str]:
+    """What differs among the libraries that made the records of the table."""
+    records = {r["cell"]: r for line in lines for r in line.records() if r["status"] == "ok"}
+    said = []
+    for name in LIBRARIES:
+        counts = Counter(v for r in records.values() if (v := (r.get("versions") or {}).get(name)))
+        if len(counts) > 1:
+            said.append(f"{name} {', '.join(f'{version} ({n})' for version, n in sorted(counts.items()))}")
+    if said:
+        yield f"records made with different versions stand in this table: {'; '.join(said)}"
+
+
 def _data(run: Run) -> Iterator[str]:
     """What was left out or assumed at loading."""
     for name, domain in run.meta["domains"].items():
@@ -84,7 +102,7 @@ def _failures(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -
         for pair, head in heads.items():
             for seed, record in sorted(line.pairs.get(pair, {}).items(), key=lambda item: item[0] or 0):
                 if record["status"] not in FINAL:
-                    key = record["status"], _one_line(record.get("reason")) or "no reason given"
+                    key = record["status"], one_line(record.get("reason") or "no reason given", 0)
                     failed.setdefault(key, {}).setdefault(head, []).extend([] if seed is None else [str(seed)])
         for (status, reason), cells in sorted(failed.items()):
             where = (f"{head} (seed{'s'[: len(s) > 1]} {', '.join(s)})" if s else head for head, s in cells.items())
@@ -107,7 +125,7 @@ def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
             said += [(label, record["learner"], record.get("reason")) for label in labels]
     reasons: dict[str, dict[str, set[str]]] = {}
     for label, learner, reason in said:
-        reasons.setdefault(_one_line(reason), {}).setdefault(label, set()).update({learner} - {None, ""})
+        reasons.setdefault(one_line(reason or "", 0), {}).setdefault(label, set()).update({learner} - {None, ""})
     for reason, methods in sorted(reasons.items()):
         who = (f"{x} ({', '.join(sorted(learners))})" if learners else x for x, learners in sorted(methods.items()))
         yield f"unsupported: {', '.join(who)}: {reason}"
@@ -150,7 +168,3 @@ def _identical(lines: list[Line], names: dict[int, str]) -> Iterator[str]:
             flagged.append(names[id(line)])
     if flagged:
         yield f"identical to source_only of the same learner: {', '.join(flagged)}"
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.errors import BadInput
+from zoo.errors import BadInput, printable
+from zoo.records import Run
 from zoo.report.lines import FAMILIES
-from zoo.report.records import Run
 from zoo.report.table import Row, Table, build
 
 if TYPE_CHECKING:
@@ -96,14 +96,16 @@ def bars(run: Run) -> Figure:
         for line, label, style in ((reference, name, "--"), (ceiling, "target_only", ":")):
             if line and _done(table, line) >= {*pairs}:
                 at = _values(table, line, pairs).mean()
-                lines[label] = axes.axvline(at, color="black", linestyle=style, linewidth=0.8, label=label)
-        axes.set_yticks(places, [_name(row) for row in rows])
+                lines[label] = axes.axvline(at, color="black", linestyle=style, linewidth=0.8, label=drawable(label))
+        axes.set_yticks(places, [drawable(_name(row)) for row in rows])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_title(learner, loc="left", fontsize=7, fontweight="bold", pad=2)
+        axes.set_title(drawable(learner), loc="left", fontsize=7, fontweight="bold", pad=2)
     grid[-1, 0].set_xlim(0, 100)
     over = _over(pairs, table)
-    whiskers = f"95 % bootstrap over pairs,\nof the difference to {name}" if len(pairs) >= FEW else "± sd over seeds"
+    whiskers = (
+        f"95 % bootstrap over pairs,\nof the difference to {drawable(name)}" if len(pairs) >= FEW else "± sd over seeds"
+    )
     grid[-1, 0].set_xlabel(f"{_measure(table)}, mean of {over}\nwhiskers: {whiskers}")
     _legend(figure, [row for rows in panels.values() for row in rows], lines.values())
     return figure
@@ -126,7 +128,7 @@ def gains(run: Run) -> Figure:
     if not rows:
         raise BadInput(f"nothing to draw: no finished method has a {_reference_name(run)} of its learner beside it")
     values = np.array([[_gain(run, table, row, column.key) for column in pairs] for row in rows])
-    heads, names = [column.head for column in pairs], [f"{_name(row)} ({row.learner})" for row in rows]
+    heads, names = [drawable(c.head) for c in pairs], [drawable(f"{_name(row)} ({row.learner})") for row in rows]
     if tall := len(pairs) > max(15, len(rows)):  # a page is higher than wide
         values, heads, names = values.T, names, heads
     elif max(map(len, heads)) > 9:
@@ -149,23 +151,23 @@ def gains(run: Run) -> Figure:
     axes.vlines(np.arange(1, width) - 0.5, -0.5, height - 0.5, color="white", linewidth=0.8)
     bar = figure.colorbar(image, ax=axes, orientation="horizontal", aspect=30, pad=0.02)
     bar.outline.set_visible(False)
-    bar.set_label(f"gain over {_reference_name(run)} (points)")
+    bar.set_label(f"gain over {drawable(_reference_name(run))} (points)")
     return figure
 
 
 def time(run: Run) -> Figure:
     """Mean accuracy against the time that a fit takes; the line joins what nothing is both faster and better than."""
     table = build(run)
-    drawn = [row for row in _rows(table) if row.setting != "none" or row.label == _reference_name(run)]
-    drawn = [row for row in drawn if not row.setting.endswith("oracle") and _cell(table, row, "time_s").value]
-    pairs = _common(table, drawn)
-    x = np.array([_cell(table, row, "time_s").value for row in drawn], float)
-    y = np.array([_values(table, row, pairs).mean() for row in drawn])
-    figure = _figure(COLUMN, 2.9 + 0.1 * max(0, len(drawn) - 15))  # room for the names
+    shown = [row for row in _rows(table) if row.setting != "none" or row.label == _reference_name(run)]
+    shown = [row for row in shown if not row.setting.endswith("oracle") and _cell(table, row, "time_s").value]
+    pairs = _common(table, shown)
+    x = np.array([_cell(table, row, "time_s").value for row in shown], float)
+    y = np.array([_values(table, row, pairs).mean() for row in shown])
+    figure = _figure(COLUMN, 2.9 + 0.1 * max(0, len(shown) - 15))  # room for the names
     axes = figure.subplots()
     axes.set_xscale("log")
-    learners = list(dict.fromkeys(row.learner for row in drawn))
-    for row, at, height in zip(drawn, x, y, strict=True):
+    learners = list(dict.fromkeys(row.learner for row in shown))
+    for row, at, height in zip(shown, x, y, strict=True):
         marker = MARKERS[learners.index(row.learner) % len(MARKERS)]
         axes.plot(at, height, marker, color=COLOURS.get(row.family, "black"), ms=4, mec="white", mew=0.4, zorder=3)
     order = np.lexsort((-y, x))
@@ -175,12 +177,17 @@ def time(run: Run) -> Figure:
     axes.set_xlabel("time of a fit (s), shared artefacts included")
     axes.set_ylabel(f"{_measure(table)}, mean of {_over(pairs, table)}")
     shapes = [
-        axes.plot([], [], MARKERS[i % len(MARKERS)], color="black", mfc="none", ms=4, label=learner)[0]
+        axes.plot([], [], MARKERS[i % len(MARKERS)], color="black", mfc="none", ms=4, label=drawable(learner))[0]
         for i, learner in enumerate(learners)
     ]
-    _legend(figure, drawn, [*shapes, best])
-    _label(figure, axes, list(zip(x, y, map(_name, drawn), strict=True)), best)
+    _legend(figure, shown, [*shapes, best])
+    _label(figure, axes, list(zip(x, y, (drawable(_name(row)) for row in shown), strict=True)), best)
     return figure
+
+
+def drawable(text: str) -> str:
+    """Text as a picture takes it: on one line, and no dollar begins a formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> Figure:

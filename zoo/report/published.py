@@ -7,8 +7,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from zoo.published import Figure
+from zoo.records import Run
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
 from zoo.report.table import PERCENT, Cell, Row, Table
 
 # What papers call a baseline by its classifier is source_only of that learner here. All other names are ours.

@@ -11,9 +11,9 @@ from statistics import StatisticsError, correlation, fmean
 from typing import Any
 
 from zoo.errors import BadInput
+from zoo.records import Run
 from zoo.report.caption import PROTOCOLS, normalisation
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run
 
 SCORES = {"leep": "LEEP*", "nce": "NCE*", "log_me": "LogME*", "h_score": "H-score*", "proxy_a": "A-distance"}
 LOWER = ("proxy_a",)

@@ -8,16 +8,17 @@ import io
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import BadInput
+from zoo.errors import BadInput, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from zoo.report.table import Cell, Row, Table
 
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # a spreadsheet takes the wide signs too
 STUB = ("method", "learner", "family")
 
 
@@ -35,7 +36,42 @@ def render(table: Table, format: str = "md") -> str:
     }  # fmt: skip
     if format not in writers:
         raise BadInput(f"unknown format {format!r}: it is one of {', '.join(writers)}")
-    return writers[format](table)
+    return writers[format](_printable(table))
+
+
+def text_cell(text: str) -> str:
+    """Text for a cell of a CSV file, which a spreadsheet would run as a formula if it began as one.
+
+    >>> text_cell("=1+1"), text_cell("coral")
+    ("'=1+1", 'coral')
+    """
+    return f"'{text}" if text.lstrip().startswith(FORMULAS) else text
+
+
+def escape(text: str) -> str:
+    """Text for Markdown, on one line.
+
+    >>> print(escape("a|b <c>"))
+    a\\|b \\<c>
+    """
+    return re.sub(r"([<*|`\\])", r"\\\1", printable(text))
+
+
+def _printable(table: Table) -> Table:
+    """The table with whatever labels, domains and reasons hold made printable; see `zoo.errors.printable`."""
+
+    def row(row: Row) -> Row:
+        names = {key: printable(getattr(row, key)) for key in ("setting", "learner", "family", "label", "method")}
+        cells = [replace(cell, text=printable(cell.text)) for cell in row.cells]
+        return replace(row, cells=cells, **names)  # type: ignore[arg-type]
+
+    return replace(
+        table,
+        caption=printable(table.caption),
+        columns=[replace(c, key=printable(c.key), head=printable(c.head)) for c in table.columns],
+        groups=[(printable(setting), [row(r) for r in rows]) for setting, rows in table.groups],
+        notes=[printable(note) for note in table.notes],
+    )
 
 
 def rich(table: Table) -> RenderableType:
@@ -47,6 +83,7 @@ def rich(table: Table) -> RenderableType:
     from rich.table import Table as Grid
     from rich.text import Text
 
+    table = _printable(table)
     styles = {"best": "bold", "second": "underline", "": ""}
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 0), pad_edge=False, header_style="")
     for head in STUB[:2]:
@@ -74,9 +111,6 @@ def _ruled(setting: str) -> bool:
 
 
 def _md(table: Table) -> str:
-    def escape(text: str) -> str:
-        return re.sub(r"([<*|`\\])", r"\\\1", text)
-
     def show(cell: Cell) -> str:
         left, right = {"best": ("**", "**"), "second": ("<ins>", "</ins>"), "": ("", "")}[cell.mark]
         return left + escape(cell.text) + right + escape(cell.tail)
@@ -160,7 +194,8 @@ def _csv(table: Table) -> str:
                 status = "ok" if cell.value is not None else "" if cell.text == "–" else cell.text
                 metric = column.key if column.unit in ("pairs", "s", "MB") else table.metric
                 entry = [cell.value, cell.std, cell.n, status, cell.mark]
-                writer.writerow([row.setting, row.learner, row.family, row.label, column.key, metric, *entry])
+                names = (row.setting, row.learner, row.family, row.label, column.key, metric)
+                writer.writerow([*map(text_cell, names), *entry])
     return out.getvalue()
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from zoo.records import Run, main_metric
 from zoo.report.lines import Line, lines
-from zoo.report.records import Run, main_metric
 from zoo.report.table import reference_of
 
 FILE = Path(__file__).with_name("standing.csv")  # made by benchmarks/readme.py from results/

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
-from zoo.errors import BadInput
-from zoo.report.records import FINAL, Record, Run
+from zoo.errors import BadInput, one_line
+from zoo.records import FINAL, Record, Run
 
 COLUMNS = ("method", "learner", "setting", "planned", "ok", "failed", "unsupported", "left", "time (s)")
 
@@ -50,6 +50,8 @@ class Status:
     Attributes
     ----------
     failed : the cells that did not finish, with status and reason
+    refused : how many record lines are not trusted, by reason
+    undigested : how many records have no digest, since an older zoo made them
     estimate : seconds that the cells left may take one after another; None where some row has no finished cell yet
     command : what finishes the run
     """
@@ -64,9 +66,12 @@ class Status:
     failed: list[dict[str, Any]]
     unsupported: list[dict[str, str]]
     command: str
+    refused: dict[str, int] = field(default_factory=dict)
+    undigested: int = 0
+    remarks: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "remarks"}
 
     @property
     def head(self) -> str:
@@ -80,6 +85,7 @@ class Status:
             seed = "" if f["seed"] is None else f" (seed {f['seed']})"
             row = f"{f['label']} ({f['learner']}, {f['setting']})"
             said.append(f"{f['status']}: {row} on {f['source'] or '·'}→{f['target']}{seed}: {f['reason']}")
+        said += self.remarks
         if not self.left:
             return [*said, "running it again would run nothing"]
         about = "" if self.estimate is None else f", about {self.estimate:.0f} s of work by the finished ones"
@@ -102,7 +108,7 @@ def build(run: Run) -> Status:
     rows: list[Row] = []
     means: dict[str, float | None] = {}
     for label, row in run.meta["rows"].items():
-        if "cells" not in row:
+        if row.get("cells") is None:
             raise BadInput("run.json does not say which cells were planned; running the same command again adds that")
         for learner, settings in row["cells"].items():
             for setting, ids in settings.items():
@@ -120,13 +126,13 @@ def build(run: Run) -> Status:
                 for r in records:
                     if r["status"] in again and r["cell"] not in failed:
                         where = {k: r[k] for k in ("source", "target", "seed", "status")}
-                        reason = " ".join((r.get("reason") or "no reason given").split())
+                        reason = one_line(r.get("reason") or "no reason given", 0)
                         of = {"cell": r["cell"], "label": label, "learner": learner, "setting": setting}
                         failed[r["cell"]] = of | where | {"reason": reason}
     spent = sum(r["fit_s"] + (r.get("predict_s") or 0) for r in final.values() if r["status"] == "ok")
     costs = [cost for cost in means.values() if cost is not None]
     return Status(
-        suite=run.meta["suite"]["name"],
+        suite=run.meta["suite"].get("name") or "",
         planned=len(planned),
         done=len(final),
         left=len(planned - final.keys()),
@@ -137,6 +143,9 @@ def build(run: Run) -> Status:
         unsupported=run.meta["unsupported"],
         # A shard's command would leave the others' cells; without it, one process does what is left.
         command=re.sub(r" --shard[ =]\S+", "", run.meta["command"]),
+        refused=run.refused,
+        undigested=run.undigested,
+        remarks=[*run.remarks(), *run.age()],
     )
 
 

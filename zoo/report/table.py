@@ -9,10 +9,10 @@ from statistics import fmean, stdev
 from typing import Any
 
 from zoo.errors import BadInput
+from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations, caption
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
-from zoo.report.records import Run, main_metric
 from zoo.report.render import render, rich
 
 __all__ = ["Cell", "Column", "Row", "Table", "build", "render", "rich"]

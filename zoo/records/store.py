@@ -1,0 +1,316 @@
+"""The run folder: append-only records, predictions, shared artefacts. Any kill loses at most the cells in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import BadInput, DiskFull, one_line
+from zoo.records import meta as run_json
+from zoo.records import schema
+from zoo.records.ids import digest
+from zoo.records.reading import outdated, read
+
+MADE = ("records", "predictions", "cache", "checkpoints")
+FOLDERS = (*MADE, "explanations")  # the last where a method explains something
+KEPT = (*FOLDERS, "run.json", ".lock")
+REASON = 500  # characters of a record's reason
+BINARY = getattr(os, "O_BINARY", 0)  # of Windows
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Store:
+    """One writer's view of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made with the first thing written, so that bad input leaves nothing behind.
+
+    Raises
+    ------
+    BadInput
+        The folder cannot be written, holds something that is no run, or holds a run of another suite. Of all methods
+        that write: something cannot be written; `DiskFull` where that is why.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log: _Log | None = None
+        self.plan = b""  # run.json as this writer left it
+        self.again: dict[str, list[str]] = {}  # cells → digests of the lines that running them again replaces
+        _check_folder(folder)
+
+    def clear(self) -> None:
+        """Forget everything (``--fresh``)."""
+        for name in KEPT:
+            path = self.folder / name
+            with _told(path):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+    def meta(self) -> dict[str, Any]:
+        """run.json, or an empty dict in a new folder."""
+        return run_json.read_meta(self.folder) if (self.folder / "run.json").exists() else {}
+
+    def done(self, files: Mapping[str, str | None] | None = None) -> set[str]:
+        """Ids of cells that need not run again: those that have a record which can be trusted.
+
+        Parameters
+        ----------
+        files : files that fits opened, with their hashes now; default: those in run.json
+        """
+        if not (self.folder / "run.json").exists():
+            return set()
+        run = read(self.folder)
+        now = run.meta.get("files", {}) if files is None else files
+        old = [r for r in run.records if r["status"] == "ok" and outdated(r, now)]
+        self.again = {**run.disputed, **{r["cell"]: [digest(r)] for r in old}}
+        return {r["cell"] for r in run.records if r["status"] in schema.FINAL} - self.again.keys()
+
+    def begin(self, meta: dict[str, Any]) -> None:
+        """Write run.json, merged with what other commands planned in this folder."""
+        self._make()
+        with self._locked():
+            if old := self.meta():
+                meta = run_json.merged(old, meta)
+            text = json.dumps(schema.finite(meta), indent=1, sort_keys=True, allow_nan=False)
+            self.plan = text.encode() + b"\n"
+            _write(self.folder / "run.json", self.plan)
+
+    def append(
+        self, record: dict[str, Any], predictions: dict[str, np.ndarray], explanations: list[Any] | None = None
+    ) -> None:
+        """Store a finished cell: predictions and explanations first, renamed into place, then the record's line."""
+        record["reason"] = one_line(record.get("reason") or "", REASON)
+        if record["status"] == "ok" and record["cell"] in self.again:
+            record["supersedes"] = self.again[record["cell"]]
+        arrays = _packed(predictions) if predictions else b""
+        if predictions:
+            record["predictions_sha256"] = hashlib.sha256(arrays).hexdigest()
+        line = schema.line(record)
+        told = json.dumps(schema.finite(explanations), allow_nan=False).encode() + b"\n" if explanations else b""
+        self._mend()
+        if explanations:
+            with _told(self.folder / "explanations"):
+                (self.folder / "explanations").mkdir(exist_ok=True)
+            _write(self.folder / "explanations" / f"{record['cell']}.json", told)
+        if predictions:
+            _write(self.folder / "predictions" / f"{record['cell']}.npz", arrays)
+        if self.log is None:
+            name = f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
+            self.log = _Log(self.folder / "records" / name)
+        self.log.append(line)
+
+    def artefact(self, key: str) -> dict[str, np.ndarray] | None:
+        """A shared artefact from the cache; None if it is not there, or not whole."""
+        try:
+            with np.load(self.folder / "cache" / f"{key}.npz", allow_pickle=False) as arrays:
+                return dict(arrays)
+        except Exception:  # zip, zlib and numpy raise many kinds; whatever it is, the artefact is made anew
+            return None
+
+    def keep(self, key: str, arrays: dict[str, np.ndarray]) -> None:
+        """Put a shared artefact into the cache."""
+        self._mend()
+        _write(self.folder / "cache" / f"{key}.npz", _packed(arrays))
+
+    def checkpoint(self, key: str) -> np.ndarray | None:
+        """The state of a training that was interrupted, as bytes; None if there is none, or not a whole one."""
+        import safetensors
+
+        try:
+            state = (self.folder / "checkpoints" / f"{key}.safetensors").read_bytes()
+            safetensors.deserialize(state)
+        except (OSError, safetensors.SafetensorError):
+            return None
+        return np.frombuffer(state, np.uint8)
+
+    def keep_checkpoint(self, key: str, state: np.ndarray | None) -> None:
+        """Put the state of a training in the place of its last; None when it has ended."""
+        path = self.folder / "checkpoints" / f"{key}.safetensors"
+        if state is None:
+            with _told(path):
+                path.unlink(missing_ok=True)
+        else:
+            self._mend()
+            _write(path, state.tobytes())
+
+    def close(self) -> None:
+        """End writing; what was deleted under this writer is there again."""
+        if self.log is not None:
+            self._mend()
+            self.log.close()
+            self.log = None
+
+    def _make(self) -> None:
+        for name in MADE:
+            with _told(self.folder / name):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def _mend(self) -> None:
+        """Write again what was deleted since: a method that ran may have done it, and the folder stays readable."""
+        if not all((self.folder / name).is_dir() for name in MADE):
+            self._make()
+        if self.plan and not (self.folder / "run.json").exists():
+            _write(self.folder / "run.json", self.plan)
+        if self.log is not None:
+            self.log.mend()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Other writers wait here while run.json is read and replaced."""
+        with _told(self.folder / ".lock"):
+            lock = (self.folder / ".lock").open("w")
+        with lock:
+            try:
+                import fcntl
+            except ImportError:  # no such locks on Windows
+                yield
+                return
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class _Log:
+    """A new file of lines, each on the disk when `append` returns, or not in the file at all.
+
+    Its name begins with that of `path`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.lines: list[bytes] = []
+        names = (f"{path.name}{turn}.jsonl" for turn in ("", *(f"-{i}" for i in range(1, 100))))
+        # Containers may share host name, process id and second.
+        self.path = next(p for p in map(path.with_name, names) if not os.path.lexists(p))
+        self._open(os.O_EXCL)
+
+    def append(self, line: bytes) -> None:
+        with _told(self.path):
+            try:
+                _pour(self.file, line)
+                os.fsync(self.file)
+            except BaseException:
+                with contextlib.suppress(OSError):  # then `mend` writes the file anew
+                    os.ftruncate(self.file, self.size)  # half a line is none
+                raise
+        self.lines.append(line)
+        self.size += len(line)
+
+    def mend(self) -> None:
+        """Put the lines back where somebody deleted or cut the file."""
+        try:
+            there, ours = self.path.stat(), os.fstat(self.file)
+            if (there.st_ino, there.st_dev, there.st_size) == (ours.st_ino, ours.st_dev, self.size):
+                return
+        except OSError:  # it is not there
+            pass
+        os.close(self.file)
+        _write(self.path, b"".join(self.lines))
+        self._open()
+
+    def close(self) -> None:
+        os.close(self.file)
+
+    def _open(self, how: int = 0) -> None:
+        with _told(self.path):
+            self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY | how, 0o666)
+            _sync_folder(self.path.parent)
+        self.size = os.fstat(self.file).st_size
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot hold a run, before anything is computed; see `Store`."""
+    other = "choose another --out"
+    try:
+        existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        hanging = next((p for p in (folder, *folder.absolute().parents) if p.is_symlink() and not p.exists()), None)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"{one_line(folder, 120)} cannot be a folder: {why}; {other}") from None
+    if hanging:
+        raise BadInput(f"{hanging} is a symbolic link to nothing; {other}")
+    try:
+        with tempfile.TemporaryFile(dir=existing):  # `os.access` says yes to root wherever it asks
+            pass
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(f"cannot write to {folder}: no space is left on its disk; free some, or {other}") from None
+        raise BadInput(f"cannot write to {folder}: {existing} is not a writable folder; {other}") from None
+    if existing != folder:
+        return
+    # A run that was killed while it began has no run.json yet.
+    ours = all(p.name in KEPT or p.name.startswith(".run.json.") for p in folder.iterdir())
+    if not (folder / "run.json").exists() and not ours:
+        raise BadInput(f"{folder} exists and is not a run folder; {other}")
+    for name in FOLDERS:
+        if os.path.lexists(folder / name) and not (folder / name).is_dir():
+            raise BadInput(f"{folder / name} is no folder, where a run keeps its {name}; {other}")
+    for name in ("run.json", ".lock"):
+        if (folder / name).is_dir():
+            raise BadInput(f"{folder / name} is a folder, where a run has a file; {other}")
+
+
+def _packed(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write, flush to the disk and rename, so that a reader sees all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _told(path):
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o666)
+        try:
+            try:
+                _pour(file, content)
+                os.fsync(file)
+            finally:
+                os.close(file)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def _pour(file: int, content: bytes) -> None:
+    """Write all of it: the system may take less at once."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # where a folder cannot be opened
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system says when something cannot be written, as one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            why = f"no space is left on the disk of {path.parent}: the run stops here, and all that is done is kept"
+            raise DiskFull(f"{why}; free some space, and the same command goes on") from None
+        raise BadInput(f"cannot write {path}: {error.strerror}; the same command goes on from what is done") from None
