@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
+from zoo.access import setting_of
 from zoo.bench import graphs
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
-from zoo.task import setting_of
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
 FACTS = frozenset({"Fs", "Ft"})
