@@ -9,44 +9,47 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.bench.jobs import Job
     from zoo.bench.plan import Cell
 
 STEP_S = 1.5e-3  # of a small network on one core, for each stream of samples
 BASE_S = {"baseline": 0.02, "mapping": 0.1, "reweighting": 0.1}  # of methods on a base classifier; others:
 OWN_S = 0.4
+SAMPLES = frozenset({"Xs", "ys", "ds"})
 
-Group = tuple[str, str, str]
+Group = tuple[str, str, str]  # method (or what is made), learner, setting
 
 
 @dataclass(frozen=True)
-class Job:
-    """What decides how long a cell or a source model takes. Those of a `group` take about as long."""
+class Work:
+    """What decides how long a job takes. Those of a `group` take about as long."""
 
-    group: Group  # method, learner, setting
+    group: Group
     kind: str
     use: str
     rough: float  # seconds; only their ratios are believed, and only until some were measured
 
 
-def job(cell: Cell, model: bool = False) -> Job:
-    """The job that a cell is, or the training of the source model that it needs."""
-    if model:
-        return Job(("source model", "", ""), "model", "net", rough(cell, True))
-    learner, setting = cell.identity["learner"], cell.identity["setting"]
-    return Job((cell.row.info.name, learner, setting), cell.row.info.kind, cell.use, rough(cell))
+def work(job: Job) -> Work:
+    """What a job is: a cell, or the making of what cells need."""
+    cell, learner = job.cell, job.cell.identity["learner"]
+    if job.makes:
+        return Work((job.op, learner, ""), job.op, "net" if job.op == "model" else "base", rough(cell, job.op))
+    group = (cell.row.info.name, learner, cell.identity["setting"])
+    return Work(group, cell.row.info.kind, cell.use, rough(cell))
 
 
-def rough(cell: Cell, model: bool = False) -> float:
-    """Seconds that a cell may take, or its source model: by what is trained, for how many steps, on how many streams.
+def rough(cell: Cell, op: str = "fit") -> float:
+    """Seconds that a cell may take, or what it needs: by what is trained, for how many steps, on how many streams.
 
     A cell that only scores a source model (source_only of the net) takes none.
     """
-    if not model and cell.use != "net":
-        return BASE_S.get(cell.row.info.kind, OWN_S)
-    if not model and cell.model and cell.grant <= {"Xs", "ys", "ds"}:
+    if op == "extract" or (op == "fit" and cell.use == "net" and cell.model and cell.grant <= SAMPLES):
         return BASE_S["baseline"]
+    if op == "fit" and cell.use != "net":
+        return BASE_S.get(cell.row.info.kind, OWN_S)
     steps = int(cell.identity["suite"].get("steps") or 0)
-    return STEP_S * steps * (1 if model else max(1, len(cell.grant & {"Xs", "Xt", "Xl"})))
+    return STEP_S * steps * (1 if op == "model" else max(1, len(cell.grant & {"Xs", "Xt", "Xl"})))
 
 
 def order(cell: Cell) -> tuple[Any, ...]:
@@ -54,20 +57,20 @@ def order(cell: Cell) -> tuple[Any, ...]:
     return rough(cell), str(cell.seed), str(cell.source), cell.row.info.name, cell.id
 
 
-def model_first(width: int, training: int, model: Cell, cell: Cell | None) -> bool:
-    """Whether an idle worker trains the next source model rather than run the next cell that can run.
+def make_first(width: int, making: int, maker: Job, cell: Job | None) -> bool:
+    """Whether an idle worker makes what others wait for (a source model) rather than run the next cell that can run.
 
-    Where there are several workers one of them trains models from the start: others wait for what it makes. Beside it
-    cells that are cheaper than a model come first, as they do where there is one worker alone.
+    Where there are several workers one of them does so from the start. Beside it cells that are cheaper come first, as
+    they do where there is one worker alone.
 
     Parameters
     ----------
     width : number of workers
-    training : how many of the others train a source model
-    model : a cell that needs the model
+    making : how many of the others do so now
+    maker : the next such job
     cell : the next cell that can run, if there is one
     """
-    return cell is None or (width > 1 and not training) or rough(cell) >= rough(model, True)
+    return cell is None or (width > 1 and not making) or work(cell).rough >= work(maker).rough
 
 
 def measured(records: Iterable[dict[str, Any]]) -> dict[Group, float]:
@@ -93,10 +96,10 @@ class Remaining:
     earlier : seconds by group, of runs before
     """
 
-    waiting: Counter[Job]
+    waiting: Counter[Work]
     workers: int
     earlier: Mapping[Group, float] = field(default_factory=dict)
-    running: dict[int, tuple[Job, float]] = field(default_factory=dict)
+    running: dict[int, tuple[Work, float]] = field(default_factory=dict)
     done: int = 0
     _took: defaultdict[Any, list[float]] = field(default_factory=lambda: defaultdict(list))  # by group
     _wrong: defaultdict[Any, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
@@ -105,33 +108,37 @@ class Remaining:
     def __post_init__(self) -> None:
         self.total = self.waiting.total()
 
-    def began(self, worker: int, job: Job, now: float) -> None:
+    def began(self, worker: int, work: Work, now: float) -> None:
         """A worker has begun a job; again, where its earlier attempt was lost."""
-        self.running[worker] = (job, now)
+        self.running[worker] = (work, now)
+
+    def lost(self, worker: int) -> None:
+        """What a worker had is done, or waits again."""
+        self.running.pop(worker, None)
 
     def finished(self, worker: int, seconds: float | None, now: float) -> None:
         """It has ended after `seconds` of its own; None where these are not known."""
         if worker not in self.running:
             return
-        job, start = self.running.pop(worker)
-        self.waiting[job] -= 1
+        work, start = self.running.pop(worker)
+        self.waiting[work] -= 1
         self.done += 1
         if seconds is None:
             seconds = now - start
         else:
             self._aside.append(max(0.0, now - start - seconds))
-        before, rough = self._before(job)
-        self._took[job.group].append(seconds)
-        for key in self._kin(job, rough):
+        before, rough = self._before(work)
+        self._took[work.group].append(seconds)
+        for key in self._kin(work, rough):
             self._wrong[key][0] += seconds
             self._wrong[key][1] += before
 
-    def expected(self, job: Job) -> float:
+    def expected(self, work: Work) -> float:
         """Seconds that a job is expected to take, of its own."""
-        if took := self._took.get(job.group):
+        if took := self._took.get(work.group):
             return sum(took) / len(took)
-        before, rough = self._before(job)
-        for key in self._kin(job, rough):
+        before, rough = self._before(work)
+        for key in self._kin(work, rough):
             if key in self._wrong and self._wrong[key][1]:
                 return before * self._wrong[key][0] / self._wrong[key][1]
         return before
@@ -141,22 +148,22 @@ class Remaining:
         if not (self.done or self.earlier):
             return None
         aside = median(self._aside) if self._aside else 0.0
-        work = sum(n * (self.expected(job) + aside) for job, n in self.waiting.items())
-        for job, start in self.running.values():
-            work -= min(self.expected(job) + aside, now - start)
-        return max(0.0, work) / max(1, min(self.workers, self.total - self.done))
+        seconds = sum(n * (self.expected(work) + aside) for work, n in self.waiting.items())
+        for work, start in self.running.values():
+            seconds -= min(self.expected(work) + aside, now - start)
+        return max(0.0, seconds) / max(1, min(self.workers, self.total - self.done))
 
     def share(self) -> float:
         """The part of the work that is done, by its expected seconds, in [0, 1]."""
         done = sum(sum(took) for took in self._took.values())
-        left = sum(n * self.expected(job) for job, n in self.waiting.items())
+        left = sum(n * self.expected(work) for work, n in self.waiting.items())
         return done / (done + left) if done + left > 0 else float(self.done == self.total)
 
-    def _before(self, job: Job) -> tuple[float, bool]:
+    def _before(self, work: Work) -> tuple[float, bool]:
         """What is known of a job before any of its group has run, and whether that is only rough."""
-        known = self.earlier.get(job.group)
-        return (job.rough, True) if known is None else (known, False)
+        known = self.earlier.get(work.group)
+        return (work.rough, True) if known is None else (known, False)
 
-    def _kin(self, job: Job, rough: bool) -> list[tuple[str, ...]]:
+    def _kin(self, work: Work, rough: bool) -> list[tuple[str, ...]]:
         """Whose errors a job's is likely to share, nearest first; records are wrong in another way than guesses."""
-        return [("rough", job.use, job.kind), ("rough", job.use), ("rough",)] if rough else [("records",)]
+        return [("rough", work.use, work.kind), ("rough", work.use), ("rough",)] if rough else [("records",)]

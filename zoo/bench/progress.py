@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo.bench import cost
-from zoo.bench.execute import View
+from zoo.bench.jobs import Job, View
 from zoo.bench.plan import Cell
 from zoo.bench.run import Benchmark
+from zoo.report import records
 
 LINES = 10  # of a run's progress when piped, beside the first
 
@@ -31,12 +32,18 @@ def progress(benchmark: Benchmark) -> Iterator[View]:
     if not total:
         yield View()
         return
-    earlier = {} if benchmark.fresh else cost.measured(benchmark.store.records())
+    earlier = {} if benchmark.fresh else _earlier(benchmark)
     if console.is_terminal:
         with Live(console, n, earlier) as view:
             yield view
     else:
         yield Plain(n, earlier)
+
+
+def _earlier(benchmark: Benchmark) -> dict[cost.Group, float]:
+    """What cells of the run folder took before."""
+    folder = benchmark.store.folder
+    return cost.measured(records.read(folder).records) if (folder / "run.json").exists() else {}
 
 
 class Counting(View):
@@ -45,25 +52,19 @@ class Counting(View):
     def __init__(self, workers: int, earlier: dict[cost.Group, float]) -> None:
         self.workers, self.earlier = workers, earlier
         self.start = time.monotonic()
-        self.at: dict[str, int] = {}  # cell's id to the worker that has it
         self.remaining = cost.Remaining(Counter(), workers)
 
-    def plan(self, cells: Sequence[Cell], models: Sequence[Cell]) -> None:
-        jobs = Counter([cost.job(c) for c in cells] + [cost.job(c, True) for c in models])
-        self.remaining = cost.Remaining(jobs, self.workers, self.earlier)
+    def plan(self, jobs: Sequence[Job]) -> None:
+        self.remaining = cost.Remaining(Counter(map(cost.work, jobs)), self.workers, self.earlier)
 
-    def began(self, worker: int, cell: Cell, model: bool = False) -> None:
-        if not model:
-            self.at[cell.id] = worker
-        self.remaining.began(worker, cost.job(cell, model), time.monotonic())
+    def began(self, worker: int, job: Job) -> None:
+        self.remaining.began(worker, cost.work(job), time.monotonic())
 
-    def model(self, worker: int, cell: Cell, seconds: float | None) -> None:
+    def done(self, worker: int, seconds: float | None) -> None:
         self.remaining.finished(worker, seconds, time.monotonic())
 
-    def record(self, record: dict[str, Any]) -> None:
-        fit, predict = record.get("fit_s"), record.get("predict_s")
-        seconds = None if fit is None or record["status"] != "ok" else fit + (predict or 0.0)
-        self.remaining.finished(self.at.pop(record["cell"], -1), seconds, time.monotonic())
+    def ended(self, worker: int) -> None:
+        self.remaining.lost(worker)
 
     def times(self) -> tuple[str, str, str]:
         """How many of how many, the time since the start, and the time left."""
@@ -110,7 +111,6 @@ class Live(Counting):
         return Group(head, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
     def record(self, record: dict[str, Any]) -> None:
-        super().record(record)
         self.last = line(record)
         if record["status"] != "ok":
             text = f"{record['status']}: {line(record)}: {record['reason']}"
@@ -121,6 +121,7 @@ class Live(Counting):
         self.trainings[worker] = f"{100 * news['step'] // max(1, news['steps']):3} %  {text}"
 
     def ended(self, worker: int) -> None:
+        super().ended(worker)
         self.trainings.pop(worker, None)
 
 
@@ -132,7 +133,6 @@ class Plain(Counting):
         self.told = -1  # of LINES parts of the work, the last that was told
 
     def record(self, record: dict[str, Any]) -> None:
-        super().record(record)
         if record["status"] != "ok":
             print(f"{record['status']}: {line(record)}: {record['reason']}", file=sys.stderr, flush=True)
         part = int(LINES * self.remaining.share())
