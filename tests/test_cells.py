@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from zoo import discover
+from zoo import source
 from zoo.bench import plan
 from zoo.bench import run as bench
 from zoo.bench.run import Benchmark, Results
@@ -123,10 +123,10 @@ def test_data_change_the_cells_that_see_them(ids, surf, write_surf, tmp_path):
 
 def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
     """On a copy of the package: every edit, even a comment, moves exactly the cells whose code it is."""
-    copy = shutil.copytree(discover.ROOT, tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(discover, "ROOT", copy)
+    copy = shutil.copytree(source.ROOT, tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(source, "ROOT", copy)
     monkeypatch.setattr(plan, "HERE", copy)
-    discover._source.cache_clear()
+    source.located.cache_clear()
     try:
         before = ids()
         for name, expected in {
@@ -160,7 +160,7 @@ def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
         (copy / "ops/reversal.py").write_text("# edited\n")
         assert moved(before, ids()) == rows(["mine"], ["dann"])
     finally:
-        discover._source.cache_clear()
+        source.located.cache_clear()
 
 
 def test_an_edited_plugin_shows_its_new_rows_and_counts_the_stale(zoo, suite_file, write_plugin, tmp_path):

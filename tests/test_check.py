@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo import check, discover
+from zoo import check, discover, source
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -146,7 +146,7 @@ def test_the_toy_pair_is_shifted_and_solvable():
 def test_citations_are_keys_of_the_bibliography(tmp_path, monkeypatch):
     info = discover.methods([PLUGINS / "cites.py"])["cites"]
     (tmp_path / "refs.bib").write_text("@article{a2000b,\n  title = {@misc{no}},\n}\n@inproceedings{ c2001d , }\n")
-    monkeypatch.setattr(discover, "ROOT", tmp_path)
+    monkeypatch.setattr(source, "ROOT", tmp_path)
     for key, known in (("a2000b", True), ("c2001d", True), ("no", False), ("a2000", False)):
         subject = check.Subject(replace(info, cite=key), None)
         assert check._outcome(check.citation, subject).ok == known

@@ -8,7 +8,7 @@ from shutil import which
 
 import pytest
 
-from zoo import discover, records
+from zoo import discover, records, source
 from zoo.bench.run import Results
 from zoo.records import schema
 from zoo.report import cite
@@ -66,7 +66,7 @@ def tiny(suite_file, cited):
 
 
 def test_the_whole_bibliography_parses():
-    entries = parse((discover.ROOT / "refs.bib").read_text())
+    entries = parse((source.ROOT / "refs.bib").read_text())
     assert entries.keys() == KNOWN.references.keys()
     assert all({"author", "title", "year"} <= e.keys() for e in entries.values())
     for broken in ("@misc{a,\n title = {x}}\n@misc{a, title = {y}}", "@misc{a, title = {x{}", "mail me @ home"):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo import discover
+from zoo import discover, source
+from zoo.access import FIELDS
 from zoo.adapters.base import Adapter
 from zoo.discover import BadInput
-from zoo.task import FIELDS
 
 PLUGINS = Path(__file__).parent / "plugins"
 GOOD = (PLUGINS / "centre.py").read_text()
@@ -31,7 +31,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 def test_all_files_are_found_in_the_order_of_the_families():
     found = discover.methods()
-    assert set(found) == {p.stem for p in discover.ROOT.glob("adapters/*/*.py") if not p.stem.startswith("_")}
+    assert set(found) == {p.stem for p in source.ROOT.glob("adapters/*/*.py") if not p.stem.startswith("_")}
     assert list(found) == sorted(found, key=lambda n: (discover.FAMILIES.index(found[n].family), n))
     assert {"dummy", "source_only", "target_only", "joint", "labelled_only"} <= set(found)
     assert all(m.summary.endswith(".") and not m.plugin for m in found.values())
@@ -72,20 +72,20 @@ def test_data_sets_and_nets_agree_with_importing():
 def test_suites_show_their_first_comment(tmp_path, monkeypatch):
     write(tmp_path, "suites/tiny.yaml", "\n# Two pairs, a second.\n# more\nname: tiny\n")
     write(tmp_path, "suites/bare.yaml", "name: bare\n")
-    monkeypatch.setattr(discover, "ROOT", tmp_path)
+    monkeypatch.setattr(source, "ROOT", tmp_path)
     assert {k: v.summary for k, v in discover.suites().items()} == {"bare": "", "tiny": "Two pairs, a second."}
 
 
 def test_listing_is_light():
     code = (
-        "import sys, time; t = time.perf_counter(); from zoo import discover as d;"
-        "d.methods(), d.datasets(), d.nets(), d.executors(), d.suites(); t = time.perf_counter() - t;"
-        "print(t, *{'torch', 'scipy', 'sklearn', 'ot', 'pandas'} & set(sys.modules))"
+        "import sys, time; t = time.process_time(); from zoo import discover as d;"
+        "d.methods(), d.datasets(), d.nets(), d.executors(), d.suites(); t = time.process_time() - t;"
+        "print(t, *{'torch', 'numpy', 'scipy', 'sklearn', 'ot', 'pandas'} & set(sys.modules))"
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
     seconds, *heavy = min(r.stdout.split() for r in runs)
     assert heavy == []
-    assert float(seconds) < 0.4
+    assert float(seconds) < 0.8  # of CPU, whatever else the machine does
 
 
 # Plugins --------------------------------------------------------------------------------------------------------------
@@ -296,10 +296,10 @@ def package(tmp_path, monkeypatch):
         "ops/unused.py": "",
     }.items():
         write(root, name, text)
-    monkeypatch.setattr(discover, "ROOT", root)
-    discover._source.cache_clear()
+    monkeypatch.setattr(source, "ROOT", root)
+    source.located.cache_clear()
     yield root
-    discover._source.cache_clear()
+    source.located.cache_clear()
 
 
 def test_the_hash_follows_imports_and_nothing_else(package):

@@ -3,7 +3,6 @@
 A few examples a format; ``ZOO_FAULTS=N`` tries N of each, drawn anew (``make faults``).
 """
 
-import json
 import math
 import os
 import signal
@@ -18,8 +17,6 @@ from PIL import Image
 from scipy.io import savemat, wavfile
 from scipy.sparse import csr_matrix
 
-from zoo import discover
-from zoo.bench import plan, suite
 from zoo.data._own import Own, OwnFacts, inspect, text
 from zoo.errors import BadInput
 from zoo.facts import Database

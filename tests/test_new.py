@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from zoo import check, discover, templates
+from zoo import check, discover, source, templates
 
 KINDS = {  # kind → family, learner, base class
     "reweighting": ("instance", "base", "reweighting"),
@@ -59,7 +59,7 @@ def test_a_class_hides_no_import_of_its_file(tmp_path, kind, name):
 def test_scaffolds_are_clean_python(tmp_path):
     for kind in KINDS:
         templates.write(f"my_{kind}", kind, tmp_path)
-    config = str(discover.ROOT.parent / "pyproject.toml")
+    config = str(source.ROOT.parent / "pyproject.toml")
     for args in (["check"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *args, "--config", config, tmp_path], capture_output=True, text=True

@@ -78,7 +78,9 @@ def list_(
     from zoo import discover
 
     if what == "methods":
-        known = discover.methods(plugin or ())
+        from zoo import listing
+
+        known = listing.methods(plugin or ())
         families = sorted({m.family for m in known.values()})
         if family and family not in families:
             raise discover.unknown("family", family, families)

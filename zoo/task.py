@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from zoo.access import FIELDS
 from zoo.errors import LeakError, Unsupported
 from zoo.secret import Secret
 from zoo.seeds import derive
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
     from zoo.graph import Graph
 
 T = TypeVar("T")
-FIELDS = ("Xs", "ys", "Xt", "Xl", "yl", "As", "At", "Fs", "Ft", "model", "yt", "ds")
-
-
-def setting_of(needs: Iterable[str]) -> str:
-    """The label access that a set of needs amounts to.
-
-    >>> setting_of({"Xs", "ys", "Xt"}), setting_of({"model", "Xl", "yl"})
-    ('unsupervised', 'source-free few-shot')
-    """
-    needs = set(needs)
-    if "yt" in needs:
-        name = "oracle"
-    elif needs & {"Xl", "yl"}:
-        name = "semi-supervised" if "Xt" in needs else "few-shot"
-    else:
-        name = "unsupervised" if "Xt" in needs else "none"
-    return f"source-free {name}" if "model" in needs and "Xs" not in needs else name
 
 
 @dataclass(frozen=True)

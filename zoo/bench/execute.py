@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import answers, graphs, messages, plugins
+from zoo.bench import answers, cost, graphs, messages, plugins
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.folds import Folds, FoldsPair
-from zoo.bench.jobs import Job, Slot, View
+from zoo.bench.jobs import MAKERS, Job, Slot, View
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.errors import one_line
 from zoo.records import FINAL
 from zoo.records.store import Store
-from zoo.seeds import derive
 from zoo.vault.wire import Malformed
 
 LOWEST = float(np.finfo(np.float16).min)
@@ -67,6 +66,7 @@ class Driver:
     def run(self, cells: Iterable[Cell]) -> None:
         """Run all cells; a worker that dies or overruns costs its own cell only."""
         self._enqueue(cells)
+        self.view.plan([job for queue in self.queues.values() for job in queue])
         self.slots = slots = [Slot() for _ in range(self.executor.width)]
         try:
             while True:
@@ -91,7 +91,7 @@ class Driver:
                 self._end(slot)
 
     def _enqueue(self, cells: Iterable[Cell]) -> None:
-        cells = sorted(cells, key=lambda c: (c.use != "net", str(c.seed), str(c.source), c.row.info.name, c.id))
+        cells = sorted(cells, key=cost.order)
         makers: dict[str, Job] = {}
         for cell in cells:
             features = self._features(cell)
@@ -115,31 +115,37 @@ class Driver:
         return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
 
     def _next(self, slot: Slot) -> Job | None:
-        """The next job that can run: source models first, then of the worker at hand, then of the longest queue.
+        """The next job that can run: of the worker at hand, then of the longest queue; what others wait for in time.
 
         A queue that another worker serves comes last: two of them would compute twice what its methods share.
         """
-        served = {s.worker for s in self.slots if s is not slot and s.job}
+        others = [s for s in self.slots if s is not slot and s.job]
+        served = {s.worker for s in others}
+
+        def turn(w: tuple[Any, ...]) -> tuple[bool, bool, int]:
+            return w != slot.worker, w in served, -len(self.queues[w])
+
+        ready = (job for w in sorted(self.queues, key=turn) if w != MAKERS for job in [self._ready(w)] if job)
+        cell, maker = next(ready, None), self._ready(MAKERS)
+        making = sum(1 for s in others if s.job and s.job.makes)
+        if maker and cost.make_first(len(self.slots), making, maker, cell):
+            cell = maker
+        if cell:
+            self.queues[cell.worker].remove(cell)
+            if not self.queues[cell.worker]:
+                del self.queues[cell.worker]
+        return cell
+
+    def _ready(self, worker: tuple[Any, ...]) -> Job | None:
+        """The first job of a queue that has all that it wants."""
         full = self.one_stranger and any(s.job and s.job.stranger for s in self.slots)
-
-        def turn(w: tuple[Any, ...]) -> tuple[bool, bool, bool, int]:
-            return w != ("source models",), w != slot.worker, w in served, -len(self.queues[w])
-
-        for worker in sorted(self.queues, key=turn):
-            queue = self.queues[worker]
-            for _ in range(len(queue)):
-                job = queue.popleft()
-                met = all(k in self.made or k in self.lost for k in job.wants)
-                if met and not (full and job.stranger):
-                    if not queue:
-                        del self.queues[worker]
-                    return job
-                queue.append(job)
-        return None
+        jobs = (j for j in self.queues.get(worker, ()) if not (full and j.stranger))
+        return next((j for j in jobs if all(k in self.made or k in self.lost for k in j.wants)), None)
 
     def _begin(self, slot: Slot, job: Job) -> None:
         slot.job, job.started = job, time.monotonic()
         job.begin()
+        self.view.began(self.slots.index(slot), job)
         if lost := [self.lost[k] for k in job.wants if k in self.lost]:
             status, _, reason = lost[0].partition(": ")
             self._finish(slot, status, reason if reason.startswith("its source") else f"its source model: {reason}")
@@ -249,8 +255,9 @@ class Driver:
         job.costs |= {k: answer[k] for k in ("certificate", "curves")}
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         self._seen(job, answer)
-        seed = derive("chunks", self.protocol.data.domains[job.cell.target].content, job.cell.id, job.round)
-        job.parts.extend(messages.parts(self._round(job), job.stranger, seed))
+        secret = self.protocol.data.domains[job.cell.target].secret
+        rng = secret.generator("chunks", job.cell.id, job.round)
+        job.parts.extend(messages.parts(self._round(job), job.stranger, rng))
         self._send_predict(slot, job)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
@@ -325,13 +332,15 @@ class Driver:
             arrays = {**answers.arrays(answer, "features"), "__fit_s__": trained}
         self.made[job.makes] = arrays
         slot.job = None
+        self._told(slot, answer["fit_s"])
 
     def _finish(self, slot: Slot, status: str, reason: str) -> None:
         """Score, store and report a cell, whatever became of it."""
         job, slot.job = slot.job, None
         assert job
         cell = job.cell
-        self.view.ended(self.slots.index(slot))
+        spent = [job.costs[k] for k in ("fit_s", "predict_s") if status == "ok" and k in job.costs]
+        self._told(slot, sum(spent) if spent else None)
         if job.stranger:
             self._end(slot)
         if job.makes:
@@ -376,6 +385,10 @@ class Driver:
         if status not in FINAL:
             self.failed.append(record)
         self.view.record(record)
+
+    def _told(self, slot: Slot, seconds: float | None) -> None:
+        self.view.done(self.slots.index(slot), seconds)
+        self.view.ended(self.slots.index(slot))
 
     def _end(self, slot: Slot) -> None:
         if slot.channel:

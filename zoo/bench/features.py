@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo import discover
+from zoo import discover, source
 from zoo.bench.suite import Suite
 from zoo.data import _cache
 
@@ -40,7 +40,7 @@ def _network(name: str, weights: str, device: str) -> Net:
 
 def frozen(suite: Suite, X: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Features [n, width] float32 of images [n, 3, side, side], from the cache where they are there."""
-    code = discover.code_hash(discover.ROOT / "nets" / "_torchvision.py")
+    code = discover.code_hash(source.ROOT / "nets" / "_torchvision.py")
     made_of = (_cache.key_of(X), suite.net, suite.pretrained, code)
     key = hashlib.sha256(repr(made_of).encode()).hexdigest()
 

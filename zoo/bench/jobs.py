@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from zoo.bench.executors import Channel
 from zoo.bench.messages import Part
 from zoo.bench.plan import Cell
+
+MAKERS = ("source models",)  # the workers that make what cells need
 
 
 @dataclass(eq=False)
@@ -49,7 +52,7 @@ class Job:
 
     @property
     def worker(self) -> tuple[Any, ...]:
-        return ("source models",) if self.makes else self.cell.worker
+        return MAKERS if self.makes else self.cell.worker
 
     def begin(self) -> None:
         """Nothing of an earlier try counts."""
@@ -70,7 +73,16 @@ class Slot:
 
 
 class View:
-    """Who looks on: is told of records and trainings. This one shows nothing."""
+    """Who looks on: is told of jobs, records and trainings. This one shows nothing."""
+
+    def plan(self, jobs: Sequence[Job]) -> None:
+        """All that is to be done, once, before anything is."""
+
+    def began(self, worker: int, job: Job) -> None:
+        """A worker has been given a job, perhaps not for the first time."""
+
+    def done(self, worker: int, seconds: float | None) -> None:
+        """Its job is done, whatever became of it, after `seconds` of fitting and predicting; None if not known."""
 
     def record(self, record: dict[str, Any]) -> None:
         """A cell has been stored."""
@@ -79,4 +91,4 @@ class View:
         """How far a worker's training is: ``step``, ``steps``, ``per_s`` and the loss ``terms``."""
 
     def ended(self, worker: int) -> None:
-        """A worker's training is over."""
+        """A worker's training is over, after `done` or because its job waits again."""

@@ -64,7 +64,7 @@ def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dic
     }
 
 
-def parts(now: Round, apart: bool, seed: int) -> list[Part]:
+def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     """The messages in which the sets of a round are predicted.
 
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
@@ -75,7 +75,6 @@ def parts(now: Round, apart: bool, seed: int) -> list[Part]:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
     known = {name: rows for name, rows in whole.items() if name not in unseen}
-    rng = np.random.default_rng(seed)
     chunks = [{name: rows} for name in unseen for rows in _chunks(len(whole[name]), rng)]
     return [known, *chunks] if known else chunks
 

@@ -122,7 +122,7 @@ class Benchmark:
             self.watched = self._watched()
             self.shard = shard
             self.cells = [c for c in self.plan.cells if int(c.id, 16) % parts == part - 1]
-            done = set() if fresh else self._done()
+            done = set() if fresh else self.store.done(self.watched)
             self.todo = [c for c in self.cells if c.id not in done]
             self.failed: list[dict[str, Any]] = []  # records of this run whose cells the next will try again
         except BaseException:
@@ -156,13 +156,6 @@ class Benchmark:
             return {}
         said = {name for r in records.read(self.store.folder).records for name in r.get("files") or ()}
         return plugins.now((r.info for r in self.plan.rows), said)
-
-    def _done(self) -> set[str]:
-        """Cells that need not run again: finished, and the files that they opened are as they were."""
-        if not self.old:
-            return set()
-        found = [r for r in records.read(self.store.folder).records if r["status"] in records.FINAL]
-        return {r["cell"] for r in found if all(self.watched.get(k, v) == v for k, v in (r.get("files") or {}).items())}
 
     def run(self, view: View | None = None) -> Results:
         """Run what is not done yet; `view` is told of every record, and how far trainings are."""

@@ -25,7 +25,7 @@ from zoo.records.ids import digest
 from zoo.records.reading import outdated, read
 
 MADE = ("records", "predictions", "cache", "checkpoints")
-FOLDERS = (*MADE, "explanations")  # the last where a method explains something
+FOLDERS = (*MADE, "explanations", "plugins")  # the last two where a method explains something, or is a plugin
 KEPT = (*FOLDERS, "run.json", ".lock")
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
