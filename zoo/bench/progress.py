@@ -13,7 +13,7 @@ from zoo.bench import cost
 from zoo.bench.jobs import Job, View
 from zoo.bench.plan import Cell
 from zoo.bench.run import Benchmark
-from zoo.report import records
+from zoo import records
 
 LINES = 10  # of a run's progress when piped, beside the first
 
