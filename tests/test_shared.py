@@ -169,3 +169,52 @@ def test_facts_are_known_by_what_they_hold():
     for row in ([0, 1], [0, 1], [1, 0]):
         shared(call, facts(row))
     assert len(seen) == 2
+
+
+def classifier(X):
+    from zoo.learners.base import fit_base
+
+    return fit_base("logistic", X[:, None], torch.tensor([0, 0, 0, 1, 1, 1]), 2)
+
+
+def test_a_classifier_is_kept_as_it_was_fitted(known):
+    """In place its arrays are read-only; exchanged, they are noticed, and the next method gets a new one."""
+    shared, X = known
+    first = shared(classifier, X)
+    before = first.predict(X[:, None])
+    with pytest.raises(ValueError, match="read-only"):
+        first.estimator.intercept_ += 3
+    assert shared(classifier, X) is first
+    first.estimator.intercept_ = first.estimator.intercept_ + 3
+    again = shared(classifier, X)
+    assert again is not first
+    assert torch.equal(again.predict(X[:, None]), before)
+
+
+@pytest.mark.parametrize("base", ["1nn", "logistic", "linear_svm"])
+@pytest.mark.parametrize("width", [3, 1200])
+def test_a_classifier_that_cannot_be_written_into_predicts_as_before(base, width):
+    """scikit-learn takes read-only arrays and sparse matrices, of which 1-NN keeps its samples."""
+    from zoo.learners.base import fit_base
+
+    X = torch.zeros(12, width)
+    X[torch.arange(12), torch.arange(12) % 3] = 1 + torch.arange(12.0)
+    y = torch.arange(12) % 3
+    shared = Shared()
+    kept = shared(fit_base, base, shared.know(X, "X"), shared.know(y, "y"), 3)
+    assert torch.equal(kept.predict(X), fit_base(base, X, y, 3).predict(X))
+
+
+def test_facts_cannot_be_written_into():
+    import copy
+    import pickle
+
+    facts = Facts("t", {"p": np.array([[0, 1]], np.int32)}, {"p": ("x", "x"), "t": ("x",)}, ("a", "b"))
+    for same in (facts, copy.deepcopy(facts), pickle.loads(pickle.dumps(facts))):
+        assert same.digest == facts.digest
+        with pytest.raises(ValueError, match="read-only"):
+            same.relations["p"][0] = 0
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            same.relations["p"] = np.zeros((0, 2), np.int32)
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            same.types["p"] = ("y", "y")

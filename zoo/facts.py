@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 class Facts:
     """What is known beside the queries: one fold's evidence, or a whole source database's.
 
+    All methods that see the same facts are given this one object, so nothing in it can be written into.
+
     Attributes
     ----------
     target : str
         The predicate whose atoms are asked for; never among the relations, nor is its inverse.
-    relations : dict of int32 arrays [n, arity]
+    relations : mapping of int32 arrays [n, arity]
         The true atoms of each predicate, as distinct rows of constant ids. All predicates of the schema are there, with
         no rows where the fold has none.
     types : dict of tuples
@@ -31,9 +35,18 @@ class Facts:
     """
 
     target: str
-    relations: dict[str, np.ndarray]
-    types: dict[str, tuple[str, ...]]
+    relations: Mapping[str, np.ndarray]
+    types: Mapping[str, tuple[str, ...]]
     constants: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        relations = {name: locked(rows) for name, rows in self.relations.items()}
+        object.__setattr__(self, "relations", MappingProxyType(relations))
+        object.__setattr__(self, "types", MappingProxyType(dict(self.types)))
+
+    def __reduce__(self) -> Any:
+        """What pickles and copies; a proxy does neither by itself."""
+        return Facts, (self.target, dict(self.relations), dict(self.types), self.constants)
 
     @cached_property
     def digest(self) -> str:
@@ -43,6 +56,18 @@ class Facts:
             found.update(repr((name, self.relations[name].shape)).encode())
             found.update(np.ascontiguousarray(self.relations[name], np.int32).data)
         return found.hexdigest()
+
+
+def locked(array: np.ndarray) -> np.ndarray:
+    """The same array, through which nobody can write.
+
+    >>> locked(np.zeros(2))[0] = 1
+    Traceback (most recent call last):
+    ValueError: assignment destination is read-only
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)

@@ -7,30 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from zoo.facts import Facts
 
 LIMIT = 1 << 30  # bytes of tensors that are kept; the least recently used go first
 
 
-@dataclass(frozen=True)
 class _Result:
-    value: Any
-    wall: float
-    tensors: list[Tensor]
-    versions: list[int]
+    """What is kept, and how it was: numpy arrays in it are read-only from then on, all else is compared."""
+
+    def __init__(self, value: Any, wall: float) -> None:
+        self.value, self.wall = value, wall
+        found = list(parts(value))
+        self.tensors = [t for t in found if isinstance(t, Tensor)]
+        self.versions = [t._version for t in self.tensors]
+        self.attributes = [(o, dict(vars(o))) for o in found if hasattr(o, "__dict__") and not isinstance(o, Tensor)]
+        for array in found:
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
 
     @property
     def intact(self) -> bool:
-        """Whether nobody has written into it."""
-        return [t._version for t in self.tensors] == self.versions
+        """Whether nobody has written into its tensors or exchanged an attribute; what it adds itself is its own."""
+        same = all(vars(o).get(k) is v for o, attributes in self.attributes for k, v in attributes.items())
+        return same and [t._version for t in self.tensors] == self.versions
 
 
 class Shared:
@@ -72,8 +78,7 @@ class Shared:
             wall, cpu = time.perf_counter(), time.process_time()
             value = compute()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            tensors = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
-            found = _Result(value, wall, tensors, [t._version for t in tensors])
+            found = _Result(value, wall)
             self.spent += wall
             self.spent_cpu += cpu
         self.results[key] = found
@@ -99,6 +104,28 @@ class Shared:
                 break
             del self.results[key]
             excess -= size
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """A value and all that it is made of, each object once: tensors, arrays, and whatever holds them.
+
+    >>> [type(p).__name__ for p in parts({"a": (np.zeros(2), 1)})]
+    ['dict', 'tuple', 'int', 'ndarray']
+    """
+    seen: dict[int, Any] = {}
+    todo = [value]
+    while todo:
+        part = todo.pop()
+        if id(part) in seen or isinstance(part, type | ModuleType | FunctionType | BuiltinFunctionType):
+            continue
+        seen[id(part)] = part
+        yield part
+        if isinstance(part, dict):
+            todo += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            todo += part
+        elif not isinstance(part, Tensor):
+            todo += getattr(part, "__dict__", {}).values()
 
 
 def digest(*arrays: np.ndarray) -> str:

@@ -12,7 +12,7 @@ import math
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
             return int(value)
         case float() | np.floating():
             return float(value)
-        case dict():
+        case Mapping():
             if odd := [k for k in value if not isinstance(k, str) or k.startswith("$")]:
                 raise TypeError(f"a key of a message is a text, not {type(odd[0]).__name__} {odd[0]!r}")
             return {k: _plain(v, arrays) for k, v in value.items()}
@@ -231,8 +231,6 @@ def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bo
         case "$graph":
             return Graph(**inner)
         case "$facts":
-            for array in inner["relations"].values():
-                array.setflags(write=False)  # methods of a worker share them
             return Facts(**inner)
         case "$method":
             return MethodInfo(**inner)
