@@ -1,5 +1,3 @@
-
-
 class _Boom:
     def __reduce__(self):
         code = (

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import one_line
+from zoo.errors import one_line, printable
 from zoo.vault.wire import Malformed
 
 FAILED = ("failed", "oom", "diverged", "unsupported")
+LONGEST = 200  # characters of a name
 ENTRIES = 1000  # of a certificate, of the loss terms of a curve, of files
 
 
@@ -130,7 +131,11 @@ def _number(answer: dict[str, Any], key: str) -> float:
 
 def _mapping(answer: dict[str, Any], key: str) -> dict[str, Any]:
     value = answer.get(key)
-    if not isinstance(value, dict) or len(value) > 10 * ENTRIES or not all(k == one_line(k) for k in value):
+    if (
+        not isinstance(value, dict)
+        or len(value) > 10 * ENTRIES
+        or not all(len(k) <= LONGEST and printable(k) == k for k in value)
+    ):
         raise Malformed(f"{key} that is no mapping of names")
     return value
 
