@@ -16,7 +16,7 @@ from rich.console import Console
 
 from zoo import discover, records
 from zoo.bench.run import Benchmark
-from zoo.errors import BadInput
+from zoo.errors import BadInput, one_line, printable
 from zoo.records import schema
 from zoo.records.ids import cell_id
 from zoo.report import cite, compare, explain, plot, status, table
@@ -72,7 +72,7 @@ def places(value, path=()):
 
 def changed(value, changes):
     value = copy.deepcopy(value)
-    for turn, how, junk in changes:
+    for turn, how, junk in copy.deepcopy(changes):
         paths = [path for path in places(value) if path]
         if not paths:
             return value
@@ -97,28 +97,29 @@ def dumped(value):
 
 def read_all(folder, draw):
     """All reports of a folder, as far as each can be made; returns the texts."""
-    texts = []
+    texts, run = [], []
 
     def one(make):
         try:
             texts.append(make())
         except BadInput as error:
-            assert str(error)
+            texts.append(one_line(error, 0))  # as the command prints it
 
     metric = draw.choice(["", "auroc", "nll", "ece"])
-    one(lambda: status.build(records.read(folder)).notes and json.dumps(status.build(records.read(folder)).to_json()))
-    one(lambda: "\n".join(status.build(records.read(folder)).notes))
-    for form in FORMS:
-        one(lambda form=form: table.render(table.build(records.read(folder), metric), form))
-    one(lambda: Console(file=io.StringIO(), width=80).print(table.rich(table.build(records.read(folder)))) or "")
-    for form in ("md", "json"):
-        one(lambda form=form: compare.render(records.read(folder), metric, form))
-    one(lambda: cite.bibtex(records.read(folder), KNOWN))
-    one(lambda: str(explain.explaining(folder)) and "")
-    one(lambda: repr(frame(records.read(folder))) and "")
-    if draw.random() < 0.1:
-        for kind in ("bars", "gains", "time", "curves"):
-            one(lambda kind=kind: str(len(plot.render(records.read(folder), kind, ".png"))))
+    one(lambda: run.append(records.read(folder)) or "")
+    for read in run:
+        one(lambda: json.dumps(status.build(read).to_json()))
+        one(lambda: "\n".join(map(printable, status.build(read).notes)))
+        for form in FORMS:
+            one(lambda form=form: table.render(table.build(read, metric), form))
+        one(lambda: Console(file=io.StringIO(), width=80).print(table.rich(table.build(read))) or "")
+        for form in ("md", "json"):
+            one(lambda form=form: compare.render(read, metric, form))
+        one(lambda: cite.bibtex(read, KNOWN))
+        one(lambda: str(explain.explaining(folder)) and "")
+        one(lambda: repr(frame(read)) and "")
+        for kind in ("bars", "gains", "time", "curves") if draw.random() < 0.03 else ():
+            one(lambda kind=kind: str(len(plot.render(read, kind, ".png"))))
     for text in texts:
         assert "\x1b" not in text
         text.encode()
@@ -201,8 +202,9 @@ EXPLAINED = [
 
 
 @many
-@given(changes=CHANGES)
-def test_explanations(tiny, tmp_path_factory, changes):
+@given(changes=CHANGES, seed=st.integers(0, 2**32))
+def test_explanations(tiny, tmp_path_factory, changes, seed):
+    draw = random.Random(seed)
     _, meta, own = tiny
     folder = tmp_path_factory.mktemp("explained")
     write(folder, dumped(meta), [dumped(own[0]) + b"\n"])
@@ -211,6 +213,7 @@ def test_explanations(tiny, tmp_path_factory, changes):
     try:
         record, found = explain.find(own[0]["cell"], [folder])
         explain.text(record, found, 1).encode()
-        explain.picture(record, found, 1, ".svg")
+        if draw.random() < 0.05:
+            explain.picture(record, found, 1, ".svg")
     except BadInput as error:
-        assert str(error)
+        one_line(error, 0).encode()
