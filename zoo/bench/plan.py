@@ -11,8 +11,8 @@ from typing import Any
 
 from zoo import discover, plain
 from zoo.bench import graphs
-from zoo.bench.protocol import Data
 from zoo.bench.document import scalar
+from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins
 from zoo.errors import BadInput
 from zoo.task import setting_of
