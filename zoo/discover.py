@@ -22,10 +22,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from zoo import plain
 from zoo.errors import BadInput
 from zoo.task import FIELDS, setting_of
 
 ROOT = Path(__file__).resolve().parent
+UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)  # of what is no literal
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS = ("base", "net", "both", "own")
 ATTRIBUTES = ("needs", "learner", "cite", "space", "deterministic", "transductive_only")
@@ -119,7 +121,7 @@ def methods(plugins: Sequence[Path] = ()) -> dict[str, MethodInfo]:
     """
     files = [_read(p) for p in sorted(ROOT.glob("adapters/*/*.py")) if not p.name.startswith("_")]
     files += [_read(path, module) for module, path in _installed()]
-    files += [_read(Path(p).resolve(), shown=str(p)) for p in plugins]
+    files += [_read(_readable(Path(p)).resolve(), shown=str(p)) for p in plugins]
     found: dict[str, MethodInfo] = {}
     for file in files:
         info = _method(file)
@@ -262,6 +264,8 @@ class _File:
             _refuse(self, e.lineno or 1, f"syntax error: {e.msg}")
         except ValueError as e:  # null bytes
             _refuse(self, 1, f"syntax error: {e}")
+        except (RecursionError, MemoryError):  # the parser says either
+            _refuse(self, 1, "syntax error: nested too deeply")
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
@@ -307,6 +311,13 @@ def _read(path: Path, module: str = "", shown: str = "") -> _File:
 
 # The key holds the content, so that an edited file is parsed again; a run hashes each file for many methods.
 _parsed = lru_cache(maxsize=1024)(_File)
+
+
+def _readable(path: Path) -> Path:
+    """The path, of which a link to itself cannot even be resolved."""
+    if why := plain.trouble(path, "file"):
+        raise BadInput(f"{path}:1: cannot be read: it {why}")
+    return path
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -487,7 +498,7 @@ def _literals(file: _File, node: ast.ClassDef, types: dict[str, type] | None) ->
         for name in sorted(names if types is None else names & types.keys()):
             try:
                 found[name] = ast.literal_eval(value)  # type: ignore[arg-type]
-            except (ValueError, TypeError, SyntaxError):
+            except UNREADABLE:
                 if types is None and value is None:
                     continue  # the contract's methods and declarations
                 _refuse(file, statement.lineno, f"{name} has to be a literal, readable without running the file")
@@ -526,9 +537,12 @@ def _parameters(lineage: _Lineage) -> dict[str, Any]:
 
 def _default(file: _File, arg: ast.arg, default: ast.expr | None) -> Any:
     try:
-        return ast.literal_eval(default)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
+        value = ast.literal_eval(default)  # type: ignore[arg-type]
+    except UNREADABLE:
         _refuse(file, arg.lineno, f"parameter {arg.arg!r} has no literal default, which is the method's default row")
+    if why := plain.unfit_value(value):  # it stands in records, which are JSON
+        _refuse(file, arg.lineno, f"parameter {arg.arg!r}: {why}")
+    return value
 
 
 def _face(file: _File, node: ast.ClassDef) -> dict[str, Any]:
