@@ -1,9 +1,13 @@
 """Bad input: one line on stderr, exit code 2, nothing written."""
 
+import json
 import os
 
 import numpy as np
 import pytest
+
+from zoo.bench.run import Benchmark
+from zoo.errors import BadInput
 
 SURF = "office_caltech/{}_SURF_L10.mat"
 MINE = ("{tiny}", "--plugin", "{mine}", "--methods", "mine")
@@ -65,7 +69,7 @@ def refused(zoo, tmp_path, suite_file):
         ("{tiny} --timeout 0", "--timeout: expected a number above 0, got 0"),
         ("{tiny} --timeout nan --executor processes", "--timeout: expected a number above 0, got nan"),
         ("{tiny} --timeout 5", "--timeout needs --executor processes"),
-        ("{tiny} --plugin nowhere.py", "nowhere.py:1: cannot be read: No such file or directory"),
+        ("{tiny} --plugin nowhere.py", "nowhere.py:1: cannot be read: it is not there"),
     ],
 )
 def test_a_wrong_argument(refused, args, says, tmp_path):
@@ -96,6 +100,191 @@ def test_typers_own_usage_errors_exit_2_as_well(zoo, suite_file):
 def test_a_wrong_suite_file(refused, suite_file, text, says):
     suite_file.write_text("dataset: office_caltech\n" + text)
     assert says in refused("{tiny}")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[1, 2], [3]]: 10", "tiny.yaml:1: malformed YAML: a key is a word, not a list or a mapping"),
+        ("a: " + "[" * 3000, "tiny.yaml:1: nested deeper than 20 levels"),
+        ("pairs: &a [*a]", "tiny.yaml:1: malformed YAML: *a stands in what it is an alias of"),
+        (
+            "a: &a0 [x, x]\n" + "".join(f"b{i}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(40)),
+            "over 100000 values, with those that aliases repeat",
+        ),
+        ("name: !!python/object/apply:os.system [id]", "tiny.yaml:1: malformed YAML: tags mean nothing in a suite"),
+        ("name: !!binary aGk=", "tags mean nothing"),
+        ("seeds: 2020-01-01", "tiny.yaml:1: seeds: input should be a valid integer"),
+        ("2020-01-01: 3", "tiny.yaml:1: unknown key '2020-01-01'"),
+        ("null: 3", "tiny.yaml:1: unknown key 'null'"),
+        ("1: 2\n'1': 3", "malformed YAML: the same key stands twice"),
+        ("seeds: 3\nseeds: 4", "tiny.yaml:2: malformed YAML at key 'seeds': found duplicate key"),
+        ("learning_rate: .nan", "tiny.yaml:1: learning_rate: input should be a finite number"),
+        ("steps: " + "9" * 5000, "tiny.yaml:1: a number has at most 100 digits"),
+        ("steps: " + "9" * 50, "tiny.yaml:1: steps: input should be less than or equal to 1000000000"),
+        ("", "a suite is a mapping of keys to values"),
+        ("name: a\0b", "tiny.yaml:1: holds a null or half a character; it has to be text"),
+        ('name: "\\ud800"', "tiny.yaml:1: it holds half a character"),
+        ("name: é".encode("latin-1"), "it is no UTF-8 text"),
+        ("seeds: 3".encode("utf-16"), "it is no UTF-8 text"),
+        ("# " + "x" * 2_000_000, "a suite has at most 1000000"),
+        ("dataset: office_caltech\nmethods: [{}]", "methods: one method an entry"),
+    ],
+)
+def test_a_document_that_is_no_suite(refused, suite_file, text, says):
+    suite_file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert says in refused("{tiny}")
+
+
+def test_a_byte_order_mark_is_none_of_the_text(zoo, suite_file):
+    suite_file.write_bytes(b"\xef\xbb\xbf" + suite_file.read_bytes())
+    assert zoo("run", suite_file, "--executor", "local", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("../../x", "one part of a path, without any of"),
+        ("/tmp/x", "one part of a path"),
+        ("..", "it starts with a letter, a digit or _"),
+        ("-x", "it starts with a letter, a digit or _"),
+        ("", "it is empty"),
+        ("a\nb", "no line ends or control characters"),
+        ("a\x1b[31m", "no line ends or control characters"),
+        ("a" * 256, "it is 256 bytes long, at most 200"),
+        ("é" * 101, "it is 202 bytes long, at most 200"),
+        (" a", "no blank at its beginning or end"),
+    ],
+)
+def test_a_name_that_is_no_folder(refused, suite_file, name, says):
+    """Nothing is written, neither in runs/ nor outside (`refused` looks)."""
+    suite_file.write_text(suite_file.read_text() + f"name: {json.dumps(name)}\n")
+    said = refused("{tiny}")
+    assert "tiny.yaml:9: name: " in said
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"dummy": {"as": "source_only"}}, "methods: dummy: as: 'source_only' is a method; give the row a label that"),
+        ({"coral": {"as": "mine"}}, "methods: coral: as: 'mine' is a method"),
+        ({"coral": {"as": "a\nb"}}, "as: 'a\\nb' cannot stand in a table: no line ends or control characters"),
+        ({"coral": {"as": "a|b"}}, "as: 'a|b' cannot stand in a table: no |"),
+        ({"coral": {"as": ""}}, "as: '' cannot stand in a table: it is empty"),
+        ({"coral": {"as": "source_only\u200b"}}, "no line ends or control characters"),
+        ({"coral": {"as": "a" * 101}}, "it has 101 characters, at most 100"),
+        ({"coral": {"as": None}}, "methods: coral: as: expected a label such as coral_weak, got None"),
+        ({"coral": {"as": [1]}}, "methods: coral: as: expected a label such as coral_weak, got [1]"),
+    ],
+)
+def test_a_label_that_cannot_head_a_row(refused, suite_file, tmp_path, write_plugin, entry, says):
+    write_plugin(tmp_path / "mine.py")
+    suite_file.write_text(suite_file.read_text().replace("[source_only, coral]", json.dumps(["source_only", entry])))
+    assert says in refused("{tiny}", "--plugin", "{mine}")
+
+
+def test_a_domain_that_cannot_head_a_column(refused, suite_file):
+    for name, says in (("a|b", "no |"), ("a\x85b", "no line ends"), ("a" * 101, "at most 100")):
+        suite_file.write_text(json.dumps({"data": {"format": "npz", "domains": {name: "a.npz", "b": "b.npz"}}}))
+        assert f"data: domains: a domain's name {name!r} cannot stand in a table: " in (said := refused("{tiny}"))
+        assert says in said
+
+
+def test_a_parameter_that_is_no_json(refused, tmp_path, write_plugin):
+    """Of any default: what has no end, no JSON or no sense is refused before it reaches a record."""
+    path = write_plugin(tmp_path / "mine.py")
+    plugin = path.read_text()
+    for default in ("None", "(1, 2)", "[1]", "{'a': 1}"):
+        path.write_text(plugin.replace("by: float = 0.5", f"by={default}"))
+        for value, says in (
+            ("!!set {a, b}", "tags mean nothing"),
+            ("{1: 2, [1]: 3}", "a key is a word"),
+            ("[.nan]", "nan is not a finite number"),
+            ("&a [*a]", "*a stands in what it is an alias of"),
+            ("[" * 50 + "]" * 50, "nested deeper than 20 levels"),
+            ("!!binary aGk=", "tags mean nothing"),
+            ("[" + "9" * 19 + "]", "a whole number has at most 18 digits"),
+        ):
+            said = refused(*MINE, "--set", f"mine.by={value.replace('{', '{{').replace('}', '}}')}")
+            assert said.startswith(("--set mine.by:1: ", "mine.by: expected "))
+            assert says in said
+
+
+def test_numbers_that_are_none(refused):
+    for args, says in (
+        (("--labels", "²"), "--labels: input should be"),
+        (("--labels", "--5"), "--labels: input should be"),
+        (("--labels", "9" * 5000), "--labels: unable to parse"),
+        (("--seeds", "1000000000"), "--seeds: input should be less than or equal to 1000"),
+        (("--workers", "1000000000"), "--workers: expected at most 1000, got 1000000000"),
+        (("--methods", ""), "--methods: names none"),
+        (("--pairs", ","), "--pairs: names none"),
+    ):
+        assert says in refused("{tiny}", *args)
+    assert "--timeout: expected at most 1e+07" in refused("{tiny}", "--timeout", "1e300", executor="processes")
+
+
+# Paths ----------------------------------------------------------------------------------------------------------------
+
+LONG = "a" * 256
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Paths that are no file, with what is said of them."""
+    for kind in ("dir", "pipe", "loop", "lost"):
+        (tmp_path / kind).mkdir()
+    for name in ("a.yaml", "a.py", "a.npz", "a.pth"):
+        (tmp_path / "dir" / name).mkdir()
+        os.mkfifo(tmp_path / "pipe" / name)
+        (tmp_path / "loop" / name).symlink_to(name)
+        (tmp_path / "lost" / name).symlink_to("nowhere")
+    return {
+        tmp_path / "dir": "is a folder, not a file",
+        tmp_path / "pipe": "is a device or pipe, not a file",
+        tmp_path / "loop": "is a link that leads to itself",
+        tmp_path / "lost": "is a link to nowhere, which is not there",
+        tmp_path / LONG: "has a part of over 255 characters",
+        tmp_path / "none": "is not there",
+    }
+
+
+def test_suites_and_plugins_that_are_no_files(refused, odd):
+    for folder, says in odd.items():
+        assert refused(folder / "a.yaml") == f"suite file {folder / 'a.yaml'} {says}"
+        assert f"a.py:1: cannot be read: it {says}" in refused("{tiny}", "--plugin", folder / "a.py")
+
+
+def test_data_that_are_no_files(refused, odd, suite_file):
+    for folder, says in odd.items():
+        path = folder / "a.npz"
+        suite_file.write_text(json.dumps({"data": {"format": "npz", "domains": {"a": str(path), "b": "b"}}}))
+        assert refused("{tiny}") == f"data: domains: a: {path} {says}"
+        suite_file.write_text(json.dumps({"data": {"format": "facts", "domains": {"a": str(path)}, "target": {}}}))
+        assert f"data: domains: a: {path} " in refused("{tiny}")
+    assert "data: domains: a: " in refused("{tiny}")
+
+
+def test_weights_that_are_no_file(refused, odd, suite_file, tmp_path):
+    (tmp_path / "photos" / "c").mkdir(parents=True)
+    photos = {"format": "imagefolder", "domains": {"a": "photos", "b": "photos"}}
+    for folder, says in odd.items():
+        keys = {"data": photos, "net": "resnet18", "weights": str(folder / "a.pth")}
+        suite_file.write_text(json.dumps(keys))
+        assert refused("{tiny}").startswith(f"weights: {folder / 'a.pth'} {says}")
+
+
+def test_folders_that_are_none(refused, odd, tmp_path):
+    for folder, says in odd.items():
+        root = folder / "a.npz"
+        assert "Caltech10_SURF_L10.mat " in refused("{tiny}", "--data-root", root)
+        if "folder" not in says and says[-9:] != "not there":
+            assert f"--out {root} " in (said := refused("{tiny}", out=root))
+            assert "choose another --out" in said
+    for out in ("a\0b", tmp_path / "a\0b"):
+        with pytest.raises(BadInput, match=r"--out .* holds a null character; choose another --out"):
+            Benchmark(str(tmp_path / "tiny.yaml"), out=out)
 
 
 # Data -----------------------------------------------------------------------------------------------------------------

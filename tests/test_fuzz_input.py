@@ -3,6 +3,7 @@
 A few examples a format; ``ZOO_FAULTS=N`` tries N of each, drawn anew (``make faults``).
 """
 
+import json
 import math
 import os
 import signal
@@ -17,6 +18,9 @@ from PIL import Image
 from scipy.io import savemat, wavfile
 from scipy.sparse import csr_matrix
 
+from zoo import discover
+from zoo.bench import plan, suite
+from zoo.bench.document import scalar
 from zoo.data._own import Own, OwnFacts, inspect, text
 from zoo.errors import BadInput
 from zoo.facts import Database
@@ -85,7 +89,8 @@ def judge(form, path, **keys):
         values = X.x if isinstance(X, Graph) else X
         values = values.data if is_sparse(values) else values
         assert values.nbytes < MOST
-        assert values.dtype == np.float32 or (values.dtype == np.uint8 and values.ndim == 4)
+        assert all(X.shape)
+        assert values.dtype == np.float32 or (values.dtype == np.uint8 and form == "imagefolder")
         assert np.isfinite(values).all()
         if isinstance(X, Graph):
             assert not len(X.edges) or 0 <= X.edges.min() <= X.edges.max() < X.n
@@ -218,11 +223,28 @@ def test_damaged_bytes(folder, i):
 
 # Cells and lines ------------------------------------------------------------------------------------------------------
 
+WRONG = "NA nan inf -inf 1e400 -1e39 1e-400 0x10 1_000 1;2 =1+1 True 1.0 01 1+2j None <NA> [] 2020-01-01 # y f0 | \\ "
 ODD = [
-    "", " ", "NA", "nan", "inf", "-inf", "1e400", "-1e39", "1e-400", "0x10", "1_000", "1,5", "1;2", "٣", "½", "é", "a b", "\0", "\x1b[31m",
-    '"', '""', "'", "a\nb", "\r", "\t", "|", "=1+1", "True", "1.0", "01", "9" * 400, "x" * 3000, "\ufeff", "\u2028", "𝟙", "1+2j", "None", "<NA>", "[]",
-    "2020-01-01", "#", "\\", "y", "f0",
-]  # fmt: skip
+    *(WRONG + "٣ ½ é 𝟙").split(),
+    *[
+        "",
+        " ",
+        "a b",
+        "1,5",
+        '"',
+        '""',
+        "'",
+        "a\nb",
+        "\r",
+        "\t",
+        "\0",
+        "\x1b[31m",
+        "\ufeff",
+        "\u2028",
+        "9" * 400,
+        "x" * 3000,
+    ],
+]
 CELL = st.one_of(st.sampled_from(ODD), st.text(st.characters(codec="utf-8"), max_size=6), st.floats().map(str))
 CELLS = st.lists(
     st.tuples(
@@ -271,19 +293,20 @@ def test_graph_cells(tmp_path_factory, nodes, edges):
 
 
 FACTS = ["likes(ann,bob).", "likes(bob,cat).", "old(ann).", "old(cat).", "teaches(ann,math,3).", "% a note", ""]
+MALFORMED = ["likes(", "likes()", "likes(a,b,c,d).", "likes(,)", "likes(a,b)).", "mode:old(+p).", "old(a):-b."]
+LONG = [
+    f"likes(a{' ' * 50_000}b)",
+    f"likes{'(' * 5000}",
+    f"old({'a,' * 5000}b)",
+    f"p(a){') ' * 20_000}x",
+]  # slow to refuse
+ATOM = st.one_of(CELL, st.sampled_from(MALFORMED), st.sampled_from(LONG))
 ATOMS = st.lists(
     st.tuples(
-        st.sampled_from(["cell", "line", "drop", "twice", "more", "less"]),
-        st.integers(0, 99),
-        st.integers(0, 9),
-        st.one_of(
-            CELL,
-            st.sampled_from(["likes(", "likes()", "likes(a,b,c,d).", "likes(,)", "likes(a,b)) .", "mode: old(+p).", "old(a):-b."]),
-            st.sampled_from(["likes(a" + " " * 50_000 + "b)", "likes" + "(" * 5000, "old(" + "a," * 5000 + "b)", "p(a)" + ") " * 20_000 + "x"]),
-        ),
+        st.sampled_from(["cell", "line", "drop", "twice", "more", "less"]), st.integers(0, 99), st.integers(0, 9), ATOM
     ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @tried(200)
@@ -388,13 +411,12 @@ def arrays(draw):
     return array
 
 
-@tried(300)
+@tried(200)
 @given(arrays(), arrays())
 def test_odd_arrays(tmp_path_factory, x, y):
     path = tmp_path_factory.mktemp("npz") / "a.npz"
-    for labels in (y, Y, NAMES):
-        np.savez(path, x=x, y=labels)
-        judge("npz", path)
+    np.savez(path, x=x, y=NAMES)
+    judge("npz", path)
     np.savez(path, x=X, y=y)
     judge("npz", path)
 
@@ -433,11 +455,15 @@ def columns(draw):
     import datetime
     import decimal
 
+    when = [datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), decimal.Decimal("1.5")]
     value = st.one_of(
-        st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(st.characters(codec="utf-8"), max_size=4), st.binary(max_size=4),
-        st.just(datetime.date(2020, 1, 1)), st.just(datetime.datetime(2020, 1, 1)), st.just(decimal.Decimal("1.5")),
-        st.lists(st.integers(0, 3), max_size=2), st.dictionaries(st.sampled_from("ab"), st.integers(0, 3), min_size=1),
-    )  # fmt: skip
+        *(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=4)),
+        *(st.text(st.characters(codec="utf-8"), max_size=4), st.sampled_from(when)),
+        *(
+            st.lists(st.integers(0, 3), max_size=2),
+            st.dictionaries(st.sampled_from("ab"), st.integers(0, 3), min_size=1),
+        ),
+    )
     one = draw(value)
     return [draw(st.one_of(st.just(one), st.none())) for _ in range(3)]
 
@@ -456,3 +482,129 @@ def test_odd_tables(tmp_path_factory, made):
     except pa.ArrowException:
         return
     judge("parquet", path)
+
+
+# Suites and parameters ------------------------------------------------------------------------------------------------
+
+SUITES = [path.read_text(encoding="utf-8") for path in sorted((discover.ROOT / "suites").glob("*.yaml"))]
+KEYWORDS = "name dataset data pairs methods seeds labels base coral reg as digits8 a:b holdout x << null ~ yes true"
+NUMERALS = f"2020-01-01 .nan .inf -.inf 1e999 0x1F 0o17 1_000 {'9' * 30} ../../x a|b"
+WORDS = st.sampled_from([*KEYWORDS.split(), *NUMERALS.split(), "\x1b", "\x85", ""])
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), WORDS, st.text(max_size=8))
+VALUES = st.recursive(
+    PLAIN, lambda v: st.lists(v, max_size=3) | st.dictionaries(WORDS | st.text(max_size=3), v, max_size=3)
+)
+MARKS = (
+    "[ ] { } : &a *a , - ? | > ' \" \\ @ ` # << !!set !!python/name:os.system !x 1 x dataset: methods: name: digits8"
+)
+BREAKS = ["\n", "\n  ", "\t", "\0", "\ufeff", "%YAML 1.1\n---\n", "---\n", "...\n", "[" * 60, "a: {" * 60]
+TOKENS = st.lists(st.sampled_from([*MARKS.split(), *(f"{m} " for m in MARKS.split()), *BREAKS]), max_size=12).map(
+    "".join
+)
+ODDER = st.recursive(
+    PLAIN | st.dates() | st.binary() | st.complex_numbers(),
+    lambda v: st.lists(v) | st.frozensets(st.integers()) | st.dictionaries(st.integers() | st.text(), v),
+)
+
+
+def over(value):
+    """A document with some of a suite's keys, over one that works."""
+    works = {"dataset": "digits8", "methods": ["source_only"]}
+    return works | (value if isinstance(value, dict) else {"methods": value})
+
+
+def loads(path):
+    """A suite that is loaded and planned, and is JSON, or one line that names the file or the key."""
+    with promptly():
+        try:
+            found = suite.load(str(path), {})
+            rows = plan.parse_rows(found, KNOWN, [])
+            plan.parse_pairs(found)
+        except BadInput as error:
+            return str(error)
+    assert "/" not in found.name
+    assert not any(c in row.label for row in rows for c in "|\n\r")
+    plan.canonical([found.recorded(), [(row.label, row.parameters) for row in rows]])
+    return ""
+
+
+KNOWN = discover.methods()
+
+
+@tried(150)
+@given(st.integers(0, len(SUITES) - 1), EDITS)
+def test_damaged_suites(tmp_path_factory, i, edits):
+    path = tmp_path_factory.mktemp("suite") / "a.yaml"
+    path.write_bytes(damaged(SUITES[i].encode(), edits))
+    loads(path)
+
+
+@tried(150)
+@given(TOKENS)
+def test_suites_of_any_tokens(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("suite") / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    loads(path)
+
+
+@tried(200)
+@given(VALUES)
+def test_suites_of_any_values(tmp_path_factory, value):
+    """JSON is YAML; characters that YAML does not take are escaped in it."""
+    path = tmp_path_factory.mktemp("suite") / "a.yaml"
+    path.write_text(json.dumps(over(value)), encoding="utf-8")
+    loads(path)
+
+
+@tried(150)
+@given(st.sampled_from(sorted(suite.Suite.model_fields)), VALUES)
+def test_any_value_of_any_key(tmp_path_factory, key, value):
+    path = tmp_path_factory.mktemp("suite") / "a.yaml"
+    path.write_text(json.dumps({"dataset": "digits8", "methods": ["source_only"], key: value}), encoding="utf-8")
+    loads(path)
+
+
+DEFAULTS = [None, 1, 1.0, "a", True, (), (1, 2), [1.0], {}, {"a": 1}]
+
+
+def cast(value, default):
+    """The value of a parameter with this default, or why there is none."""
+    with promptly():
+        try:
+            return plan._cast("m.p", value() if callable(value) else value, default)
+        except BadInput as error:
+            return error
+
+
+@tried(300)
+@given(st.sampled_from(DEFAULTS), st.one_of(TOKENS, VALUES.map(json.dumps), WORDS, st.text(max_size=10)))
+def test_any_value_of_a_parameter(default, text):
+    """What `--set` takes is JSON of the default's type."""
+    got = cast(lambda: scalar(text), default)
+    if isinstance(got, BadInput):
+        assert str(got).startswith(("m.p: ", "--set"))
+    else:
+        plan.canonical(got)
+        assert default is None or type(got) is type(default)
+
+
+@tried(150)
+@given(st.sampled_from(DEFAULTS), ODDER)
+def test_any_value_from_python(default, value):
+    got = cast(value, default)
+    if isinstance(got, BadInput):
+        assert str(got).startswith("m.p: ")
+    else:
+        plan.canonical(got)
+
+
+def test_a_value_that_holds_itself():
+    cyclic = [1]
+    cyclic.append(cyclic)
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    for value in (cyclic, {"a": cyclic}, deep, {1: 2, "a": 3}, [math.nan], {1}, b"a", 10**5000, "\udcff"):
+        for default in DEFAULTS:
+            with pytest.raises(BadInput, match=r"m\.p: expected"):
+                plan._cast("m.p", value, default)

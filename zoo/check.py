@@ -55,8 +55,8 @@ def run(method: str | Path, plugins: Sequence[Path] = ()) -> list[Outcome]:
         There is no such method, or its file breaks a rule that is read from the source.
     """
     if str(method).endswith(".py"):
+        known = discover.methods([*plugins, Path(method)])  # refuses what cannot be resolved
         path = Path(method).resolve()
-        known = discover.methods([*plugins, Path(method)])
         info = next(i for i in known.values() if i.path == path)
     else:
         known = discover.methods(plugins)

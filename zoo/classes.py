@@ -6,9 +6,11 @@ import ast
 import sys
 from typing import Any
 
+from zoo import plain
 from zoo.source import File, find, read, refuse
 
 Lineage = list[tuple[File, ast.ClassDef]]
+UNREADABLE = (ValueError, TypeError, SyntaxError, RecursionError, MemoryError)  # of what is no literal
 
 
 def public(file: File, module: str, root: str) -> list[Lineage]:
@@ -56,7 +58,7 @@ def literals(file: File, node: ast.ClassDef, types: dict[str, type] | None) -> d
         for name in sorted(names if types is None else names & types.keys()):
             try:
                 found[name] = ast.literal_eval(value)  # type: ignore[arg-type]
-            except (ValueError, TypeError, SyntaxError):
+            except UNREADABLE:
                 if types is None and value is None:
                     continue  # the contract's methods and declarations
                 refuse(file, statement.lineno, f"{name} has to be a literal, readable without running the file")
@@ -95,9 +97,12 @@ def parameters(lineage: Lineage) -> dict[str, Any]:
 
 def _default(file: File, arg: ast.arg, default: ast.expr | None) -> Any:
     try:
-        return ast.literal_eval(default)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
+        value = ast.literal_eval(default)  # type: ignore[arg-type]
+    except UNREADABLE:
         refuse(file, arg.lineno, f"parameter {arg.arg!r} has no literal default, which is the method's default row")
+    if why := plain.unfit_value(value):  # it stands in records, which are JSON
+        refuse(file, arg.lineno, f"parameter {arg.arg!r}: {why}")
+    return value
 
 
 def summary(node: ast.ClassDef | ast.Module) -> str:

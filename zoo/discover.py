@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from zoo import source
+from zoo import plain, source
 from zoo.access import FIELDS, setting_of
 from zoo.classes import Lineage, attributes, literals, parameters, public, summary, where
 from zoo.errors import BadInput
@@ -127,7 +127,7 @@ def methods(plugins: Sequence[Path] = (), recall: Recall | None = None) -> dict[
     files = [(p, "") for p in sorted(source.ROOT.glob("adapters/*/*.py")) if not p.name.startswith("_")]
     files += [(path, module) for module, path in _installed()]
     infos = [recall(path, module, _method) if recall else _method(path, module) for path, module in files]
-    infos += [_method(Path(p).resolve(), shown=str(p)) for p in plugins]
+    infos += [_method(_readable(Path(p)).resolve(), shown=str(p)) for p in plugins]
     found: dict[str, MethodInfo] = {}
     shown = {Path(p).resolve(): p for p in plugins}
     for info in infos:
@@ -212,6 +212,13 @@ def references() -> dict[str, str]:
     """The entries of ``zoo/refs.bib`` by key, as they stand there."""
     entries = re.split(r"^(?=@)", (source.ROOT / "refs.bib").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return {entry[entry.index("{") + 1 : entry.index(",")].strip(): entry.strip() for entry in entries}
+
+
+def _readable(path: Path) -> Path:
+    """The path, of which a link to itself cannot even be resolved."""
+    if why := plain.trouble(path, "file"):
+        raise BadInput(f"{path}:1: cannot be read: it {why}")
+    return path
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:

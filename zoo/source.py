@@ -38,6 +38,8 @@ class File:
             refuse(self, e.lineno or 1, f"syntax error: {e.msg}")
         except ValueError as e:  # null bytes
             refuse(self, 1, f"syntax error: {e}")
+        except (RecursionError, MemoryError):  # the parser says either
+            refuse(self, 1, "syntax error: nested too deeply")
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from zoo import records
 from zoo.bench import cost
 from zoo.bench.jobs import Job, View
 from zoo.bench.plan import Cell
 from zoo.bench.run import Benchmark
-from zoo import records
 
 LINES = 10  # of a run's progress when piped, beside the first
 

@@ -176,6 +176,8 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
     if path is None:
         raise discover.unknown("suite", name, known)
     keys, lines = document.read(path)
+    if empty := [k for k in ("methods", "pairs") if overrides.get(k) is not None and not overrides[k]]:
+        raise BadInput(f"--{empty[0]}: names none; leave it out for those of the suite")
     given = {"name": path.stem} | keys | {k: v for k, v in overrides.items() if v is not None}
     try:
         suite = Suite.model_validate(given)

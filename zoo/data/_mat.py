@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import _room
+from zoo.data import _mat5, _room
 from zoo.errors import BadInput
 
 
@@ -14,6 +14,10 @@ def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, 
     """Samples float32 [n, d], and names from `classes`, which are numbered from `first`."""
     from scipy.io import loadmat
 
+    def bad(message: str) -> BadInput:
+        return BadInput(f"{path} cannot be read as a MATLAB file: {message}")
+
+    _mat5.check(path, ("fts", "labels"), bad)
     try:
         content = loadmat(path)
     except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
@@ -22,13 +26,9 @@ def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, 
     if missing := [key for key in ("fts", "labels") if key not in content]:
         has = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
         raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {has}")
-
-    def bad(message: str) -> BadInput:
-        return BadInput(f"{path}: {message}")
-
     X, y = _room.dense("fts", content["fts"], bad), np.ravel(_room.dense("labels", content["labels"], bad))
     if X.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
-        raise bad("fts and labels have to be numbers")
+        raise BadInput(f"{path}: fts and labels have to be numbers")
     if X.ndim != 2 or len(X) != len(y):
         raise BadInput(f"{path}: fts is {'×'.join(map(str, X.shape))} for {len(y)} labels, not a row for each")
     last = first + len(classes) - 1

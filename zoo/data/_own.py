@@ -55,7 +55,9 @@ class Own(Dataset):
                 raise file.bad(f"y: {len(labels)} labels for {len(X)} samples in x")
             if not len(X):
                 raise file.bad("x: holds no samples")
-            if X.dtype != np.uint8 and not isinstance(X, Graph):
+            if not all(X.shape):
+                raise file.bad(f"x: holds samples of {'×'.join(map(str, X.shape[1:]))} features, which are none")
+            if not (file.photographs or isinstance(X, Graph)):
                 with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
                     X = np.ascontiguousarray(X, np.float32)
                 if not np.isfinite(X).all():

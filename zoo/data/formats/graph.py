@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo import discover
-from zoo.data import _graphs, _room
+from zoo.data import _graphs, _mat5, _room
 from zoo.data.formats.base import LABELS, Format
 from zoo.data.formats.csv import MISSING, Csv
 from zoo.data.formats.mat import Mat
@@ -81,6 +81,7 @@ class Graph(Format):
 
         if self._file._is_hdf():  # type: ignore[union-attr]
             return list(self._file.arrays(names))
+        _mat5.check(self.path, names, self.bad)
         content = loadmat(self.path, variable_names=names)
         return [_room.sparse(name, content[name], self.bad) for name in names]
 

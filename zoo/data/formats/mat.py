@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data import _room
+from zoo.data import _mat5, _room
 from zoo.data.formats.base import Arrays
 from zoo.errors import BadInput
 
@@ -38,6 +38,7 @@ class Mat(Arrays):
         from scipy.io import loadmat
 
         self.headers()
+        _mat5.check(self.path, names, self.bad)
         content = loadmat(self.path, variable_names=names)
         if missing := [name for name in names if name not in content]:
             raise self.bad(f"{missing[0]} is of a MATLAB class that scipy cannot read; save numbers or a cellstr")
