@@ -11,11 +11,13 @@ import copy
 import importlib
 import os
 import pickle
+import random
 import signal
 import socket
 import struct
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def serve(fd: int) -> None:
 
     torch.set_num_threads(1)
     spoils.warm_up()
+    random.seed(0)
     before = spoils.state()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     line = socket.socket(fileno=fd)
@@ -47,6 +50,7 @@ def serve(fd: int) -> None:
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
+            random.seed(0)  # Python seeds anew after a fork
             line.close()
             _live(fds[0], before)
         os.close(fds[0])
@@ -175,14 +179,15 @@ class Runs:
         from zoo.nets._graphs import Graphs
 
         nodes = use == "net" and "As" in fields
-        graphs = Graphs(fields["As"], fields["At"]) if nodes else None
-        options = {"net": "gcn" if nodes else "mlp", "budget": budget, "seed": seed, "use": use, "graphs": graphs}
-        learner: Any = spoils.Sharing(**options)
+        options = {"net": "gcn" if nodes else "mlp", "budget": budget, "seed": seed, "use": use}
         if "model" in self.info.needs:
-            options |= {"use": "net", "seed": 0}
-            fields = fields | {"model": self._model(fields, n_classes, options).to(device)}
+            options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
+            model = self._model(fields, n_classes, options | {"use": "net", "seed": 0})
+            fields = fields | {"model": model.to(device)}
         if device != "cpu":
-            fields = {k: v.to(device) if hasattr(v, "to") else v for k, v in fields.items()}
+            fields = {k: _moved(v, device) for k, v in fields.items()}
+        options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
+        learner: Any = spoils.Sharing(**options)
         memo = {} if given is None else {"memo": given.memo}
         needs = self.info.needs | set(more)
         task = Watched(fields, needs=needs, learner=learner, n_classes=n_classes, device=device, seed=seed, **memo)
@@ -199,6 +204,13 @@ class Runs:
         if key not in self.models:
             self.models[key] = Learner(**options).fit(fields["Xs"], fields["ys"], n_classes)
         return copy.deepcopy(self.models[key])
+
+
+def _moved(value: Any, device: str) -> Any:
+    """A tensor, a network or a graph on another device."""
+    if hasattr(value, "edges"):
+        return replace(value, edges=value.edges.to(device), x=value.x.to(device))
+    return value.to(device) if hasattr(value, "to") else value
 
 
 def start(end: socket.socket) -> list[str]:

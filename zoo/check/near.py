@@ -123,8 +123,7 @@ def _error(kind: Any, answer: dict[str, Any]) -> Exception:
     says, name, line = clean(answer.get("says", "")), clean(answer.get("type", "")), answer.get("line", 0)
     known = ERRORS.get(kind) if isinstance(kind, str) else None
     found = known(says) if known else Raised(f"{name}: {says}")
-    found.line = line if type(line) is int else 0  # type: ignore[union-attr]
-    found.name = name  # type: ignore[union-attr]
+    found.line = line if type(line) is int else 0  # type: ignore[attr-defined]
     return found
 
 

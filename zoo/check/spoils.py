@@ -179,7 +179,7 @@ def state() -> Places:
         "the filters of warnings that raise": [f for f in warnings.filters if f[0] == "error"],
         "the recursion limit": sys.getrecursionlimit(),
         "torch's global random numbers": _of_tensor(torch.get_rng_state()),
-        "numpy's global random numbers": repr(np.random.get_state()),  # noqa: NPY002 — whether others drew from it
+        "numpy's global random numbers": repr(np.random.get_state()),
         "Python's global random numbers": _digest(random.getstate()),
         **_threads(),
     }

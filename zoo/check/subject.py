@@ -132,8 +132,7 @@ class Subject:
         gives, scores = self.given(fitted, rule, *arguments)
         require(scores is not None, f"{rule} gives a {gives}, not a tensor")
         assert scores is not None
-        n = len(self.pair.Xt) if rule == "scores_t" and not arguments and self.pair is not None else None
-        require(n is None or scores.dim() == 2, f"{rule} has shape {list(scores.shape)}")
+        require(scores.dim() == 2, f"{rule} has shape {list(scores.shape)}")
         return scores
 
     def params(self, fitted: Fitted | None = None) -> Any:

@@ -58,7 +58,12 @@ def decode(body: bytes, n: int) -> dict[str, Any]:
         plain, shapes = json.loads(body[:n])
         found, at = dict(plain), n
         for name, (kind, shape) in dict(shapes).items():
-            if kind not in KINDS or name in found or len(shape) > 4 or not all(type(k) is int and k >= 0 for k in shape):
+            if (
+                kind not in KINDS
+                or name in found
+                or len(shape) > 4
+                or not all(type(k) is int and k >= 0 for k in shape)
+            ):
                 raise Malformed("an array of an unknown kind")
             size = math.prod(shape) * np.dtype(kind).itemsize
             if size > len(body) - at:
