@@ -3,10 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from zoo import check, discover, source
+from zoo.check import subject, wire
+from zoo.check.toys import CLASSES, toy
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -55,6 +58,7 @@ def test_a_good_plugin_passes(name):
         ("cpu_projection", "device agnostic", "made on the cpu"),
         ("cites", "citation", "nobody1900nothing"),
         ("writes", "shared results", "task.shared"),
+        ("draws_globally", "process state", "torch's global random numbers"),
         ("underflows", "far apart", "not finite"),
     ],
 )
@@ -136,10 +140,10 @@ class OnlyHere(Adapter):
 
 
 def test_the_toy_pair_is_shifted_and_solvable():
-    pair = check.toy()
+    pair = toy()
     assert len(pair.Xs) != len(pair.Xt)
     assert torch.linalg.norm(pair.Xt.mean(0) - pair.Xs.mean(0)) > 1  # in standard deviations of a class
-    nearest = torch.cdist(pair.X, torch.stack([pair.X[pair.y == k].mean(0) for k in range(check.CLASSES)])).argmin(1)
+    nearest = torch.cdist(pair.X, torch.stack([pair.X[pair.y == k].mean(0) for k in range(CLASSES)])).argmin(1)
     assert (nearest == pair.y).double().mean() > 0.95
 
 
@@ -148,8 +152,310 @@ def test_citations_are_keys_of_the_bibliography(tmp_path, monkeypatch):
     (tmp_path / "refs.bib").write_text("@article{a2000b,\n  title = {@misc{no}},\n}\n@inproceedings{ c2001d , }\n")
     monkeypatch.setattr(source, "ROOT", tmp_path)
     for key, known in (("a2000b", True), ("c2001d", True), ("no", False), ("a2000", False)):
-        subject = check.Subject(replace(info, cite=key), None)
-        assert check._outcome(check.citation, subject).ok == known
+        one = subject.Subject(replace(info, cite=key))
+        assert subject.outcome(subject.citation, one).ok == known
     for family, plugin, ok in (("feature", True, True), ("feature", False, False), ("baseline", False, True)):
-        subject = check.Subject(replace(info, cite="", family=family, plugin=plugin), None)
-        assert check._outcome(check.citation, subject).ok == ok
+        one = subject.Subject(replace(info, cite="", family=family, plugin=plugin))
+        assert subject.outcome(subject.citation, one).ok == ok
+
+
+# What a method may spoil ----------------------------------------------------------------------------------------------
+
+SPOILS = """
+import random
+import warnings
+
+import numpy as np
+import sklearn
+import torch
+
+import zoo.ops.kernels
+from zoo.adapters.base import Adapter
+from zoo.ops.kernels import joint_rows, sq_dists
+
+
+class Spoils(Adapter):
+    \"\"\"Leaves something behind.\"\"\"
+
+    family = "{family}"
+    learner = "{learner}"
+    needs = {needs}
+
+    def fit(self, task):
+        self.n_, self.A_ = task.n_classes, None
+        {fit}
+        return self
+
+    def predict(self, X, A=None):
+        {predict}
+        return torch.full((len(X), self.n_), 1 / self.n_, dtype=torch.float64)
+"""
+VECTORS, FACTS, NODES = {"Xs", "ys", "Xt"}, {"Fs", "Ft", "Xs", "ys", "Xl", "yl"}, {"As", "At", "Xs", "ys", "Xt"}
+SOURCE_ONLY = "model = task.learner.fit(task.Xs, task.ys, task.n_classes)\n        "
+PATCH = "import sklearn.linear_model as lm\n        lm.LogisticRegression.fit = lambda *a, **k: None"
+
+
+@pytest.fixture
+def spoiling(tmp_path):
+    """The failed ones of the two tests of what a method leaves behind."""
+
+    def run(fit="pass", predict="pass", needs=VECTORS, family="feature", learner="base"):
+        path = tmp_path / "spoils.py"
+        path.write_text(SPOILS.format(fit=fit, predict=predict, needs=needs, family=family, learner=learner))
+        return {k: v for k, v in failures(path).items() if k in ("shared results", "process state")}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fit", "needs", "says"),
+    [
+        ("task.shared(sq_dists, 'Xs', 'Xt').square_()", VECTORS, "a result of task.shared (sq_dists, 1)"),
+        ("task.shared(sq_dists, 'Xs', 'Xt').numpy()[0] = 1", VECTORS, "a result of task.shared (sq_dists, 1)"),
+        ("task.Xs.mul_(2)", VECTORS, "task.Xs"),
+        ("task.Xt.numpy()[:] = 0", VECTORS, "task.Xt"),
+        (SOURCE_ONLY + "model.estimator.intercept_ += np.arange(3)", VECTORS, "task.learner.fit.estimator.intercept_"),
+        (SOURCE_ONLY + "model.estimator.coef_ = None", VECTORS, "task.learner.fit.estimator.coef_"),
+        (SOURCE_ONLY + "model.estimator.classes_[:] = 0", VECTORS, "task.learner.fit.estimator.classes_"),
+        ("task.At.x.zero_()", NODES, "task.At.x"),
+        ("task.Ft.relations['boss'].base[:] = 0", FACTS, "task.Ft.relations[boss]"),
+        ("object.__setattr__(task.Fs, 'target', 'x')", FACTS, "task.Fs.target"),
+    ],
+)
+def test_writing_into_what_is_shared_is_named(spoiling, fit, needs, says):
+    found = spoiling(fit, needs=needs, family="relational" if needs != VECTORS else "feature")
+    assert found.keys() == {"shared results"}
+    assert says in found["shared results"]
+
+
+def test_writing_while_it_predicts_is_named(spoiling):
+    assert "what predict is given" in spoiling(predict="X.zero_()")["shared results"]
+
+
+@pytest.mark.parametrize(
+    ("fit", "says"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("torch.set_num_threads(2)", "torch's number of threads"),
+        ("torch.use_deterministic_algorithms(True)", "torch's deterministic mode"),
+        ("torch.set_grad_enabled(False)", "torch's gradient mode"),
+        ("torch.set_flush_denormal(True)", "torch's flushing of denormal numbers"),
+        ("torch.set_float32_matmul_precision('medium')", "precision of float32 products"),
+        ("np.seterr(all='raise')", "numpy's errstate"),
+        ("warnings.simplefilter('error')", "the filters of warnings that raise"),
+        ("sklearn.set_config(assume_finite=True)", "scikit-learn's configuration"),
+        ("torch.rand(1)", "torch's global random numbers"),
+        ("np.random.rand()", "numpy's global random numbers"),
+        ("random.random()", "Python's global random numbers"),
+        (PATCH, "sklearn.linear_model._logistic.LogisticRegression.fit"),
+        ("torch.cdist = lambda a, b: a", "torch.cdist"),
+        ("np.linalg.svd = None", "numpy.linalg.svd"),
+        ("zoo.ops.kernels.sq_dists = joint_rows", "zoo.ops.kernels.sq_dists"),
+        ("sq_dists.__code__ = (lambda X, Y: X).__code__", "zoo.ops.kernels.sq_dists"),
+        ("Adapter.predict_source = None", "zoo.adapters.base.Adapter.predict_source"),
+    ],
+)
+def test_a_changed_process_is_named(spoiling, fit, says):
+    found = spoiling(fit)
+    assert found.keys() == {"process state"}
+    assert says in found["process state"]
+
+
+def test_a_process_changed_on_import_is_named(spoiling, monkeypatch):
+    monkeypatch.setitem(
+        globals(), "SPOILS", SPOILS.replace("class Spoils", "torch.set_default_dtype(torch.float64)\n\n\nclass Spoils")
+    )
+    assert "torch's default dtype" in spoiling()["process state"]
+
+
+# A method that wants to pass ------------------------------------------------------------------------------------------
+
+CHEATS = """
+import os
+import sys
+import time
+
+import torch
+
+from zoo.adapters.base import Adapter
+{imported}
+
+
+class Cheats(Adapter):
+    \"\"\"Scores whatever, and wants to be told that it is well.\"\"\"
+
+    family = "feature"
+    learner = "base"
+
+    def fit(self, task):
+        self.n_ = task.n_classes
+        {fit}
+        return self
+
+    def predict(self, X, A=None):
+        return torch.rand(len(X), self.n_, generator=torch.Generator().manual_seed(len(X))).softmax(1).double()
+"""
+PATCHES = """
+import builtins
+import numpy.testing
+import zoo.check
+import zoo.check.samples
+import zoo.check.subject
+from zoo.check.subject import Outcome
+builtins.isinstance = lambda *a: True
+torch.allclose = torch.equal = lambda *a, **k: True
+numpy.testing.assert_allclose = lambda *a, **k: None
+zoo.check.subject.require = zoo.check.samples.require = lambda *a: None
+zoo.check.samples.accuracy = zoo.check.samples.right = lambda *a: 1.0
+zoo.check.samples.difference = zoo.check.subject.difference = lambda *a: 0.0
+zoo.check.run = lambda *a, **k: [Outcome("needs", True)]
+"""
+FORGES = """
+import gc
+import socket
+import numpy as np
+from zoo.check import wire
+LINES = [o for o in gc.get_objects() if type(o) is socket.socket]
+
+
+def say(**answer):
+    LINES[-1].sendall(wire.encode({"error": None, "leaks": [], "itself": True, "scores_t": False, **answer}))
+"""
+
+
+@pytest.fixture
+def cheating(tmp_path):
+    """The outcomes of a method that does something while it is imported and while it fits."""
+
+    def run(imported="", fit="pass", limit=60.0):
+        path = tmp_path / "cheats.py"
+        path.write_text(CHEATS.format(imported=imported, fit=fit))
+        return check.run(path, limit=limit)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("imported", "fit"),
+    [
+        ("", "pass"),
+        (PATCHES, "pass"),
+        ("", "print('ok    better than chance')"),
+        ("atexit = __import__('atexit'); atexit.register(os._exit, 0)", "pass"),
+    ],
+)
+def test_no_patch_and_no_print_makes_a_bad_method_good(cheating, imported, fit):
+    found = {o.name: o for o in cheating(imported, fit)}
+    assert len(found) == 23
+    assert {"row wise", "better than chance", "no harm"} <= {k for k, o in found.items() if not o.ok}
+
+
+@pytest.mark.parametrize(
+    ("fit", "says"),
+    [
+        ("os._exit(0)", "ended before it answered"),
+        ("sys.exit(0)", "SystemExit"),
+        ("os.kill(os.getpid(), 9)", "ended before it answered"),
+        ("say(number=2); os._exit(0)", "ended"),
+        ("say(number=2); say(number=3)", "what nobody asked for"),
+        ("say(number=2)", "what nobody asked for"),
+        ("say(number=7)", "what nobody asked for"),
+        ("say(number=2, leaks=3); os._exit(0)", "malformed"),
+        ("LINES[-1].sendall(b'ok' * 100)", "no answer that can be read"),
+        ("LINES[-1].sendall(b'\\xff' * 12)", "no answer that can be read"),
+        ("LINES[-1].close()", "ended before it answered"),
+    ],
+)
+def test_what_does_not_come_back_or_comes_twice_is_a_failure(cheating, fit, says):
+    first, *rest = cheating(FORGES, fit)
+    assert not first.ok
+    assert says in first.detail
+    assert [o.name for o in rest] == ["citation"]
+
+
+def test_a_process_that_ends_between_tests_costs_its_test_only(cheating):
+    found = {o.name: o for o in cheating(fit="os._exit(0) if len(task.Xt) == 1 else None")}
+    assert "ended before it answered" in found["one target sample"].detail
+    assert found["shapes"].ok
+    assert found["shared results"].ok
+
+
+def test_a_hanging_method_is_a_failed_check(cheating):
+    found = {o.name: o for o in cheating(fit="time.sleep(99) if len(task.Xt) == 1 else None", limit=6.0)}
+    assert found["one target sample"].detail == "takes more than 6 s"
+    assert "not tried" in found["shared results"].detail
+    assert not found["labels too"].ok
+
+
+def test_a_method_that_ends_its_server_is_failed_and_the_next_one_is_not(cheating):
+    assert not cheating(fit="os.kill(os.getppid(), 9); os._exit(0)")[0].ok
+    assert failures(PLUGINS / "centre.py") == {}
+
+
+def test_a_file_that_cannot_be_imported_is_bad_input(cheating):
+    with pytest.raises(discover.BadInput, match=r"cheats\.py:9: import raises ZeroDivisionError"):
+        cheating(imported="1 / 0")
+
+
+def test_no_label_of_the_target_reaches_the_process(monkeypatch):
+    """All that is sent to the process of a method, by its bytes, for a method that is given no labels and one that is."""
+    from zoo.check import near
+
+    sent = []
+    ask = near.Far.ask
+    monkeypatch.setattr(
+        near.Far, "ask", lambda far, op, deadline, **what: (sent.append(what), ask(far, op, deadline, **what))[1]
+    )
+    pair = toy()
+    for name, given in (("coral", False), ("target_only", True)):
+        sent.clear()
+        check.run(name)
+        held = [v for what in sent for v in tensors(what) if v.dtype == torch.int64]
+        assert held
+        assert any(v.shape == pair.yt.shape and torch.equal(v, pair.yt) for v in held) == given
+        assert not any(v.shape == pair.y.shape and torch.equal(v, pair.y) for v in held)
+
+
+def tensors(value):
+    if isinstance(value, torch.Tensor):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ():
+        yield from tensors(part)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b"[{}, {}]x",
+        b'[{}, {"a": ["<f8", [2]]}]',
+        b'[{}, {"a": ["<f8", [-1]]}]',
+        b'[{}, {"a": ["<f8", [1e9]]}]',
+        b'[{}, {"a": ["<f8", [4611686018427387904, 4]]}]',
+        b'[{}, {"a": ["|O", [0]]}]',
+        b'[{}, {"a": "b"}]',
+        b'[{"a": 1}, {"a": ["<f8", [0]]}]',
+        b"[1, 2]",
+        b"\xff\xfe",
+    ],
+)
+def test_bytes_that_are_no_message_are_malformed(body):
+    with pytest.raises(wire.Malformed):
+        wire.decode(body, len(body.removesuffix(b"x")))
+
+
+def test_a_length_makes_nothing_be_allocated():
+    with pytest.raises(wire.Malformed):
+        wire.sizes(wire.HEAD.pack(1 << 60, 10))
+    with pytest.raises(wire.Malformed):
+        wire.sizes(wire.HEAD.pack(10, 11))
+
+
+def test_messages_come_back_as_they_were():
+    message = {"a": [1, None, "ä"], "x": np.arange(6.0).reshape(2, 3), "n": np.empty((0, 2), np.int64)}
+    data = wire.encode(message)
+    back = wire.decode(data[wire.HEAD.size :], wire.sizes(data[: wire.HEAD.size])[1])
+    assert back["a"] == message["a"]
+    assert all(np.array_equal(back[k], message[k]) and back[k].dtype == message[k].dtype for k in "xn")

@@ -20,7 +20,7 @@ from zoo.adapters.relational.adagcn import Adagcn
 from zoo.adapters.relational.grade import Grade
 from zoo.adapters.relational.struct_reweight import StructReweight, edge_probabilities, ratios
 from zoo.adapters.relational.udagcn import Attention, Udagcn
-from zoo.check_graphs import toy_graphs
+from zoo.check.graphs import toy_graphs
 from zoo.errors import Unsupported
 from zoo.graph import Graph
 from zoo.learners import Learner

@@ -6,7 +6,7 @@ family is told as ``parent`` and ``elder``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.check import EXACT, Failure, Skip, Subject, Watched, fitted_on_what_it_declares
+from zoo.check import subject
+from zoo.check.samples import plain, process_state, shared_results
+from zoo.check.subject import EXACT, Fitted, Skip, Subject, difference, expect, require, require_scores
 from zoo.errors import Unsupported
 from zoo.facts import Facts
-from zoo.learners import Learner
 from zoo.seeds import derive
-from zoo.train import Budget
 
 LEVELS = (4, 8, 12, 16)  # people of each rank, each with a boss in the rank above
 RATIO = 2  # negatives for each positive in training
@@ -80,24 +80,8 @@ def _drawn(X: Tensor, y: Tensor, positives: int) -> tuple[Tensor, Tensor]:
     return X[rows], y[rows]
 
 
-def _task(s: Subject, pair: Relational, seed: int = 0) -> Watched:
-    fields = {k: getattr(pair, k) for k in ("Fs", "Xs", "ys", "Ft", "Xl", "yl")}
-    learner = Learner(budget=Budget(), seed=seed)
-    return Watched(fields, needs=s.info.needs, learner=learner, n_classes=2, seed=seed)
-
-
-def _scores(s: Subject, pair: Relational, adapter: Any = None, seed: int = 0) -> Tensor:
-    fitted = (s.cls() if adapter is None else adapter).fit(_task(s, pair, seed))
-    return fitted.predict(pair.X, pair.A)
-
-
-def _require(condition: bool, why: str) -> None:
-    if not condition:
-        raise Failure(why)
-
-
-def _off(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).abs().max())
+def _scores(s: Subject, pair: Relational, **how: Any) -> Tensor:
+    return s.predict(s.fit(pair, **how), pair.X, pair.A)
 
 
 def _auroc(scores: Tensor, y: Tensor) -> float:
@@ -108,31 +92,32 @@ def _auroc(scores: Tensor, y: Tensor) -> float:
 
 def needs(s: Subject) -> None:
     """It reads the fields that it declares and no others, also not behind an ``except``."""
-    fitted_on_what_it_declares(s, _task(s, toy()))
+    s.pair = toy()
+    subject.needs(s)
 
 
 def shapes(s: Subject) -> None:
     """Scores are finite, non-negative [n, 2]; their rows sum to 1."""
-    pair = toy()
-    _valid(_scores(s, pair), len(pair.X))
+    _valid(s, s.fitted, s.pair)
 
 
 def row_wise(s: Subject) -> None:
     """The scores of a subset, a permutation or a single atom are those rows of the scores."""
-    pair = toy()
-    fitted = s.cls().fit(_task(s, pair))
-    whole = fitted.predict(pair.X, pair.A)
+    pair = s.pair
+    whole = s.predict(s.fitted, pair.X, pair.A)
     order = torch.randperm(len(pair.X), generator=torch.Generator().manual_seed(1))
     for what, rows in (("a permutation", order), ("a subset", order[:40]), ("one atom", order[:1])):
-        off = _off(fitted.predict(pair.X[rows], pair.A), whole[rows])
-        _require(off < EXACT, f"{what} of the atoms is scored differently than among all (by {off:.2g})")
+        off = difference(s.predict(s.fitted, pair.X[rows], pair.A), whole[rows])
+        require(off < EXACT, f"{what} of the atoms is scored differently than among all (by {off:.2g})")
 
 
 def order_of_facts(s: Subject) -> None:
     """The order in which facts stand says nothing."""
     pair = toy()
-    off = _off(_scores(s, replace(pair, Ft=_turned(pair.Ft), Fs=_turned(pair.Fs), A=_turned(pair.A))), _scores(s, pair))
-    _require(off < EXACT, f"with its facts in another order it scores differently (by {off:.2g})")
+    off = difference(
+        _scores(s, replace(pair, Ft=_turned(pair.Ft), Fs=_turned(pair.Fs), A=_turned(pair.A))), _scores(s, pair)
+    )
+    require(off < EXACT, f"with its facts in another order it scores differently (by {off:.2g})")
 
 
 def names_of_constants(s: Subject) -> None:
@@ -149,41 +134,45 @@ def names_of_constants(s: Subject) -> None:
     other = replace(pair, Ft=facts(pair.Ft), A=facts(pair.A), Xl=moved[pair.Xl], X=moved[pair.X])
     a, b = _scores(s, pair), _scores(s, other)
     if s.info.deterministic:
-        _require(_off(a, b) < EXACT, f"under other ids of the constants it scores differently (by {_off(a, b):.2g})")
+        require(
+            difference(a, b) < EXACT,
+            f"under other ids of the constants it scores differently (by {difference(a, b):.2g})",
+        )
     gap = abs(_auroc(a, pair.y) - _auroc(b, pair.y))
-    _require(gap < 0.1, f"other ids of the constants change the AUROC by {gap:.2f}")
+    require(gap < 0.1, f"other ids of the constants change the AUROC by {gap:.2f}")
 
 
 def same_seed(s: Subject) -> None:
     """The same seed gives the same scores."""
-    off = _off(_scores(s, toy()), _scores(s, toy()))
-    _require(off == 0, f"two fits with the same seed differ (by {off:.2g}): draw from task.generator or task.seed")
+    off = difference(_scores(s, toy()), _scores(s, toy()))
+    require(off == 0, f"two fits with the same seed differ (by {off:.2g}): draw from task.generator or task.seed")
 
 
 def deterministic(s: Subject) -> None:
     """What says so draws no random numbers: another seed changes nothing."""
     if not s.info.deterministic:
         raise Skip("does not say so")
-    off = _off(_scores(s, toy(), seed=1), _scores(s, toy()))
-    _require(off < EXACT, f"deterministic = True, but another seed changes the scores (by {off:.2g})")
+    off = difference(_scores(s, toy(), seed=1), _scores(s, toy()))
+    require(off < EXACT, f"deterministic = True, but another seed changes the scores (by {off:.2g})")
 
 
 def better_than_chance(s: Subject) -> str:
     """It ranks the true atoms of another fold before the false ones."""
     got = float(np.mean([_auroc(_scores(s, pair), pair.y) for pair in map(toy, range(3))]))
-    _require(got > 0.65, f"AUROC {got:.2f} on the toy pair, where chance is 0.50")
+    require(got > 0.65, f"AUROC {got:.2f} on the toy pair, where chance is 0.50")
     return f"AUROC {got:.2f}"
 
 
 def refit(s: Subject) -> None:
     """The constructor only stores; a fitted adapter, and a clone of its parameters, fit again as if new."""
-    _require(s.cls().get_params() == s.info.parameters, "the constructor does not store its parameters as they are")
-    adapter = s.cls().fit(_task(s, toy(seed=1)))
-    params = adapter.get_params()
-    _require(params == s.info.parameters, f"fit changes the parameters to {params}")
-    for what, again in (("a fitted adapter", adapter), ("a clone", s.cls(**params))):
-        off = _off(_scores(s, toy(), again), _scores(s, toy()))
-        _require(off == 0, f"{what} fitted again scores differently than a new one (by {off:.2g})")
+    stored = plain(s.info.parameters)
+    require(s.params() == stored, "the constructor does not store its parameters as they are")
+    adapter = s.fit(toy(seed=1))
+    params = s.params(adapter)
+    require(params == stored, f"fit changes the parameters to {params}")
+    for what, how in (("a fitted adapter", {"again": adapter}), ("a clone", {"params": s.info.parameters})):
+        off = difference(_scores(s, s.pair, **how), _scores(s, s.pair))
+        require(off == 0, f"{what} fitted again scores differently than a new one (by {off:.2g})")
 
 
 def one_example(s: Subject) -> None:
@@ -215,12 +204,9 @@ def another_schema(s: Subject) -> None:
 
 def json_explanation(s: Subject) -> None:
     """What it explains can be stored as JSON."""
-    import json
-
-    fitted = s.cls().fit(_task(s, toy()))
-    if not hasattr(fitted, "explanation_"):
+    answer = s.fitted.far.ask("explanation", s.deadline, name=s.fitted.name)
+    if not expect(answer, explains=bool)[0]:
         raise Skip("explains nothing")
-    json.dumps(fitted.explanation_, allow_nan=False)
 
 
 def _turned(F: Facts) -> Facts:
@@ -229,22 +215,16 @@ def _turned(F: Facts) -> Facts:
 
 def _survives(s: Subject, pair: Relational) -> None:
     try:
-        _valid(_scores(s, pair), len(pair.X))
+        _valid(s, s.fit(pair), pair)
     except Unsupported:
         return
 
 
-def _valid(scores: Any, n: int) -> None:
-    _require(isinstance(scores, Tensor), f"predict gives a {type(scores).__name__}, not a tensor")
-    _require(tuple(scores.shape) == (n, 2), f"predict has shape {list(scores.shape)}, not {[n, 2]}")
-    _require(bool(torch.isfinite(scores).all()), "predict is not finite")
-    _require(bool((scores >= 0).all()), "predict is negative somewhere")
-    off = float((scores.double().sum(1) - 1).abs().max())
-    _require(off < 1e-4, f"rows of predict do not sum to 1 (off by {off:.2g})")
+def _valid(s: Subject, fitted: Fitted, pair: Relational) -> None:
+    require_scores(s.given(fitted, "predict", pair.X, pair.A), len(pair.X), 2, "predict")
 
 
-TESTS: Sequence[Any] = (
-    needs,
+TESTS: tuple[Callable[[Subject], str | None], ...] = (
     shapes,
     row_wise,
     order_of_facts,
@@ -256,5 +236,7 @@ TESTS: Sequence[Any] = (
     one_example,
     no_facts,
     another_schema,
+    shared_results,
+    process_state,
     json_explanation,
 )

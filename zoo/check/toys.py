@@ -1,0 +1,53 @@
+"""The toy pair of samples for the contract tests: three Gaussian classes, moved a little in the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.seeds import derive
+
+CLASSES, WIDTH, LABELS = 3, 6, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Source, target and K labelled target samples; `X`, `y` is a test set of the target."""
+
+    Xs: Tensor
+    ys: Tensor
+    Xt: Tensor
+    yt: Tensor
+    Xl: Tensor
+    yl: Tensor
+    X: Tensor
+    y: Tensor
+
+    def reordered(self, order: Tensor) -> Pair:
+        return replace(self, Xt=self.Xt[order], yt=self.yt[order])
+
+    def mapped(self, source: Callable[[Tensor], Tensor], target: Callable[[Tensor], Tensor]) -> Pair:
+        """With other features."""
+        return replace(self, Xs=source(self.Xs), Xt=target(self.Xt), Xl=target(self.Xl), X=target(self.X))
+
+    def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Any]:
+        """What a task may grant; no graphs."""
+        found = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+        return found, None
+
+
+def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH) -> Pair:
+    """Gaussian classes; the target is moved and stretched, by less than the classes are apart."""
+    g = torch.Generator().manual_seed(derive("toy", seed))
+
+    def draw(n: int, shift: float) -> tuple[Tensor, Tensor]:
+        y = (torch.arange(n) % CLASSES)[torch.randperm(n, generator=g)]
+        X = 3 * torch.eye(CLASSES, width)[y] + torch.randn(n, width, generator=g)
+        return (1 + 0.2 * shift) * X + 0.5 * shift, y
+
+    few, fl = draw(CLASSES * LABELS, shift)
+    return Pair(*draw(n_s, 0.0), *draw(n_t, shift), few, fl, *draw(600, shift))
