@@ -31,7 +31,7 @@ class Kept(execute.Driver):
 
     def _finish(self, slot, status, reason):
         job = slot.job
-        if not job.model:
+        if not job.makes:
             text = [status, reason, json.dumps(job.costs.get("certificate", {}), sort_keys=True)]
             scores = [{k: (v.dtype.str, v.shape, v.tobytes()) for k, v in part.items()} for part in job.scores]
             self.found[job.cell.id] = text, scores

@@ -337,7 +337,10 @@ FEW = {"imdb": 0.94, "uwcse": 0.86, "cora": 0.70, "twitter": 0.82, "yeast": 0.55
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FULL)
 def test_full_folds(databases, name):
-    auroc, auprc = golden(databases(name), trained=2 if name == "cora" else None)  # of which a fold takes 6 s
+    seeds = 6 if name == "imdb" else 1  # a draw of negatives there gives an AUPRC of .93 or of .82
+    auroc, auprc = golden(
+        databases(name), seeds=seeds, trained=2 if name == "cora" else None
+    )  # of which a fold takes 6 s
     assert auroc > FULL[name][0] - 0.01
     assert auprc > FULL[name][1] - 0.01
 

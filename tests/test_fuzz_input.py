@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.io import savemat, wavfile
 from scipy.sparse import csr_matrix
 
-from zoo import discover
+from zoo import discover, source
 from zoo.bench import plan, suite
 from zoo.bench.document import scalar
 from zoo.data._own import Own, OwnFacts, inspect, text
@@ -486,7 +486,7 @@ def test_odd_tables(tmp_path_factory, made):
 
 # Suites and parameters ------------------------------------------------------------------------------------------------
 
-SUITES = [path.read_text(encoding="utf-8") for path in sorted((discover.ROOT / "suites").glob("*.yaml"))]
+SUITES = [path.read_text(encoding="utf-8") for path in sorted((source.ROOT / "suites").glob("*.yaml"))]
 KEYWORDS = "name dataset data pairs methods seeds labels base coral reg as digits8 a:b holdout x << null ~ yes true"
 NUMERALS = f"2020-01-01 .nan .inf -.inf 1e999 0x1F 0o17 1_000 {'9' * 30} ../../x a|b"
 WORDS = st.sampled_from([*KEYWORDS.split(), *NUMERALS.split(), "\x1b", "\x85", ""])

@@ -251,7 +251,10 @@ def test_fine_tuning_sees_images_and_base_learners_frozen_features(office31, wei
 @pytest.mark.parametrize(
     ("extra", "line"),
     [
-        (["--weights", "nope.pt"], "weights: nope.pt: no such file; give a state dict of mobilenet_v3_small"),
+        (
+            ["--weights", "nope.pt"],
+            "weights: nope.pt is not there; give a file with a state dict of mobilenet_v3_small",
+        ),
         (["--trainable", "head"], "trainable: head needs weights"),
         (["--trainable", "half"], "--trainable: string should match pattern"),
         (["--net", "resnet_18"], "net 'resnet_18'"),

@@ -458,7 +458,8 @@ def test_a_truncated_file_is_named(refused, tmp_path, form):
         write(form, tmp_path / f"{name}.{SUFFIX[form]}", *samples(0))
     path = tmp_path / f"b.{SUFFIX[form]}"
     path.write_bytes(path.read_bytes()[:-50])
-    assert f"data: domains: b: {path} cannot be read as " in refused(suite(tmp_path, form))
+    said = refused(suite(tmp_path, form))
+    assert f"data: domains: b: {path} cannot be read as " in said or f"b: {path}: is a damaged " in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -76,8 +76,8 @@ def transductive(tmp_path_factory, write_surf):
     sent = []
 
     class Spy(Local):
-        def open(self):
-            channel = super().open()
+        def open(self, stranger=False):
+            channel = super().open(stranger)
             send = channel.send
             channel.send = lambda message: (sent.append(pickle.dumps(message)), send(message))[1]
             return channel

@@ -65,7 +65,7 @@ def test_shards_split_the_plan(server, tmp_path, n):
 
 
 @pytest.mark.parametrize(
-    "text", ["0/3", "4/3", "3", "1/0", "1/3/5", "-1/3", "a/b", "1/x", "", "1 /3", "²/3", "1/" + "9" * 5000]
+    "text", ["0/3", "4/3", "3", "1/0", "1/3/5", "-1/3", "a/b", "1/x", "", "1 /3", "²/3", "1/" + "9" * 500]
 )
 def test_a_bad_shard_is_one_line(zoo, tmp_path, text):
     done = zoo("run", "quickstart", "--out", tmp_path / "run", f"--shard={text}")

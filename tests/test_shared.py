@@ -125,8 +125,9 @@ class Shares(Mapping):
 '''
 
 
-def test_cells_of_a_worker_share_and_say_so(zoo, tmp_path):
-    """Two sources of one target: what concerns the target alone is computed once."""
+def test_cells_of_the_zoo_share_and_say_so_and_a_stranger_computes_its_own(zoo, tmp_path, monkeypatch):
+    """What a plugin asks for is computed in the process of each fit, and out of reach of all others."""
+    monkeypatch.setattr("zoo.vault.confine.abi", lambda: 0)  # the plugin of this test leaves a file
     calls = tmp_path / "calls"
     plugin = tmp_path / "shares.py"
     plugin.write_text(PLUGIN.format(calls=str(calls)))
@@ -137,7 +138,7 @@ def test_cells_of_a_worker_share_and_say_so(zoo, tmp_path):
     )
     done = zoo("run", suite, "--plugin", plugin, "--out", tmp_path / "run", "--workers", 1)
     assert done.code == 0, done.err
-    assert len(calls.read_text().splitlines()) == 1  # two sources, one target
+    assert len(calls.read_text().splitlines()) == 2
     records = [
         json.loads(line) for f in (tmp_path / "run" / "records").glob("*.jsonl") for line in f.read_text().splitlines()
     ]

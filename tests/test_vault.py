@@ -76,8 +76,8 @@ class _Spy(Local):
         super().__init__(1)
         self.workers: list[list[dict]] = []
 
-    def open(self):
-        channel, log = super().open(), []
+    def open(self, stranger=False):
+        channel, log = super().open(stranger), []
         self.workers.append(log)
         send = channel.send
         channel.send = lambda message: (log.append(message), send(message))[1]

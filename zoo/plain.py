@@ -55,7 +55,7 @@ def unfit_name(name: str) -> str:
     """Why a run cannot be called so, in words to follow the name; '' where it can.
 
     >>> unfit_name("office 31 (2)"), unfit_name("../x")
-    ('', "cannot be a run's name: one part of a path, without any of / \\\\ : * ? \\" < > |")
+    ('', 'cannot be a run\\'s name: one part of a path, without any of / \\\\ : * ? " < > |')
     """
     what = "cannot be a run's name: "
     if why := _unprintable(name):

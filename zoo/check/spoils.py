@@ -7,6 +7,8 @@ process of its own for each fit, so what it spoils there is its own.
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 import random
 import sys
 import warnings
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo import ops
 from zoo.learners import Learner
 
 LIBRARIES = ("zoo", "torch", "numpy", "scipy", "sklearn", "ot", "builtins", "math", "random", "copy")
@@ -152,7 +155,10 @@ def _members(path: str, part: Any) -> Iterator[tuple[str, Any]]:
 
 
 def warm_up() -> None:
-    """Do what libraries do at their first use, such as wrapping an optimiser's `step`."""
+    """Load what methods share, and do what libraries do at their first use, such as wrapping an optimiser's `step`."""
+    for module in pkgutil.walk_packages(ops.__path__, "zoo.ops."):
+        importlib.import_module(module.name)
+    importlib.import_module("zoo.adapters.base")
     for name in ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "LBFGS"):
         getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], lr=0.1)
 

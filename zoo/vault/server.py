@@ -43,11 +43,11 @@ class Strangers:
 
     Attributes
     ----------
-    hidden : the data and the run folder, which they may not read
+    readable : all files and folders but the data and the run folder; these are not named in the process at all
     landlock : version of the kernel's Landlock to hold them with; 0 for none
     """
 
-    hidden: tuple[str, ...]
+    readable: list[Path]
     landlock: int
 
 
@@ -84,13 +84,24 @@ def fork_server(fd: int) -> None:
 def strangers_server(fd: int) -> None:
     """The same for strangers; how they are kept is the first thing that comes."""
     line = socket.socket(fileno=fd)
+    if (kept := _kept(line)) is not None:
+        Server(line, kept).run()
+
+
+def _kept(line: socket.socket) -> Strangers | None:
     said = b""
     while not said.endswith(b"\n"):  # and not a byte more: requests follow, with sockets
         if not (data := line.recv(1)):
-            return
+            return None
         said += data
     kept = json.loads(said)
-    Server(line, Strangers(tuple(kept["hidden"]), kept["landlock"])).run()
+    shown = (
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(__file__).parents[1]),
+        *(p for p in sys.path if "site-packages" in p),
+    )
+    return Strangers(confine.readable(map(Path, kept["hidden"]), map(Path, shown)), kept["landlock"])
 
 
 class Server:
@@ -103,14 +114,6 @@ class Server:
         self.shown = self.unshown = 0
         self.wake, self.bell = os.pipe()
         self.folder = tempfile.mkdtemp(prefix="zoo-") if strangers else ""
-        if strangers:
-            shown = [
-                sys.prefix,
-                sys.base_prefix,
-                str(Path(__file__).parents[1]),
-                *(p for p in sys.path if "site-packages" in p),
-            ]
-            self.readable = confine.readable(map(Path, (*strangers.hidden, self.folder)), map(Path, shown))
 
     def run(self) -> None:
         confine.adopt_orphans()
@@ -193,7 +196,7 @@ class Server:
         for stream in (1, 2):
             os.dup2(out, stream)
         os.close(out)
-        serve_once(end, Path(worker.folder), self.readable, self.strangers.landlock)
+        serve_once(end, Path(worker.folder), self.strangers.readable, self.strangers.landlock)
 
     def forget(self) -> None:
         """In a worker: nothing of the server's stays open."""

@@ -46,7 +46,8 @@ class T3a(Adapter):
             raise Unsupported("the network's classifier is not a linear layer")
         z = net.embed(task.Xt)
         self.centres_ = centres(z.double(), net.head(z).double(), net.head.weight.double(), self.k)
-        net.head = nn.Linear(net.width, task.n_classes, bias=False, device=z.device)
+        # Made without values: drawing them would move the generator that others draw from.
+        net.head = nn.utils.skip_init(nn.Linear, net.width, task.n_classes, bias=False, device=z.device)
         net.head.weight.copy_(self.centres_)
         self.model_ = net
         return self
