@@ -247,7 +247,7 @@ def test_a_killed_server_costs_no_cell(tmp_path, data, without, strangers):
     run = benchmark.run()
     killer.join()
     found, alone = records(run), records(without)
-    assert {r["status"] for r in found.values()} == {"ok"}
+    assert {r["status"] for r in found.values()} == {"ok"}, {(r["method"], r["reason"]) for r in found.values()}
     assert len(found) == len(alone) + 4
     assert {cell: found[cell] for cell in alone} == alone
 

@@ -287,8 +287,8 @@ class Driver:
 
     def _died(self, slot: Slot, job: Job, channel: Channel) -> None:
         """A worker has ended before it answered: its cell fails, unless its server took it along."""
+        reason = channel.obituary()  # which waits for the server's word; a worker's end may be met before its server's
         if not channel.server_died:
-            reason = channel.obituary()
             self._end(slot)
             self._finish(slot, "failed", reason)
             return
