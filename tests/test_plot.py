@@ -125,7 +125,7 @@ def test_bootstrap_of_a_constant_and_of_two_values():
 
 
 def test_whiskers_of_few_pairs_are_over_seeds():
-    run = records.read(RESULTS / "quickstart")
+    run = records.read(RESULTS / "quickstart_all")
     axes = drawn(plot.bars(run)).axes[1]
     f, _ = means(run)
     f = f[(f.label == "dan") & (f.setting == "unsupervised")]

@@ -21,7 +21,8 @@ class Malformed(Exception):
 def encode(message: dict[str, Any]) -> bytes:
     """A message as bytes; values are JSON, or arrays at the top level.
 
-    >>> decode(encode({"n": 1, "scores": np.eye(2)})[HEAD.size :], 63)["scores"].tolist()
+    >>> bytes_ = encode({"n": 1, "scores": np.eye(2)})
+    >>> decode(bytes_[HEAD.size :], sizes(bytes_[: HEAD.size])[1])["scores"].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     arrays = {k: np.ascontiguousarray(v) for k, v in message.items() if isinstance(v, np.ndarray)}

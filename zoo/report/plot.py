@@ -151,7 +151,7 @@ def gains(run: Run) -> Figure:
     axes.vlines(np.arange(1, width) - 0.5, -0.5, height - 0.5, color="white", linewidth=0.8)
     bar = figure.colorbar(image, ax=axes, orientation="horizontal", aspect=30, pad=0.02)
     bar.outline.set_visible(False)
-    bar.set_label(f"gain over {drawable(_reference_name(run))} (points)")
+    bar.set_label(f"gain over {drawable(_reference_name(run))} (points)", loc="right")
     return figure
 
 
@@ -226,8 +226,8 @@ def _label(figure: Figure, axes: Axes, points: list[tuple[float, float, str]], f
     for ends in (zip(corners[:-1], bends, strict=True), zip(bends, corners[1:], strict=True)):
         taken += [Bbox([np.minimum(p, q) - 1, np.maximum(p, q) + 1]) for p, q in ends]
     angles = np.pi * np.arange(0, 2, 0.125)
-    around = [(r * np.cos(t), r * np.sin(t)) for r in (5, 8, 12, 17, 24, 34, 46) for t in angles]
-    for x, y, text in points:
+    around = [(r * np.cos(t), r * np.sin(t)) for r in (5, 8, 12, 17, 24, 34, 46, 62, 80) for t in angles]
+    for x, y, text in sorted(points, key=lambda p: -len(p[2])):  # the longest have the fewest places
         note = axes.annotate(text, (x, y), around[0], textcoords="offset points", va="center", size=6)
         for dx, dy in around:
             note.set(x=dx, y=dy, ha="left" if dx > 1 else "right" if dx < -1 else "center")
