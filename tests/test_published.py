@@ -28,8 +28,8 @@ def caltech():
 
 @pytest.fixture(scope="module")
 def digits():
-    """The quickstart's records under the names of digits: figures to subtract from, of another net."""
-    run = records.read(ROOT / "results" / "quickstart")
+    """The records of quickstart_all under the names of digits: figures to subtract from, of another net."""
+    run = records.read(ROOT / "results" / "quickstart_all")
     text = json.dumps([run.meta, run.records]).replace("optdigits", "mnist").replace("typeface", "usps")
     meta, recs = json.loads(text)
     meta["suite"]["dataset"] = "digits"
