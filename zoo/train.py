@@ -24,6 +24,7 @@ from zoo.ops.augment import crop_flip, distorted
 from zoo.seeds import derive
 
 INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
+BETA1 = 0.9  # of Adam
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class Budget:
     learning_rate: float = 1e-3
     optimiser: str = "adam"
     momentum: float = 0.0
+    nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "cosine"
+    backbone_rate: float = 1.0
     target_weight: float = 1.0
     precision: str = "auto"
     augment: str = "none"
@@ -109,8 +112,9 @@ def run(
     method : DeepAdapter, optional
         Gives Ω (`omega`), or a whole `step` where it has several optimisers.
     modules : modules of the method that train along with the net.
-    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: all at 1. One
-        with a ``start`` stays frozen until that share of the steps.
+    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: the method's
+        `rates` of its parts. One with a ``start`` stays frozen until that share of the steps. The suite's
+        `backbone_rate` multiplies the rate of what `Net.backbone` gives, in whichever group.
     penalty : Ω of a tuning, at a batch.
 
     Raises
@@ -120,10 +124,12 @@ def run(
     """
     device, watch, trained = next(net.parameters()).device, watch or Watch(), (net, *modules)
     if groups is None:
-        groups = [{"params": [p for m in trained for p in m.parameters() if p.requires_grad], "rate": 1.0}]
-    opt = optimiser(groups, budget, device)
-    feed = Feed(streams, budget, seed, device, views=getattr(method, "views", 1))
-    step = getattr(method, "step", None) or _step
+        groups = parts(net, modules, method)
+    groups = slower(groups, net, budget.backbone_rate)
+    opt = optimiser(groups, budget, device, getattr(method, "beta1", BETA1))
+    views, balanced = getattr(method, "views", 1), getattr(method, "balanced", False)
+    feed = Feed(streams, budget, seed, device, views=views, balanced=balanced)
+    take = getattr(method, "step", None) or step
     refresh = getattr(method, "refresh_every", 0)
     shared = {"budget": budget, "method": method, "penalty": penalty, "amp": autocast(budget.precision, device)}
     starts, begun = [g.get("start", 0.0) for g in groups], len(groups)
@@ -148,7 +154,7 @@ def run(
             _set_rate(opt, budget, i)
             vars(b).update(shared, net=net)
             b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
-            total += step(net, opt, b)
+            total += take(net, opt, b)
             if b.watched and device.type != "meta":
                 _look(total, b, i % every + 1, budget, watch)
                 if watch.due() and i + 1 < budget.steps:
@@ -200,7 +206,8 @@ def _compiled(net: Net, budget: Budget) -> Iterator[None]:
         vars(net).pop("features", None)
 
 
-def _step(net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
+def step(net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
+    """One step of the objective, for all parameters together; gives the loss."""
     with b.amp():
         forward(net, b)
         loss = objective(net, b)
@@ -250,13 +257,46 @@ def objective(net: Net, b: Batch) -> Tensor:
     return loss
 
 
-def optimiser(groups: list[dict[str, Any]], budget: Budget, device: torch.device) -> torch.optim.Optimizer:
-    """Adam or SGD over parameter groups; fused, except on the meta device, which has no such kernel."""
+def parts(net: Net, modules: Sequence[nn.Module], method: Any = None) -> list[dict[str, Any]]:
+    """Optimiser groups of features, head and extra modules, at the method's rates; parts of one rate are one group."""
+    rates = {"features": 1.0, "head": 1.0, "extra": 1.0} | getattr(method, "rates", {})
+    head = {id(p) for p in net.head.parameters()}
+    members: dict[float, dict[int, nn.Parameter]] = {}
+    for p in net.parameters():
+        members.setdefault(rates["head" if id(p) in head else "features"], {})[id(p)] = p
+    known = {id(p) for p in net.parameters()}
+    for p in (p for m in modules for p in m.parameters() if id(p) not in known):
+        members.setdefault(rates["extra"], {})[id(p)] = p
+    groups = [{"params": [p for p in own.values() if p.requires_grad], "rate": rate} for rate, own in members.items()]
+    return [g for g in groups if g["params"]]
+
+
+def slower(groups: list[dict[str, Any]], net: Net, factor: float) -> list[dict[str, Any]]:
+    """Groups whose backbone parameters, if there are any, have `factor` times the rate."""
+    if factor == 1:
+        return groups
+    backbone = {id(p) for p in net.backbone()}
+    found: list[dict[str, Any]] = []
+    for g in groups:
+        for inside, rate in ((True, factor), (False, 1.0)):
+            if own := [p for p in g["params"] if (id(p) in backbone) == inside]:
+                found.append({**g, "params": own, "rate": g.get("rate", 1.0) * rate})
+    return found
+
+
+def optimiser(
+    groups: list[dict[str, Any]], budget: Budget, device: torch.device, beta1: float = BETA1
+) -> torch.optim.Optimizer:
+    """Adam or SGD over parameter groups; fused, except on the meta device, which has no such kernel.
+
+    `beta1` is Adam's alone: the suite says SGD's momentum.
+    """
     groups = [{"rate": 1.0, **g, "lr": budget.learning_rate * g.get("rate", 1.0)} for g in groups]
     common: dict[str, Any] = {"weight_decay": budget.weight_decay, "fused": device.type != "meta"}
     if budget.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=budget.learning_rate, momentum=budget.momentum, **common)
-    return torch.optim.Adam(groups, lr=budget.learning_rate, **common)
+        common |= {"momentum": budget.momentum, "nesterov": budget.nesterov}
+        return torch.optim.SGD(groups, lr=budget.learning_rate, **common)
+    return torch.optim.Adam(groups, lr=budget.learning_rate, betas=(beta1, 0.999), **common)
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:
@@ -266,10 +306,20 @@ def autocast(precision: str, device: torch.device) -> Callable[[], contextlib.Ab
     return contextlib.nullcontext
 
 
+def decay(schedule: str, progress: float) -> float:
+    """What a schedule multiplies the rate by.
+
+    >>> decay("constant", 0.5), round(decay("cosine", 0.5), 3), round(decay("annealed", 0.5), 3)
+    (1.0, 0.5, 0.261)
+    """
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    return {"constant": 1.0, "cosine": cosine, "annealed": (1 + 10 * progress) ** -0.75}[schedule]
+
+
 def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int) -> None:
-    decay = 0.5 * (1 + math.cos(math.pi * i / budget.steps)) if budget.schedule == "cosine" else 1.0
+    factor = decay(budget.schedule, i / budget.steps)
     for group in opt.param_groups:
-        group["lr"] = budget.learning_rate * group["rate"] * decay
+        group["lr"] = budget.learning_rate * group["rate"] * factor
 
 
 def _look(total: Tensor, b: Batch, n: int, budget: Budget, watch: Watch) -> None:
@@ -300,11 +350,33 @@ def _thaw(net: Net, groups: list[dict[str, Any]], progress: float) -> None:
 
 
 def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor:
-    """Row indices [steps, batch]: shuffled epochs end to end, repeated where n is less than a batch."""
-    total = budget.steps * budget.batch_size
+    """Row indices [steps, batch]: shuffled epochs, what is left of one dropped, so that no batch holds a row twice.
+
+    Where n is less than a batch, a batch is all n rows (a single row twice, for batch norm's sake).
+    """
+    size = min(budget.batch_size, max(n, 2))
     g = torch.Generator().manual_seed(derive("batches", *seed))
-    epochs = [torch.randperm(n, generator=g) for _ in range(math.ceil(total / n))]
-    return torch.cat(epochs)[:total].view(budget.steps, budget.batch_size).to(device)
+    each = max(n // size, 1)  # batches an epoch
+    epochs = [torch.randperm(n, generator=g).repeat(size if n < size else 1) for _ in range(-(-budget.steps // each))]
+    return torch.cat([e[: each * size].view(each, size) for e in epochs])[: budget.steps].to(device)
+
+
+def _draw_balanced(y: Tensor, budget: Budget, device: torch.device, *seed: object) -> Tensor:
+    """Row indices [steps, batch] with as many rows of each class as of any other, each class's in shuffled turns.
+
+    Of more classes than a batch has rows each batch holds some, drawn anew.
+    """
+    g = torch.Generator().manual_seed(derive("balanced batches", *seed))
+    y = y.cpu()
+    rows = [(y == c).nonzero()[:, 0] for c in y.unique()]
+    k, some = max(budget.batch_size // len(rows), 1), min(len(rows), budget.batch_size)
+    turns = []
+    for own in rows:
+        epochs = [own[torch.randperm(len(own), generator=g)] for _ in range(-(-budget.steps * k // len(own)))]
+        turns.append(torch.cat(epochs)[: budget.steps * k].view(budget.steps, k))
+    drawn = torch.rand(budget.steps, len(rows), generator=g).argsort(1)[:, :some]
+    table = torch.stack(turns, 1)  # [steps, classes, k]
+    return table.gather(1, drawn[..., None].expand(-1, -1, k)).flatten(1).to(device)
 
 
 class Feed:
@@ -314,13 +386,24 @@ class Feed:
     pinned memory, so that copying and computing overlap.
     """
 
-    def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device, *, views: int = 1) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        budget: Budget,
+        seed: int,
+        device: torch.device,
+        *,
+        views: int = 1,
+        balanced: bool = False,
+    ) -> None:
         self.streams, self.budget, self.device, self.views = streams, budget, device, views
         given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
         self.here = all(self.is_here(X) for X in given.values())
         where = device if self.here else torch.device("cpu")
         self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
         meta = device.type == "meta"
+        if balanced and streams.s is not None and not meta:
+            self.rows["s"] = _draw_balanced(streams.s[1], budget, where, seed, "s")
         self.generators: checkpoint.Generators = {
             "omega": None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
         }

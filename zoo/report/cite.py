@@ -131,6 +131,8 @@ def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
         yield tex(f"The base classifier is {LEARNERS[suite['base']]} on {on}.")
     if suite["net"] in names or any("@" in name for name in names):
         more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
+        more += ", Nesterov" if suite.get("nesterov") else ""
+        more += f", backbone × {suite['backbone_rate']:g}" if suite.get("backbone_rate", 1.0) != 1 else ""
         precision = PRECISIONS[suite["precision"]]
         moving = {"head": "all but its head frozen", "all": "all of it trained"}
         start = f", pretrained, {moving.get(suite['trainable'], suite['trainable'])}" if suite.get("weights") else ""
