@@ -239,9 +239,8 @@ def objective(net: Net, b: Batch) -> Tensor:
     """L_s + λ·L_t + Ω of a batch whose features and logits are there."""
     terms: dict[str, Tensor] = {}
     if "ls" in vars(b):
-        terms["source"] = (
-            cross_entropy(b.ls, b.ys) if b.ws is None else (b.ws * cross_entropy(b.ls, b.ys, reduction="none")).mean()
-        )
+        losses = cross_entropy(b.ls, b.ys, reduction="none", label_smoothing=getattr(b.method, "label_smoothing", 0.0))
+        terms["source"] = (losses if b.ws is None else b.ws * losses).mean()
     if "ll" in vars(b):
         weight = b.budget.target_weight if "ls" in vars(b) else 1.0
         terms["target"] = weight * cross_entropy(b.ll, b.yl)

@@ -148,6 +148,8 @@ class DeepAdapter(Adapter):
     rates : dict of floats
         Multiples of the suite's rate for the parts: ``features`` (f1), ``head`` (f2) and ``extra`` (what `setup`
         returns). The suite's `backbone_rate` multiplies the first where a pretrained backbone is trained.
+    label_smoothing : float
+        Of the source's labels.
     beta1 : float
         Of Adam, where the suite's optimiser is that.
     passes : int
@@ -163,6 +165,7 @@ class DeepAdapter(Adapter):
     balanced: ClassVar[bool] = False
     rates: ClassVar[dict[str, float]] = {"features": 1.0, "head": 1.0, "extra": 1.0}
     beta1: ClassVar[float] = 0.9
+    label_smoothing: ClassVar[float] = 0.0
     passes: ClassVar[int] = 0
 
     def setup(self, net: Net, task: Task) -> nn.Module | None:
