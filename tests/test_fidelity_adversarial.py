@@ -152,7 +152,7 @@ def test_cdan_is_dann_on_the_products():
 
 def test_cdan_takes_the_random_map_above_its_limit():
     """256 features × 31 classes are 7,936 products; the buffers move with the module."""
-    method = Cdan()
+    method = Cdan(max_dim=4096)
     method.setup(
         Mlp((3,), 31), Task({"Xs": draw(2, 2), "ys": torch.zeros(2)}, needs={"Xs"}, learner=None, n_classes=31)
     )
@@ -223,7 +223,7 @@ def test_the_discrepancy_is_that_of_a_loop_and_0_where_the_classifiers_agree():
 def test_mcds_second_classifier_starts_elsewhere():
     net, method = Mlp((4,), 3), Mcd()
     method.setup(net, None)
-    assert not torch.equal(net.head.weight, method.second_.weight)
+    assert not torch.equal(net.head[1].weight, method.second_[1].weight)
 
 
 def test_mcds_steps_move_what_the_paper_says(monkeypatch):
@@ -260,9 +260,10 @@ def test_mcds_steps_move_what_the_paper_says(monkeypatch):
     monkeypatch.setattr(opt, "step", spy)
     for _ in range(30):
         method.step(net, opt, b)
+    names = {n for n, _ in net.named_parameters()} | {"2." + n for n, _ in second.named_parameters()}
     features, heads = (
         {n for n, _ in net.named_parameters() if n.startswith("body")},
-        {"head.weight", "head.bias", "2.weight", "2.bias"},
+        {n for n in names if not n.startswith("body")},
     )
     assert moved == [features | heads, heads, features, features, features] * 30
     assert sum(after < before for before, after in values[2::5] + values[3::5] + values[4::5]) > 85, "C lowers it"

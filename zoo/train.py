@@ -6,6 +6,7 @@ A deep method is its Ω; everything else (batches, schedule, precision, device, 
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +137,8 @@ def run(
     if any(starts):
         begun = 0  # the loop thaws them in turn
     every, total, first = max(1, min(INTERVAL, budget.steps // POINTS)), torch.zeros((), device=device), 0
+    if ema := getattr(method, "ema", 0.0):
+        method.average_ = copy.deepcopy(net)  # a checkpoint holds it
     with seeded("train", seed), modes(budget, device), _compiled(net, budget):  # dropout draws from global generators
         if state := watch.begin():
             first = checkpoint.restore(state, trained, opt, feed.generators, method)["step"]
@@ -155,11 +158,22 @@ def run(
             vars(b).update(shared, net=net)
             b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
             total += take(net, opt, b)
+            if ema:
+                follow(method.average_, net, min(ema, (1 + i) / (10 + i)))
             if b.watched and device.type != "meta":
                 _look(total, b, i % every + 1, budget, watch)
                 if watch.due() and i + 1 < budget.steps:
                     watch.keep(checkpoint.pack(trained, opt, feed.generators, method, {"step": i + 1, **watch.notes()}))
+    if ema:
+        follow(net, method.average_, 0.0)
     net.eval()
+
+
+@torch.no_grad()
+def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move the parameters of a running mean towards a network's, keeping `decay` of what they were."""
+    for a, p in zip(average.parameters(), net.parameters(), strict=True):
+        a.lerp_(p, 1 - decay)
 
 
 @contextlib.contextmanager

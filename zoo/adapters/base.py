@@ -152,6 +152,9 @@ class DeepAdapter(Adapter):
         Of the source's labels.
     beta1 : float
         Of Adam, where the suite's optimiser is that.
+    ema : float
+        Decay of the running mean of the parameters that the network ends with; 0: none. In its first steps t the decay
+        is ``(1 + t) / (10 + t)`` if that is less, so that a short run does not end near its first weights.
     passes : int
         Training ends after so many passes over the target, if the suite's steps are more; 0: never.
     """
@@ -166,6 +169,7 @@ class DeepAdapter(Adapter):
     rates: ClassVar[dict[str, float]] = {"features": 1.0, "head": 1.0, "extra": 1.0}
     beta1: ClassVar[float] = 0.9
     label_smoothing: ClassVar[float] = 0.0
+    ema: ClassVar[float] = 0.0
     passes: ClassVar[int] = 0
 
     def setup(self, net: Net, task: Task) -> nn.Module | None:
