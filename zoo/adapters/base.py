@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from zoo.ops.resample import systematic
+
 if TYPE_CHECKING:
     from zoo.nets import Net
     from zoo.task import Task
@@ -75,7 +77,8 @@ class Adapter:
 class Reweighting(Adapter):
     """Instance family: a method only says `weights`; the base classifier is trained on the source under them.
 
-    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead.
+    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead: systematically,
+    so that uniform weights keep every row once.
     """
 
     family = "instance"
@@ -95,8 +98,8 @@ class Reweighting(Adapter):
         else:
             # On the CPU, so that the draw does not depend on the device.
             g = torch.Generator().manual_seed(task.generator.initial_seed())
-            drawn = torch.multinomial(self.weights_.cpu().double(), len(w), replacement=True, generator=g)
-            rows = drawn.to(w.device)
+            offset = float(torch.rand((), generator=g, dtype=torch.float64))
+            rows = systematic(self.weights_.cpu(), offset).to(w.device)
             self.model_ = task.learner.fit(task.Xs[rows], task.ys[rows], task.n_classes)
         return self
 
