@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import fractional_matrix_power
+from scipy.optimize import linprog
+from scipy.spatial.distance import cdist
+from scipy.stats import gaussian_kde, multivariate_normal, spearmanr
 
 import zoo
 from zoo.adapters.base import Reweighting
+from zoo.adapters.feature.coral import Coral
+from zoo.adapters.feature.easytl import Easytl
+from zoo.adapters.instance.kernel_density import KernelDensity
 from zoo.ops.resample import systematic
 from zoo.task import Task
 
@@ -94,3 +101,95 @@ def test_uniform_weights_are_source_only_on_all_pairs(office_caltech, tmp_path):
     assert len(ours) == 12
     for pair, (low, high) in ours.iterrows():
         assert low == high == plain[pair], pair
+
+
+# Densities ------------------------------------------------------------------------------------------------------------
+
+
+def gaussians(n: int, d: int, seed: int, shift: float, spread: float = 1.0) -> tuple[np.ndarray, ...]:
+    """Source N(0, I), target N(shift, spread² I), and the true log-ratio at the source samples."""
+    rng = np.random.default_rng(seed)
+    Xs, Xt = rng.normal(size=(n, d)), shift + spread * rng.normal(size=(n, d))
+    return Xs, Xt, (np.square(Xs) - np.square((Xs - shift) / spread)).sum(1) / 2 - d * np.log(spread)
+
+
+@pytest.mark.reference(
+    method="kernel_density",
+    source="Sugiyama et al. 2008 (KDE); Scott 1992; scipy.stats.gaussian_kde",
+    compared="log-ratio at 60 source samples, each density by a loop over Gaussians, the sample's own left out",
+    differs="principal components; the sample is left out of its own density; flattened where the ESS is below 30 %",
+)
+def test_kernel_density_leaves_the_sample_out():
+    rng = np.random.default_rng(0)
+    Xs, Xt = rng.normal(size=(60, 4)).astype("f4").astype(float), (0.5 + rng.normal(size=(45, 4))).astype("f4")
+    w = KernelDensity(ess=0.0).weights(Task.from_arrays(Xs, np.arange(60) % 2, Xt)).numpy()
+    at_source, at_target = gaussian_kde(Xs.T).covariance, gaussian_kde(Xt.T.astype(float)).covariance
+    expected = np.empty(60)
+    for i, x in enumerate(Xs):
+        others = [multivariate_normal(Xs[j], at_source).pdf(x) for j in range(60) if j != i]
+        expected[i] = np.mean([multivariate_normal(t, at_target).pdf(x) for t in Xt]) / np.mean(others)
+    np.testing.assert_allclose(w, expected * (w.sum() / expected.sum()), rtol=1e-5)
+
+
+def test_kernel_density_finds_a_known_ratio_in_ten_dimensions():
+    """A pure shift: with its own Gaussian, the source's density is nearly the same at all of its samples."""
+    for seed in (0, 1):
+        Xs, Xt, log_ratio = gaussians(1000, 10, seed, 0.3)
+        w = KernelDensity(ess=0.0).weights(Task.from_arrays(Xs, np.arange(1000) % 2, Xt)).numpy()
+        assert spearmanr(w, log_ratio).statistic >= 0.5
+
+
+# CORAL ----------------------------------------------------------------------------------------------------------------
+
+
+def skewed(n: int, d: int, seed: int) -> np.ndarray:
+    """Correlated rows far from the origin, as pixels are."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 + 3 * rng.normal(size=d)).astype("f4")
+
+
+@pytest.mark.reference(
+    method="coral",
+    source="Sun et al. 2016, algorithm 1; the authors' CORAL.m",
+    compared="the mapped source, by scipy's matrix roots, and its mean and covariance, which become the target's",
+    differs="`centre` does inside what the paper's z-scores do before",
+)
+def test_coral_of_rows_that_are_not_centred():
+    Xs, Xt = skewed(200, 6, 0), skewed(150, 6, 1)
+    method = Coral()
+    method.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    mapped = method.source(torch.from_numpy(Xs).double()).numpy()
+    Cs, Ct = (np.cov(X.astype(float), rowvar=False) + np.eye(6) for X in (Xs, Xt))
+    A = fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(Ct, 0.5)
+    ms, mt = Xs.astype(float).mean(0), Xt.astype(float).mean(0)
+    np.testing.assert_allclose(mapped, (Xs - ms) @ A + mt, rtol=1e-6, atol=1e-6)
+    exact = Coral(reg=0.0)
+    exact.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    mapped = exact.source(torch.from_numpy(Xs).double()).numpy()
+    np.testing.assert_allclose(mapped.mean(0), mt, atol=1e-8)
+    np.testing.assert_allclose(np.cov(mapped, rowvar=False), np.cov(Xt.astype(float), rowvar=False), rtol=1e-6)
+    plain = Coral(centre=False)
+    plain.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    np.testing.assert_allclose(plain.source(torch.from_numpy(Xs).double()).numpy(), Xs.astype(float) @ A, rtol=1e-6)
+
+
+@pytest.mark.reference(
+    method="easytl",
+    source="Wang et al. 2019; the authors' EasyTL.m, CORAL_map.m and label_prop.m",
+    compared="the programme's classes by scipy's linear programme, on centres of the rows mapped by scipy's roots",
+    differs="`centre` does inside what the authors' z-scores do before",
+)
+def test_easytl_of_rows_that_are_not_centred():
+    Xs, Xt = skewed(120, 5, 2), skewed(7, 5, 6)
+    ys = np.random.default_rng(0).integers(0, 4, 120)
+    Xs[np.arange(120), ys] += 6
+    method = Easytl().fit(Task.from_arrays(Xs, ys, Xt))
+    Cs, Ct = (np.cov(X.astype(float), rowvar=False) + np.eye(5) for X in (Xs, Xt))
+    A = fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(Ct, 0.5)
+    mapped = (Xs - Xs.astype(float).mean(0)) @ A + Xt.astype(float).mean(0)
+    D = cdist(Xt.astype(float), np.stack([mapped[ys == c].mean(0) for c in range(4)]))
+    one_class = np.kron(np.eye(7), np.ones(4))
+    no_empty = np.kron(np.ones(7), np.eye(4))
+    M = linprog(D.ravel(), A_ub=-no_empty, b_ub=-np.ones(4), A_eq=one_class, b_eq=np.ones(7), bounds=(0, 1)).x
+    assert len(set(D.argmin(1))) < 4  # the programme is needed
+    np.testing.assert_array_equal(method.scores_t().numpy(), M.reshape(7, 4).round())
