@@ -18,7 +18,7 @@ from zoo import checkpoint, nets, train
 from zoo.adapters.base import DeepAdapter
 from zoo.adapters.feature.dann import Dann
 from zoo.bench.run import Results
-from zoo.bench.watch import Told
+from zoo.vault.watch import Told
 from zoo.errors import Diverged
 from zoo.learners import Learner
 from zoo.task import Task

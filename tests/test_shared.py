@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.bench.shared import Shared
+from zoo.vault.shared import Shared
 from zoo.facts import Facts
 from zoo.task import Task
 

@@ -1,4 +1,14 @@
-"""The few ways in which zoo says no."""
+"""The few ways in which zoo says no, and how what others said is passed on."""
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """A stranger's text as one printable line: no control characters, no bidi overrides, no lone surrogates.
+
+    >>> one_line("a\\nb \\x1b[31m")
+    'a b ?[31m'
+    """
+    short = " ".join(text[: 8 * limit].split())
+    return "".join(c if c.isprintable() else "?" for c in short)[:limit]
 
 
 class ZooError(Exception):

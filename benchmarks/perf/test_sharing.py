@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.bench.executors._forks import HEAVY
+from zoo.vault.server import HEAVY
 
 ROOT = Path(os.environ.get("ZOO_DATA") or Path(__file__).parents[3] / "shared" / "data")
 DRIVER = ["zoo.cli", "zoo.bench.run", "zoo.report.table", "pandas", "scipy.io", "rich.progress"]

@@ -5,69 +5,29 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from zoo.bench import graphs
+from zoo.bench import answers, graphs, messages, plugins
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.folds import Folds, FoldsPair
+from zoo.bench.jobs import Job, Slot, View
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.bench.store import Store
+from zoo.errors import one_line
 from zoo.report.records import FINAL
+from zoo.seeds import derive
+from zoo.vault.wire import Malformed
 
 LOWEST = float(np.finfo(np.float16).min)
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
-
-
-@dataclass
-class Job:
-    """A cell, or a source model (``cell`` is then one of the cells that need it), and how far it is."""
-
-    cell: Cell
-    model: bool = False
-    round: int = 0
-    phase: str = ""
-    costs: dict[str, Any] = field(default_factory=dict)
-    scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
-    explanations: list[Any] = field(default_factory=list)
-
-    @property
-    def key(self) -> str:
-        """The name of its checkpoint."""
-        return str(self.cell.model) if self.model else f"{self.cell.id}-{self.round}" if self.round else self.cell.id
-
-    @property
-    def worker(self) -> tuple[Any, ...]:
-        return ("source models",) if self.model else self.cell.worker
-
-
-@dataclass
-class Slot:
-    """A place for a worker; ``sent`` are the arrays it holds, by name."""
-
-    channel: Channel | None = None
-    worker: tuple[Any, ...] = ()
-    job: Job | None = None
-    deadline: float = float("inf")
-    sent: dict[str, Any] = field(default_factory=dict)
-
-
-class View:
-    """Who looks on: is told of records and trainings. This one shows nothing."""
-
-    def record(self, record: dict[str, Any]) -> None:
-        """A cell has been stored."""
-
-    def progress(self, worker: int, cell: Cell, news: dict[str, Any]) -> None:
-        """How far a worker's training is: ``step``, ``steps``, ``per_s`` and the loss ``terms``."""
-
-    def ended(self, worker: int) -> None:
-        """A worker's training is over."""
+STATE_LIMIT = 1 << 32  # bytes of a source model, of features, of a trusted checkpoint
+STRANGER_LIMIT = 1 << 30  # bytes of a plugin's checkpoint
+DEATHS = 2  # of its server, after which a plugin runs no more
 
 
 class Driver:
@@ -91,13 +51,18 @@ class Driver:
         timeout: float | None = None,
         view: View,
     ) -> None:
-        self.protocol, self.store, self.executor = protocol, store, executor
+        self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
         self.common, self.timeout, self.view = common, timeout, view
+        self.n_classes = len(protocol.data.classes)
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
-        self.models: dict[str, dict[str, np.ndarray]] = {}
+        self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
         self.failed: list[dict[str, Any]] = []
-        self.lost: dict[str, str] = {}  # source models that failed, and why
+        self.users: Counter[str] = Counter()  # cells that have yet to use such features
+        self.lost: dict[str, str] = {}  # what could not be made, and why
+        self.deaths: Counter[str] = Counter()  # of the strangers' server, by the plugin that it died under
+        self.one_stranger = False  # at a time, since it died under several
         self.queues: dict[tuple[Any, ...], deque[Job]] = {}
+        self.slots: list[Slot] = []
 
     def run(self, cells: Iterable[Cell]) -> None:
         """Run all cells; a worker that dies or overruns costs its own cell only."""
@@ -115,7 +80,8 @@ class Driver:
                 channels = [s.channel for s in busy.values() if s.channel]
                 ready = self.executor.wait(channels, None if patience == float("inf") else patience)
                 for channel in ready:
-                    self._advance(busy[id(channel)])
+                    if busy[id(channel)].channel is channel:
+                        self._advance(busy[id(channel)])
                 for slot in busy.values():
                     if slot.job and time.monotonic() > slot.deadline:
                         self._end(slot)
@@ -126,15 +92,27 @@ class Driver:
 
     def _enqueue(self, cells: Iterable[Cell]) -> None:
         cells = sorted(cells, key=lambda c: (c.use != "net", str(c.seed), str(c.source), c.row.info.name, c.id))
-        wanted = {c.model: c for c in cells if c.model}
-        for key, cell in wanted.items():
-            arrays = self.store.artefact(str(key))
-            if arrays is None:
-                self.queues.setdefault(("source models",), deque()).append(Job(cell, model=True))
-            else:
-                self.models[str(key)] = arrays
+        makers: dict[str, Job] = {}
         for cell in cells:
-            self.queues.setdefault(cell.worker, deque()).append(Job(cell))
+            features = self._features(cell)
+            makers |= {cell.model: Job(cell, cell.model, "model")} if cell.model else {}
+            makers |= {features: Job(cell, features, "extract", (str(cell.model),))} if features else {}
+            wants = tuple(k for k in (features, cell.model) if k)
+            self.users.update([features] if features else [])
+            self.queues.setdefault(cell.worker, deque()).append(Job(cell, wants=wants))
+        for key, maker in makers.items():
+            if (arrays := self.store.artefact(key) if maker.op == "model" else None) is not None:
+                self.made[key] = arrays
+            else:
+                self.queues.setdefault(maker.worker, deque()).append(maker)
+
+    def _features(self, cell: Cell) -> str:
+        """The key of the features that a stranger is sent in place of its samples; empty where it is sent none."""
+        if not (cell.row.info.plugin and cell.model and messages.on_features(self.suite, cell)):
+            return ""
+        if "yt" in cell.grant and self.suite.protocol == "transductive":
+            return ""  # each of its rounds has samples of its own, and an oracle may have the model
+        return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
 
     def _next(self, slot: Slot) -> Job | None:
         """The next job that can run: source models first, then of the worker at hand, then of the longest queue.
@@ -142,6 +120,7 @@ class Driver:
         A queue that another worker serves comes last: two of them would compute twice what its methods share.
         """
         served = {s.worker for s in self.slots if s is not slot and s.job}
+        full = self.one_stranger and any(s.job and s.job.stranger for s in self.slots)
 
         def turn(w: tuple[Any, ...]) -> tuple[bool, bool, bool, int]:
             return w != ("source models",), w != slot.worker, w in served, -len(self.queues[w])
@@ -150,8 +129,8 @@ class Driver:
             queue = self.queues[worker]
             for _ in range(len(queue)):
                 job = queue.popleft()
-                key = job.cell.model
-                if job.model or key is None or key in self.models or key in self.lost:
+                met = all(k in self.made or k in self.lost for k in job.wants)
+                if met and not (full and job.stranger):
                     if not queue:
                         del self.queues[worker]
                     return job
@@ -159,66 +138,82 @@ class Driver:
         return None
 
     def _begin(self, slot: Slot, job: Job) -> None:
-        slot.job = job
-        if (why := self.lost.get(job.cell.model or "")) and not job.model:
-            status, _, reason = why.partition(": ")
-            self._finish(slot, status, f"its source model: {reason}")
-            return
-        if slot.channel is None or slot.worker != job.worker:
-            self._end(slot)
-            slot.channel, slot.worker = self.executor.open(), job.worker
-        slot.deadline = float("inf") if self.timeout is None else time.monotonic() + self.timeout
-        self._send_fit(slot, job)
+        slot.job, job.started = job, time.monotonic()
+        job.begin()
+        if lost := [self.lost[k] for k in job.wants if k in self.lost]:
+            status, _, reason = lost[0].partition(": ")
+            self._finish(slot, status, reason if reason.startswith("its source") else f"its source model: {reason}")
+        elif job.stranger and self.deaths[job.cell.row.info.name] >= DEATHS:
+            self._finish(slot, "failed", f"the server of plugins died {DEATHS} times under this plugin")
+        else:
+            slot.deadline = float("inf") if self.timeout is None else time.monotonic() + self.timeout
+            self._send_fit(slot, job)
 
     def _send_fit(self, slot: Slot, job: Job) -> None:
-        cell, suite = job.cell, self.protocol.suite
-        fields = self._round(job).fields
-        names = ({"Xs", "ys"} & fields.keys() or {"Xl"}) if job.model else cell.grant & fields.keys()
-        nodes, own = self._nodes(cell), cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
-        if nodes and not own:
+        """Send what a fit, a source model or an extraction needs; a stranger's fit gets a fresh process."""
+        if slot.channel is None or slot.worker != job.worker or job.stranger:
+            self._end(slot)
+            slot.channel, slot.worker = self.executor.open(job.stranger), job.worker
+        cell, suite, now = job.cell, self.suite, self._round(job)
+        trains = job.op == "model"
+        names = ({"Xs", "ys"} & now.fields.keys() or {"Xl"}) if trains else cell.grant & now.fields.keys()
+        fields, features = now.fields, self.made.get(self._features(cell) if job.stranger else "")
+        message = messages.head(suite, cell, self.common["device"], self.n_classes, "net" if trains else cell.use)
+        if features is not None:
+            fields = fields | {k: features[f"field {k}"] for k in ("Xs", "Xt", "Xl") if f"field {k}" in features}
+            message["nodes"] = ""
+        elif message["nodes"] == "net":
             names |= graphs.granted(names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
-        model = None if job.model or own or not cell.model else self.models[cell.model]
-        job.phase = "fit"
+        wanted = cell.model and not trains and message["nodes"] != "own"
+        if features is not None and "model" not in cell.grant:
+            wanted = False
+        model = {k: v for k, v in self.made[str(cell.model)].items() if not k.startswith("__")} if wanted else None
+        message |= {
+            "op": job.op,
+            "info": cell.row.info,
+            "files": [str(p) for p in cell.row.files],
+            "parameters": cell.row.parameters,
+            "needs": sorted(cell.grant),
+            "arrays": arrays,
+            "model": model,
+            "featurise": features is None and not trains and messages.on_features(suite, cell),
+            "shaped": trains or cell.use == "net",
+            "again": job.round > 0,
+            "checkpoint_s": self.checkpoint_s,
+            "state": self.store.checkpoint(job.key) if cell.use == "net" or trains else None,
+        }
+        if job.op == "extract":
+            message |= {"sets": now.sets, "graphs": self._whole(slot, now)}
         assert slot.channel
-        slot.channel.send(
-            {
-                "op": "model" if job.model else "fit",
-                "info": cell.row.info,
-                "parameters": cell.row.parameters,
-                "needs": sorted(cell.grant),
-                "arrays": arrays,
-                "model": model and {k: v for k, v in model.items() if not k.startswith("__")},
-                "featurise": cell.use == "base" and suite.features == "source" and not own,
-                "shaped": job.model or cell.use == "net",
-                "nodes": "" if not nodes else "own" if own else "net",
-                "learner": {
-                    "base": suite.base,
-                    "net": suite.net,
-                    "backbone": suite.backbone,
-                    "use": "net" if job.model else cell.use,
-                    "budget": suite.net_budget,
-                    "seed": cell.seed or 0,
-                },
-                "n_classes": len(self.protocol.data.classes),
-                "device": self.common["device"],
-                "seed": cell.seed or 0,
-                "again": job.round > 0,
-                "checkpoint_s": self.checkpoint_s,
-                "state": self.store.checkpoint(job.key) if cell.use == "net" or job.model else None,
-            }
-        )
+        slot.channel.expect(STRANGER_LIMIT if job.stranger else STATE_LIMIT)
+        slot.channel.send(message)
 
     def _send_predict(self, slot: Slot, job: Job) -> None:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
-        now = self._round(job)
-        fitted = now.fitted if "Xt" in job.cell.grant else None
-        whole = {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
-        job.phase = "predict"
+        now, part = self._round(job), job.parts[0]
+        features = self.made.get(self._features(job.cell) if job.stranger else "")
+        sets = (
+            now.sets
+            if features is None
+            else {k.removeprefix("set "): v for k, v in features.items() if k[:4] == "set "}
+        )
+        message = {
+            "op": "predict",
+            "device": self.common["device"],
+            "arrays": {name: sets[name][rows] for name, rows in part.items()},
+            "context": {k: v for k, v in now.context.items() if k in part},
+            "graphs": {} if features is not None else self._whole(slot, now),
+            "fitted": now.fitted if "Xt" in job.cell.grant else None,
+            "last": len(job.parts) == 1,
+        }
         assert slot.channel
-        message = {"arrays": now.sets, "context": now.context, "graphs": whole, "fitted": fitted}
-        slot.channel.send({"op": "predict", **message})
+        slot.channel.expect(8 * self.n_classes * sum(map(len, part.values())))
+        slot.channel.send(message)
+
+    def _whole(self, slot: Slot, now: Round) -> dict[str, Any]:
+        return {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
 
     def _advance(self, slot: Slot) -> None:
         """Take a worker's answer and send the next message of its job, if there is one."""
@@ -227,48 +222,108 @@ class Driver:
         assert channel
         try:
             answer = channel.receive()
+            if "note" in answer:
+                self._note(slot, job, answer)
+                return
+            self.store.keep_checkpoint(job.key, None)
+            if failure := answers.failure(answer):
+                job.opened |= set(answers.opened(answer))
+                self._finish(slot, *failure)
+            elif job.makes:
+                self._keep(slot, job, answer)
+            elif not job.parts:
+                self._fitted(slot, job, answers.fit(answer))
+            else:
+                rows = {name: len(rows) for name, rows in job.parts[0].items()}
+                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes))
         except EOFError:
+            self._died(slot, job, channel)
+        except Malformed as error:
+            self._end(slot)
+            self._finish(slot, "failed", f"its worker's answer: {one_line(str(error))}")
+
+    def _fitted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
+        elapsed = time.monotonic() - job.started  # what a plugin says of its own seconds is believed up to here
+        limits = {k: min(answer[k], elapsed) for k in ("fit_s", "fit_cpu_s")} if job.stranger else {}
+        _add(job.costs, answer | limits, ("fit_s", "fit_cpu_s", "shared_s"))
+        job.costs |= {k: answer[k] for k in ("certificate", "curves")}
+        job.explanations += [e for e in [answer["explanation"]] if e is not None]
+        self._seen(job, answer)
+        seed = derive("chunks", self.protocol.data.domains[job.cell.target].content, job.cell.id, job.round)
+        job.parts.extend(messages.parts(self._round(job), job.stranger, seed))
+        self._send_predict(slot, job)
+
+    def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
+        _add(job.costs, answer, ("predict_s", "shared_s"))
+        self._seen(job, answer)
+        job.said.append((job.parts.popleft(), answer["scores"]))
+        if job.parts:
+            self._send_predict(slot, job)
+            return
+        scores, apart = messages.gathered(self._round(job), self.n_classes, job.said)
+        job.said.clear()
+        exact = self.common["device"] == "cpu" or self.suite.precision == "fp32"
+        if apart > (messages.DIFFER if exact else messages.DIFFER_BF16):
+            self._finish(slot, "failed", f"not row-wise: a row's scores differ by {apart:.2g} in other company")
+            return
+        job.scores.append(scores)
+        job.round += 1
+        if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant):
+            self._send_fit(slot, job)
+        else:
+            self._finish(slot, "ok", "")
+
+    def _seen(self, job: Job, answer: dict[str, Any]) -> None:
+        for peak in ("peak_rss_mb", "peak_cuda_mb"):
+            job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
+        job.opened |= set(answer["opened"])
+
+    def _died(self, slot: Slot, job: Job, channel: Channel) -> None:
+        """A worker has ended before it answered: its cell fails, unless its server took it along."""
+        if not channel.server_died:
             reason = channel.obituary()
             self._end(slot)
             self._finish(slot, "failed", reason)
             return
-        if "note" in answer:
-            self._note(slot, job, answer)
-            return
-        self.store.keep_checkpoint(job.key, None)
-        if answer["status"] != "ok":
-            self._finish(slot, answer["status"], answer["reason"])
-        elif job.model:
-            self._keep_model(slot, job, answer)
-        elif job.phase == "fit":
-            _add(job.costs, answer, ("fit_s", "fit_cpu_s", "shared_s"))
-            job.costs |= {k: answer[k] for k in ("certificate", "curves")}
-            job.explanations += [e for e in [answer["explanation"]] if e is not None]
-            self._send_predict(slot, job)
-        else:
-            _add(job.costs, answer, ("predict_s", "shared_s"))
-            for peak in ("peak_rss_mb", "peak_cuda_mb"):
-                job.costs[peak] = max((v for v in (job.costs.get(peak), answer[peak]) if v is not None), default=None)
-            job.scores.append(answer["scores"])
-            job.round += 1
-            if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant):
-                self._send_fit(slot, job)
+        fallen = [s for s in self.slots if s.job and s.channel and s.channel.server_died]
+        fallen = [s for s in fallen if s.job and s.job.stranger == job.stranger]
+        if job.stranger and len(fallen) == 1:
+            self.deaths[job.cell.row.info.name] += 1
+        for other in fallen:
+            again, other.job = other.job, None
+            assert again
+            self.view.ended(self.slots.index(other))
+            self._end(other)
+            again.tries += 1
+            if again.stranger and len(fallen) > 1:  # under whom, shows when they run one by one
+                self.one_stranger = True
+                again.tries -= 1
+            if again.tries >= DEATHS:
+                other.job = again
+                self._finish(other, "failed", f"the server that forks workers died {DEATHS} times under it")
             else:
-                self._finish(slot, "ok", "")
+                self.queues.setdefault(again.worker, deque()).appendleft(again)
 
-    def _note(self, slot: Slot, job: Job, note: dict[str, Any]) -> None:
+    def _note(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
         """What a worker tells while it trains: the state to go on from after a kill, or how far it is."""
+        note = answers.note(answer)
+        if job.parts:
+            raise Malformed(f"a note ({note['note']}) after its fit has returned")
         if note["note"] == "checkpoint":
             self.store.keep_checkpoint(job.key, note["state"])
         else:
             self.view.progress(self.slots.index(slot), job.cell, note)
 
-    def _keep_model(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        key = str(job.cell.model)
-        curves = np.array(json.dumps(answer["curves"]))
-        arrays = {**answer["state"], "__fit_s__": np.array(answer["fit_s"]), "__curves__": curves}
-        self.store.keep(key, arrays)
-        self.models[key] = arrays
+    def _keep(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
+        """Keep what a trusted worker has made; source models in the cache, too."""
+        trained = np.array(answer["fit_s"])
+        if job.op == "model":
+            curves = np.array(json.dumps(answer["curves"]))
+            arrays = {**answers.arrays(answer, "state"), "__fit_s__": trained, "__curves__": curves}
+            self.store.keep(job.makes, arrays)
+        else:
+            arrays = {**answers.arrays(answer, "features"), "__fit_s__": trained}
+        self.made[job.makes] = arrays
         slot.job = None
 
     def _finish(self, slot: Slot, status: str, reason: str) -> None:
@@ -277,8 +332,10 @@ class Driver:
         assert job
         cell = job.cell
         self.view.ended(self.slots.index(slot))
-        if job.model:
-            self.lost[str(cell.model)] = f"{status}: {reason}"
+        if job.stranger:
+            self._end(slot)
+        if job.makes:
+            self.lost[job.makes] = f"{status}: {reason}"
             return
         pair = self._pair(cell)
         predictions = {}
@@ -288,8 +345,9 @@ class Driver:
                 predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
             predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
             predictions[f"{name}_rows"] = pair.rows.get(name, np.empty(0, np.int64)).astype(np.int32)
-        source = self.models.get(cell.model or "", {})
-        trained = float(source["__fit_s__"]) if source else 0.0
+        sources = [self.made[k] for k in {cell.model, self._features(cell)} if k in self.made]
+        trained = sum(float(source["__fit_s__"]) for source in sources)
+        source = self.made.get(cell.model or "", {})
         if source and cell.use == "net" and not job.costs.get("curves"):  # source_only is the source model
             job.costs["curves"] = json.loads(str(source["__curves__"]))
         record = {
@@ -308,7 +366,13 @@ class Driver:
             "shared_s": trained + job.costs.get("shared_s", 0.0),
             **self.common,
         }
+        if job.opened:
+            record["files"] = plugins.stamps(cell.row.info, job.opened)
         self.store.append(record, predictions, job.explanations if status == "ok" else [])
+        features = self._features(cell)
+        self.users[features] -= 1
+        if self.users[features] == 0:
+            self.made.pop(features, None)
         if status not in FINAL:
             self.failed.append(record)
         self.view.record(record)
@@ -319,15 +383,13 @@ class Driver:
         slot.channel, slot.worker, slot.sent = None, (), {}
 
     def _pair(self, cell: Cell) -> Pair | FoldsPair:
-        base = not self._nodes(cell) if self.protocol.suite.source.graphs else cell.use == "base"
+        nodes = graphs.sees_nodes(self.suite, cell.row.info, cell.use)
+        base = not nodes if self.suite.source.graphs else cell.use == "base"
         return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
-
-    def _nodes(self, cell: Cell) -> bool:
-        return graphs.sees_nodes(self.protocol.suite, cell.row.info, cell.use)
 
     def _round(self, job: Job) -> Round:
         """What the job fits and scores now; source models are trained on what all rounds share."""
-        return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and not job.model)
+        return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and job.op != "model")
 
 
 def _add(costs: dict[str, Any], answer: dict[str, Any], names: Iterable[str]) -> None:

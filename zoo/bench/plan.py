@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover
-from zoo.bench import graphs
+from zoo.bench import graphs, plugins
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins, scalar
 from zoo.errors import BadInput
@@ -28,6 +28,7 @@ class Row:
     label: str
     info: discover.MethodInfo
     parameters: dict[str, Any]
+    files: tuple[Path, ...] = ()  # of a plugin: what importing it loaded beside its own file
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             if reason := _refusal(suite, row.info):
                 unsupported.append({"label": row.label, "learner": learner, "reason": reason})
                 continue
-            code.setdefault(row.label, {})[learner] = _code(suite, row.info, use)
+            code.setdefault(row.label, {})[learner] = _code(suite, row, use)
             grants = [row.info.needs]
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
@@ -283,8 +284,15 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))
 
 
-def _code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
-    """Hash of the adapter's file and of the learner's, with all zoo files that they import."""
+def _code(suite: Suite, row: Row, use: str) -> str:
+    """Hash of the adapter's file and of the learner's, with all zoo files that they import, and what a plugin loads."""
+    own = _own_code(suite, row.info, use)
+    if not row.files:
+        return own
+    return hashlib.sha256(repr((own, sorted(plugins.stamps(row.info, row.files).items()))).encode()).hexdigest()
+
+
+def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
     net = _net_files(suite)
     if use == "net":
         return discover.code_hash(info.path, *net)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from zoo.bench.execute import View
+from zoo.bench.jobs import View
 from zoo.bench.plan import Cell
 from zoo.bench.run import Benchmark
 

@@ -10,21 +10,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from zoo import discover
-from zoo.bench import folds, plan, protocol, suite
-from zoo.bench.execute import Driver, View
+from zoo.bench import folds, plan, plugins, protocol, suite
+from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
+from zoo.bench.jobs import View
 from zoo.bench.store import Store, refuse_another_suite
+from zoo.data import _cache
 from zoo.errors import BadInput
-
-IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
-_HANGS = {"status": "timeout", "reason": f"its import takes more than {IMPORT_LIMIT:g} s"}
+from zoo.report import records
 
 
 @dataclass(frozen=True)
@@ -105,50 +105,58 @@ class Benchmark:
         self.old = {} if fresh else self.store.meta()
         if self.old:
             refuse_another_suite(self.old["suite"], self.suite.recorded(), self.store.folder)
+        root = data_root or os.environ.get("ZOO_DATA")
+        self.root = Path(root) if root else None
         self.executor: Executor | None = None
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
-            root = data_root or os.environ.get("ZOO_DATA")
-            self.data = protocol.load(self.suite, pairs_, Path(root) if root else None, self.device)
-            self.plan = plan.build(self.suite, rows, pairs_, self.data)
-            done = set() if fresh else self.store.done()
+            self.data = protocol.load(self.suite, pairs_, self.root, self.device)
+            self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
+            self.watched = self._watched()
             self.shard = shard
             self.cells = [c for c in self.plan.cells if int(c.id, 16) % parts == part - 1]
+            done = set() if fresh else self._done()
             self.todo = [c for c in self.cells if c.id not in done]
             self.failed: list[dict[str, Any]] = []  # records of this run whose cells the next will try again
-            self._try_plugins()
         except BaseException:
             self.close()
             raise
 
-    def _executor(self) -> Executor:
-        module = importlib.import_module(f"zoo.bench.executors.{self.executor_name}")
-        return getattr(module, self.executor_name.capitalize())(self.workers)
+    def _executor(self, name: str = "") -> Executor:
+        name = name or self.executor_name
+        module = importlib.import_module(f"zoo.bench.executors.{name}")
+        return getattr(module, name.capitalize())(self.workers, self._hidden())
 
-    def _try_plugins(self) -> None:
-        """Import each plugin once in a process of its own, before anything is written."""
-        rows = [r for r in self.plan.rows if r.info.plugin]
-        if not rows:
-            return
-        from zoo.bench.executors.processes import Processes
+    def _hidden(self) -> list[Path]:
+        """What no plugin may read, where the kernel can keep it from that: data and records."""
+        own = self.suite.data.domains.values() if self.suite.data else ()
+        return [*filter(None, [self.root]), *map(Path, own), self.store.folder, _cache.folder()]
 
-        apart = self.executor if isinstance(self.executor, Processes) else Processes(1)
+    def _tried(self, rows: list[plan.Row]) -> list[plan.Row]:
+        """The rows, each plugin's with the files that importing it loads: in a process of its own, before all else."""
+        if not any(r.info.plugin for r in rows):
+            return rows
+        apart = self.executor or self._executor("processes")
         try:
-            for row in rows:
-                channel = apart.open()
-                channel.send({"op": "check", "info": row.info, "parameters": row.parameters})
-                try:
-                    answer = channel.receive() if apart.wait([channel], IMPORT_LIMIT) else _HANGS
-                except EOFError:
-                    answer = {"status": "failed", "reason": channel.obituary()}
-                channel.close()
-                if answer["status"] != "ok":
-                    place = "" if str(row.info.path) in answer["reason"] else f" {row.info.path}"
-                    raise BadInput(f"plugin{place} cannot be used: {answer['reason']}")
+            return [replace(r, files=plugins.loaded(apart, r.info, r.parameters)) if r.info.plugin else r for r in rows]
         finally:
             if apart is not self.executor:
                 apart.shutdown()
+
+    def _watched(self) -> dict[str, str]:
+        """Files that plugins' fits have opened, by the folder's records, with their hashes as they are now."""
+        if not self.old:
+            return {}
+        said = {name for r in records.read(self.store.folder).records for name in r.get("files") or ()}
+        return plugins.now((r.info for r in self.plan.rows), said)
+
+    def _done(self) -> set[str]:
+        """Cells that need not run again: finished, and the files that they opened are as they were."""
+        if not self.old:
+            return set()
+        found = [r for r in records.read(self.store.folder).records if r["status"] in records.FINAL]
+        return {r["cell"] for r in found if all(self.watched.get(k, v) == v for k, v in (r.get("files") or {}).items())}
 
     def run(self, view: View | None = None) -> Results:
         """Run what is not done yet; `view` is told of every record, and how far trainings are."""
@@ -156,6 +164,9 @@ class Benchmark:
             if self.fresh:
                 self.store.clear()
             self.store.begin(self._meta())
+            for row in self.plan.rows:
+                if row.info.plugin:
+                    plugins.keep(self.store.folder, self._code(row), row.info, row.files)
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
                 facts = self.suite.source.facts
@@ -180,6 +191,10 @@ class Benchmark:
             self.executor.shutdown()
             self.executor = None
 
+    def _code(self, row: plan.Row) -> str:
+        """One of the hashes of a row's code."""
+        return next(iter(self.plan.code.get(row.label, {}).values()), row.label)
+
     def _meta(self) -> dict[str, Any]:
         p = self.plan
         return {
@@ -196,11 +211,13 @@ class Benchmark:
                     "parameters": r.parameters,
                     "code": p.code.get(r.label, {}),
                     "cells": p.ids(r),
+                    **({"plugin": f"plugins/{self._code(r)[:16]}/{r.info.path.name}"} if r.info.plugin else {}),
                 }
                 for r in p.rows
             },
             "unsupported": p.unsupported,
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
+            "files": self.watched,
             "versions": versions(),
             "device": self.device,
             "git": _revision(),

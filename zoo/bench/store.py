@@ -20,7 +20,7 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.report import records
 
-KEPT = ("records", "predictions", "explanations", "cache", "checkpoints", "run.json", ".lock")
+KEPT = ("records", "plugins", "predictions", "explanations", "cache", "checkpoints", "run.json", ".lock")
 
 
 class Store:

@@ -7,12 +7,27 @@ from typing import Any, Protocol
 
 
 class Channel(Protocol):
-    """A line to one worker."""
+    """A line to one worker; ``server_died`` where it ended because its server did, through no fault that is known."""
+
+    @property
+    def server_died(self) -> bool: ...
 
     def send(self, message: dict[str, Any]) -> None: ...
 
     def receive(self) -> dict[str, Any]:
-        """The answer; EOFError where the worker has died."""
+        """The answer that `Executor.wait` has announced.
+
+        Raises
+        ------
+        EOFError
+            The worker has died.
+        Malformed
+            What came is no message of numbers, texts and arrays.
+        """
+        ...
+
+    def expect(self, arrays: int) -> None:
+        """How many bytes of arrays the next answer may hold."""
         ...
 
     def close(self) -> None:
@@ -25,12 +40,18 @@ class Channel(Protocol):
 
 
 class Executor:
-    """Opens workers and waits for their answers; ``width`` is how many work at once."""
+    """Opens workers and waits for their answers; ``width`` is how many work at once.
+
+    Attributes
+    ----------
+    keeps_apart : whether a stranger's fit has a process of its own here
+    """
 
     width: int = 1
+    keeps_apart: bool = False
 
-    def open(self) -> Channel:
-        """A fresh worker."""
+    def open(self, stranger: bool = False) -> Channel:
+        """A fresh worker; for a plugin one that is confined and answers for one fit."""
         raise NotImplementedError
 
     def wait(self, channels: Sequence[Channel], timeout: float | None) -> Sequence[Channel]:

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.bench.executors import Executor
-from zoo.bench.worker import Session
+from zoo.vault.session import Session
 
 
 class Local(Executor):
     """Runs cells in this process, for debugging: no vault, no hard timeout."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, hidden: Sequence[Any] = ()) -> None:
         import threadpoolctl
         import torch
 
         torch.set_num_threads(1)  # as in a worker, so that results are the same
         self.limit = threadpoolctl.threadpool_limits(1)
 
-    def open(self) -> _Here:
+    def open(self, stranger: bool = False) -> _Here:
         return _Here()
 
     def wait(self, channels: Sequence[Any], timeout: float | None) -> Sequence[Any]:
@@ -29,6 +29,8 @@ class Local(Executor):
 
 
 class _Here:
+    server_died = False
+
     def __init__(self) -> None:
         self.session, self.answer = Session(), None
 
@@ -39,6 +41,9 @@ class _Here:
     def receive(self) -> dict[str, Any]:
         answer, self.answer = self.answer, None
         return answer  # type: ignore[return-value]
+
+    def expect(self, arrays: int) -> None:
+        pass
 
     def close(self) -> None:
         self.answer = None

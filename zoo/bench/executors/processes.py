@@ -3,139 +3,276 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections import deque
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
-from zoo.bench.executors import Executor, _wire
+from zoo.bench.executors import Executor
+from zoo.vault import confine, wire
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+PATIENCE = 120.0  # seconds that a server may take to import and to fork before it is taken for dead
+HEARD = 1 << 20  # bytes of a stranger's JSON: far more than any certificate, curve and reason
 
 
 class Processes(Executor):
     """Runs each cell in a worker process behind the label vault (the default).
 
     A server process imports torch and scikit-learn once, never sees data and never touches CUDA, and forks a worker on
-    request in some 40 ms; where there is no fork, each worker is a fresh interpreter. It is not a `multiprocessing`
-    fork server because that runs the caller's ``__main__`` again, so scripts would need a guard.
+    request in some 40 ms; another, started when the first plugin comes, forks confined ones for strangers. Where there
+    is no fork, each worker is a fresh interpreter. It is not a `multiprocessing` fork server because that runs the
+    caller's ``__main__`` again, so scripts would need a guard.
+
+    Parameters
+    ----------
+    workers : how many work at once
+    hidden : files and folders that no plugin may read: the data and the run folder
     """
 
-    def __init__(self, workers: int) -> None:
-        self.width = workers
-        self.server = _Server() if hasattr(os, "fork") else None
+    keeps_apart = True
 
-    def open(self) -> _Worker:
+    def __init__(self, workers: int, hidden: Sequence[Path] = ()) -> None:
+        self.width = workers
+        self.hidden = [os.path.abspath(p) for p in hidden]
+        self.servers: dict[bool, Server] = {}
+        self.server(False)  # its imports run beside the loading of the data
+
+    def server(self, strangers: bool) -> Server:
+        """The server of the zoo's own workers, or of strangers; a new one where it has died."""
+        server = self.servers.get(strangers)
+        if server is None or server.dead:
+            kept = {"hidden": self.hidden, "landlock": confine.abi()} if strangers else None
+            server = self.servers[strangers] = Server(kept)
+        return server
+
+    def open(self, stranger: bool = False) -> Worker:
         ours, theirs = socket.socketpair()
-        process = self.server.fork(theirs) if self.server else _start(theirs, "serve")
-        theirs.close()
-        return _Worker(Connection(ours.detach()), process)
+        with theirs:
+            for _ in range(3):  # a server that was killed is met here for the first time
+                server = self.server(stranger)
+                with contextlib.suppress(OSError, EOFError):
+                    return Worker(ours, server, server.fork(theirs), wire.Limits(header=HEARD) if stranger else None)
+                server.bury()
+        ours.close()
+        raise RuntimeError("the server that forks workers dies again and again; its last words are above")
 
     def wait(self, channels: Sequence[Any], timeout: float | None) -> Sequence[Any]:
-        ready = wait([c.connection for c in channels], timeout)
-        return [c for c in channels if c.connection in ready]
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if ready := [c for c in channels if c.ready]:
+                return ready
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left < 0:
+                return []
+            self._poll(channels, left)
+
+    def _poll(self, channels: Sequence[Worker], timeout: float | None) -> None:
+        """Move what can be moved on all lines, waiting for the first."""
+        poll = select.poll()
+        by_fd = {c.line.fileno(): c for c in channels}
+        lines = {s.line.fileno(): s for s in self.servers.values() if not s.dead}
+        for fd, channel in by_fd.items():
+            poll.register(fd, select.POLLIN | (select.POLLOUT if channel.unsent else 0))
+        for fd in lines:
+            poll.register(fd, select.POLLIN)
+        for fd, event in poll.poll(None if timeout is None else 1000 * timeout):
+            if fd in lines:
+                lines[fd].hear()
+            else:
+                by_fd[fd].move(event)
 
     def shutdown(self) -> None:
-        if self.server:
-            self.server.close()
+        for server in self.servers.values():
+            server.close()
+        self.servers = {}
 
 
-class _Worker:
-    def __init__(self, connection: Connection, process: Any) -> None:
-        self.connection, self.process = connection, process
+class Worker:
+    """The driver's end of a worker's pipe; it never blocks, whatever the worker does."""
+
+    def __init__(self, line: socket.socket, server: Server, pid: int, limits: wire.Limits | None) -> None:
+        self.line, self.server, self.pid = line, server, pid
+        line.setblocking(False)
+        self.reader = wire.Reader(limits)
+        self.unsent: deque[memoryview] = deque()
+        self.wrong: Exception | None = None  # why nothing more can be read
+
+    @property
+    def ready(self) -> bool:
+        """Whether `receive` has something to give or to raise."""
+        if not self.reader.whole and self.wrong is None and (self.server.dead or self.pid in self.server.ended):
+            self._read()  # what it wrote before it ended
+            self.wrong = self.wrong or EOFError()
+        return bool(self.reader.whole) or self.wrong is not None
+
+    @property
+    def server_died(self) -> bool:
+        return self.server.dead and self.pid not in self.server.ended
+
+    def expect(self, arrays: int) -> None:
+        self.reader.limits = wire.Limits(self.reader.limits.header, arrays)
 
     def send(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a dead worker is met at `receive`
-            _wire.send(self.connection, message)
+        self.unsent.extend(wire.encode(message))
+        self._write()
+
+    def move(self, event: int) -> None:
+        if event & select.POLLOUT:
+            self._write()
+        if event & ~select.POLLOUT:
+            self._read()
 
     def receive(self) -> dict[str, Any]:
-        try:
-            return _wire.receive(self.connection)
-        except (ConnectionResetError, EOFError) as error:
-            raise EOFError from error
+        if self.reader.whole:
+            return self.reader.whole.popleft()
+        raise self.wrong or EOFError()
 
     def close(self) -> None:
-        self.process.kill()
-        self.connection.close()
+        self.server.end(self.pid)
+        self.line.close()
 
     def obituary(self) -> str:
-        code = self.process.wait(timeout=10)
-        if code is not None and code < 0:
+        code = self.server.code(self.pid)
+        if code is None:
+            return "the server that forks workers died under it"
+        if code < 0:
             name = signal.Signals(-code).name
             hint = ", perhaps out of memory" if name == "SIGKILL" else ""
             return f"the worker was killed by {name}{hint}"
         return f"the worker ended by itself with exit code {code}"
 
+    def _write(self) -> None:
+        try:
+            while self.unsent:
+                sent = self.line.send(self.unsent[0])
+                self.unsent[0] = self.unsent[0][sent:]
+                if not self.unsent[0].nbytes:
+                    self.unsent.popleft()
+        except BlockingIOError:
+            return
+        except OSError:  # a dead worker is met at `receive`
+            self.unsent.clear()
 
-class _Server:
-    """The driver's side of the fork server: asks for a worker, learns its pid, and later how it ended."""
+    def _read(self) -> None:
+        """Read what is there, up to the end of a message."""
+        if self.wrong:
+            return
+        try:
+            while not self.reader.fill(self.line.recv_into):
+                pass
+        except BlockingIOError:
+            return
+        except (OSError, EOFError):
+            self.wrong = EOFError()
+        except wire.Malformed as error:
+            self.wrong = error
 
-    def __init__(self) -> None:
+
+class Server:
+    """The driver's side of a server: asks for workers, learns their pids, and later how they ended."""
+
+    def __init__(self, strangers: dict[str, Any] | None) -> None:
         self.line, theirs = socket.socketpair()
-        self.process = _start(theirs, "fork_server")
+        self.mark = f"ZOO_SERVER={secrets.token_hex(16)}"
+        self.process = _start(theirs, "fork_server", self.mark, strangers)
         theirs.close()
         self.unread = b""
+        self.pids: deque[int] = deque()
         self.ended: dict[int, int] = {}
+        self.dead = False
 
-    def fork(self, end: socket.socket) -> _Forked:
+    def fork(self, end: socket.socket) -> int:
+        """The pid of a new worker on the other end of a socket; OSError or EOFError where the server has died."""
         socket.send_fds(self.line, [b"f"], [end.fileno()])
-        while True:
-            news = self.read()
-            if "pid" in news:
-                return _Forked(self, news["pid"])
+        deadline = time.monotonic() + PATIENCE
+        while not self.pids:
+            if not select.select([self.line], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            self.hear()
+            if self.dead:
+                raise EOFError
+        return self.pids.popleft()
 
-    def read(self, timeout: float | None = None) -> dict[str, int]:
-        """The server's next line: a worker it has forked, or one that has ended."""
-        self.line.settimeout(timeout)
-        while b"\n" not in self.unread:
-            data = self.line.recv(4096)
-            if not data:
-                raise RuntimeError(f"the fork server ended with exit code {self.process.wait()}")
-            self.unread += data
-        line, _, self.unread = self.unread.partition(b"\n")
-        news = json.loads(line)
-        if "ended" in news:
-            self.ended[news["ended"]] = news["code"]
-        return news
+    def hear(self) -> None:
+        """Take the server's news: a worker it has forked, or one that has ended."""
+        try:
+            data = self.line.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self.bury()
+            return
+        *whole, self.unread = (self.unread + data).split(b"\n")
+        for text in whole:
+            news = json.loads(text)
+            if "ended" in news:
+                self.ended[news["ended"]] = news["code"]
+            else:
+                self.pids.append(news["pid"])
+
+    def end(self, pid: int) -> None:
+        """Have a worker and all that it started ended."""
+        if pid not in self.ended and not self.dead:
+            try:
+                self.line.sendall(pid.to_bytes(8, "big"))
+            except OSError:
+                self.bury()
+
+    def code(self, pid: int) -> int | None:
+        """How a worker ended; None where the server died before it could tell."""
+        deadline = time.monotonic() + 10
+        while pid not in self.ended and not self.dead:
+            if not select.select([self.line], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                self.end(pid)  # its pipe is closed, and yet it lives
+                deadline = time.monotonic() + 10
+            else:
+                self.hear()
+        return self.ended.get(pid)
+
+    def bury(self) -> None:
+        """The server has died: end what it leaves behind, wherever that has gone."""
+        if self.dead:
+            return
+        self.dead = True
+        self.close()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
 
     def close(self) -> None:
+        """Let the server end its workers and itself; end it where it does not."""
+        with contextlib.suppress(OSError):
+            self.line.shutdown(socket.SHUT_RDWR)
         self.line.close()
-        self.process.kill()  # its workers have been closed before
+        if not self.dead:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+        self.process.kill()
         self.process.wait()
 
 
-class _Forked:
-    """A worker that is the server's child, not ours; looks like a Popen."""
-
-    def __init__(self, server: _Server, pid: int) -> None:
-        self.server, self.pid = server, pid
-
-    def kill(self) -> None:
-        if self.pid not in self.server.ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self, timeout: float) -> int | None:
-        with contextlib.suppress(TimeoutError):
-            while self.pid not in self.server.ended:
-                self.server.read(timeout)
-        return self.server.ended.get(self.pid)
-
-
-def _start(end: socket.socket, role: str) -> subprocess.Popen[bytes]:
+def _start(end: socket.socket, role: str, mark: str, *arguments: Any) -> subprocess.Popen[bytes]:
     """A fresh interpreter that inherits one socket and neither the caller's environment of data nor its folder."""
-    env = {k: v for k, v in os.environ.items() if k not in ("ZOO_DATA", "PWD", "OLDPWD")} | dict.fromkeys(THREADS, "1")
+    name, _, value = mark.partition("=")
+    away = ("ZOO_DATA", "ZOO_CACHE", "PWD", "OLDPWD")
+    env = {k: v for k, v in os.environ.items() if k not in away} | dict.fromkeys(THREADS, "1") | {name: value}
     env.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # a fresh worker faults all its pages in; fewer, then
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-        f"from zoo.bench.executors._forks import {role}; {role}(int(sys.argv[1]))"
+        f"from zoo.vault.server import {role}; {role}(int(sys.argv[1]), *json.loads(sys.argv[3]))"
     )
     path = json.dumps([os.path.abspath(p) for p in sys.path])
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code, str(end.fileno()), path],
+        [sys.executable, "-P", "-c", code, str(end.fileno()), path, json.dumps(arguments)],
         pass_fds=[end.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

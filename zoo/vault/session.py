@@ -5,36 +5,35 @@ A session receives no cell id, no data hash and no path of data; test rows arriv
 
 from __future__ import annotations
 
+import json
 import random
-import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo import discover
-from zoo.bench.shared import Shared, digest
-from zoo.bench.watch import Told
-from zoo.errors import Diverged, LeakError, Unsupported, ZooError
 from zoo.graph import Graph, is_sparse
 from zoo.seeds import derive
 from zoo.task import Task
+from zoo.vault import account
+from zoo.vault.shared import Shared, digest
+from zoo.vault.watch import Told
 
 FACTS, GRAPHS = ("Fs", "Ft"), ("As", "At")  # fields that are no tensors
 
 
 class Session:
-    """Answers the driver's messages: ``check``, ``model``, ``fit``, then ``predict``.
+    """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, then ``predict``.
 
     Parameters
     ----------
-    send : takes messages that are no answer, on how far a training is; see `zoo.bench.watch`
+    send : takes messages that are no answer, on how far a training is; see `zoo.vault.watch`
+    fresh : whether the process has just been made for one fit, so that its peak of memory is that fit's
     """
 
-    def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None) -> None:
-        self.send = send
+    def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None, fresh: bool = False) -> None:
+        self.send, self.fresh = send, fresh
         self.arrays: dict[str, tuple[np.ndarray, str]] = {}
         self.facts: dict[str, Any] = {}
         self.adapter: Any = None
@@ -44,24 +43,23 @@ class Session:
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """Answer one message; what an adapter raises becomes a typed status, never an exception here."""
-        op = {"check": self.check, "model": self.train_source, "fit": self.fit, "predict": self.predict}[message["op"]]
         try:
-            return {"status": "ok", **op(message)}
+            return {"status": "ok", **getattr(self, f"on_{message['op']}")(message)}
         except Exception as error:
-            return {"status": _status(error), "reason": _reason(error)}
+            return {"status": account.status(error), "reason": account.reason(error)}
 
-    def check(self, message: dict[str, Any]) -> dict[str, Any]:
+    def on_check(self, message: dict[str, Any]) -> dict[str, Any]:
         """Import a plugin and construct it, so that a broken one is refused before anything is written."""
         discover.load(message["info"])(**message["parameters"])
         return {}
 
-    def train_source(self, message: dict[str, Any]) -> dict[str, Any]:
+    def on_model(self, message: dict[str, Any]) -> dict[str, Any]:
         """Train a source model; returns its state as arrays."""
         t = self._tensors(message)
         self.nodes = message.get("nodes", "")
         graphs = self._graphs(t)
         watch = self._watch(message)
-        with _Clock() as clock:
+        with account.Clock() as clock:
             if "Xs" in t:
                 net = _learner(message, None, watch, graphs=graphs).fit(t["Xs"], t["ys"], message["n_classes"])
             else:  # no source but a pretrained network: its weights and a new head
@@ -69,33 +67,34 @@ class Session:
         state = {k: v.cpu().numpy() for k, v in net.state_dict().items()}
         return {"state": state, "fit_s": clock.wall + watch.earlier[0], "curves": watch.curves}
 
-    def fit(self, message: dict[str, Any]) -> dict[str, Any]:
+    def on_extract(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Features of a fit's samples and of its sets by the source model: what is sent to strangers in their place."""
+        self.shared.begin()
+        tensors, _ = self._granted(message)
+        with account.Clock() as clock:
+            whole = self._bound(message.get("graphs", {}))
+            sets = {name: self._set(name, X, whole) for name, X in message["sets"].items()}
+        features = {k: v for k, v in tensors.items() if k in ("Xs", "Xt", "Xl")}
+        numbers = {
+            f"{kind} {k}": v.cpu().numpy() for kind, d in (("field", features), ("set", sets)) for k, v in d.items()
+        }
+        return {"features": numbers, "fit_s": self.shared.wall + clock.wall}
+
+    def on_fit(self, message: dict[str, Any]) -> dict[str, Any]:
         """Fit an adapter on what it is granted."""
-        self.peak_is_ours = _reset_peak(message["device"])
+        self.peak_is_ours = self.fresh or account.reset_peak(message["device"])
         self.shared.begin(message.get("again", False))
-        tensors = self._tensors(message)
-        self.nodes = message.get("nodes", "")
-        graphs = self._graphs(tensors)
-        source = self._source_model(message, tensors)
-        self.embed = source.embed if message["featurise"] else None
-        self.model = digest(*message["model"].values()) if self.embed else ""
-        self.shaped = message["shaped"] and not self.embed
-        tensors = {
-            k: self._seen(v, self._name(k)) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
-            for k, v in tensors.items()
-            if k not in GRAPHS
-        } | {k: v for k, v in tensors.items() if k in GRAPHS}
+        tensors, source = self._granted(message)
         facts = {k: v for k, v in message["arrays"].items() if k in FACTS}
         self.facts |= {k: v for k, v in facts.items() if v is not None}
         tensors |= {k: self.facts[k] for k in facts}
         seed = message["seed"]
         _seed_everything(seed)
-        needs = set(message["needs"])
         known = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
         task = Task(
             {**tensors, "model": source},
-            needs=needs,
-            learner=_learner(message, known, watch := self._watch(message), self.shared, graphs),
+            needs=set(message["needs"]),
+            learner=_learner(message, known, watch := self._watch(message), self.shared, self.graphs),
             n_classes=message["n_classes"],
             device=message["device"],
             seed=seed,
@@ -103,35 +102,66 @@ class Session:
         )
         self.n_classes = message["n_classes"]
         adapter = discover.load(message["info"])(**message["parameters"])
-        with _Clock(self.shared) as clock:
+        with account.Clock(self.shared) as clock:
             self.adapter = adapter.fit(task)
         if self.adapter is not adapter:
             raise TypeError(f"fit returned {type(self.adapter).__name__}, not self")
-        certificate = {k: float(v) for k, v in getattr(adapter, "certificate_", {}).items()}
         wall, cpu = watch.earlier
-        costs = {"fit_s": clock.wall + wall, "fit_cpu_s": clock.cpu + cpu, "shared_s": self.shared.wall}
-        explanation = getattr(adapter, "explanation_", None)
-        return {**costs, "certificate": certificate, "curves": watch.curves, "explanation": explanation}
+        return {
+            "fit_s": clock.wall + wall,
+            "fit_cpu_s": clock.cpu + cpu,
+            "shared_s": self.shared.wall,
+            "certificate": _certificate(adapter),
+            "curves": watch.curves,
+            "explanation": _explanation(adapter),
+            **self._peaks(),
+        }
 
-    def predict(self, message: dict[str, Any]) -> dict[str, Any]:
+    def on_predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
         scores, charged = {}, self.shared.wall
-        with _Clock(self.shared) as clock:
+        with account.Clock(self.shared) as clock:
             whole = self._bound(message.get("graphs", {}))
-            for name, X in message["arrays"].items():
+            for name, rows in message["arrays"].items():
+                X = self._set(name, rows, whole)
                 place = "As" if name == "validation" else "At"
-                key = _digest(X) + (whole[place].key if whole else "") if self.embed else ""
-                X = self._tensor(X)
-                X = self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
                 A = whole.get(place) if self.nodes == "own" else message["context"].get(name)
                 scores[name] = self._scores(self._rule(name, message["fitted"], A), X)
-        self.adapter = self.graphs = None
+        if message["last"]:
+            self.adapter = self.graphs = None
+        spent = {"predict_s": clock.wall, "shared_s": self.shared.wall - charged}
+        return {"scores": scores, **spent, **self._peaks()}
+
+    def _granted(self, message: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """Tensors of a fit as the learner sees them, and the source model where it was sent."""
+        tensors = self._tensors(message)
+        self.nodes = message.get("nodes", "")
+        self._graphs(tensors)
+        source = self._source_model(message, tensors)
+        self.embed = source.embed if message["featurise"] else None
+        self.model = digest(*message["model"].values()) if self.embed else ""
+        self.shaped = message["shaped"] and not self.embed
+        seen = {
+            k: self._seen(v, self._name(k)) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
+            for k, v in tensors.items()
+            if k not in GRAPHS
+        }
+        return seen | {k: v for k, v in tensors.items() if k in GRAPHS}, source
+
+    def _set(self, name: str, X: Any, whole: dict[str, Any]) -> Any:
+        """Rows of a set as the learner sees them."""
+        place = "As" if name == "validation" else "At"
+        key = _digest(X) + (whole[place].key if whole else "") if self.embed else ""
+        X = self._tensor(X)
+        return self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
+
+    def _peaks(self) -> dict[str, float | None]:
+        import torch
+
+        cuda = torch.device(self.device).type == "cuda"
         return {
-            "scores": scores,
-            "predict_s": clock.wall,
-            "shared_s": self.shared.wall - charged,
-            "peak_rss_mb": _peak() if self.peak_is_ours else None,
-            "peak_cuda_mb": self._peak_cuda(),
+            "peak_rss_mb": account.peak() if self.peak_is_ours else None,
+            "peak_cuda_mb": torch.cuda.max_memory_allocated(self.device) / 2**20 if cuda else None,
         }
 
     def _watch(self, message: dict[str, Any]) -> Told:
@@ -240,13 +270,6 @@ class Session:
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 
-    def _peak_cuda(self) -> float | None:
-        import torch
-
-        if torch.device(self.device).type != "cuda":
-            return None
-        return torch.cuda.max_memory_allocated(self.device) / 2**20
-
 
 def _digest(array: Any) -> str:
     """A digest of an array, of sparse features or of a graph."""
@@ -292,59 +315,15 @@ def _seed_everything(seed: int) -> None:
     random.seed(derive("global", seed))
 
 
-def _status(error: Exception) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
-        return "oom"
-    return "diverged" if isinstance(error, Diverged) else "unsupported" if isinstance(error, Unsupported) else "failed"
+def _certificate(adapter: Any) -> dict[str, float]:
+    said = getattr(adapter, "certificate_", {})
+    if odd := [k for k in said if not isinstance(k, str)]:
+        raise TypeError(f"certificate_ has texts for keys, not {odd[0]!r}")
+    return {k: float(v) for k, v in said.items()}
 
 
-def _reason(error: Exception) -> str:
-    """One line: what, and in which line of which file for errors that nobody raised on purpose."""
-    first = (str(error).splitlines() or [""])[0][:300]
-    if isinstance(error, ZooError) and not isinstance(error, LeakError):
-        return first
-    frames = traceback.extract_tb(error.__traceback__)
-    where = next(
-        (f for f in reversed(frames) if "site-packages" not in f.filename and "worker.py" not in f.filename), None
-    )
-    place = f" ({Path(where.filename).name}:{where.lineno})" if where else ""
-    return f"{type(error).__name__}: {first}{place}"
-
-
-class _Clock:
-    """Wall and CPU seconds of a block, without those spent on what is shared."""
-
-    def __init__(self, shared: Shared | None = None) -> None:
-        self.shared = shared
-
-    def _now(self) -> tuple[float, float]:
-        spent = (self.shared.spent, self.shared.spent_cpu) if self.shared else (0.0, 0.0)
-        return time.perf_counter() - spent[0], time.process_time() - spent[1]
-
-    def __enter__(self) -> _Clock:
-        self.start = self._now()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.wall, self.cpu = (b - a for a, b in zip(self.start, self._now(), strict=True))
-
-
-def _reset_peak(device: str) -> bool:
-    """Restart the peaks of this process's memory and of its device's; False where the system does not let one."""
-    import torch
-
-    if torch.device(device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+def _explanation(adapter: Any) -> Any:
     try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _peak() -> float | None:
-    try:
-        line = next(r for r in Path("/proc/self/status").read_text().splitlines() if r.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return None
-    return int(line.split()[1]) / 1024
+        return json.loads(json.dumps(getattr(adapter, "explanation_", None), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"explanation_ is no JSON: {error}") from None

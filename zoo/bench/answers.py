@@ -1,0 +1,147 @@
+"""What a worker answers, checked: a plugin may say anything, and only this much of it is believed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import one_line
+from zoo.vault.wire import Malformed
+
+FAILED = ("failed", "oom", "diverged", "unsupported")
+ENTRIES = 1000  # of a certificate, of the loss terms of a curve, of files
+
+
+def failure(answer: dict[str, Any]) -> tuple[str, str] | None:
+    """Status and reason of an answer that is no result; None of one that is.
+
+    Raises
+    ------
+    Malformed
+        It is neither.
+    """
+    status = answer.get("status")
+    if status == "ok":
+        return None
+    if status not in FAILED:
+        raise Malformed(f"an answer with status {one_line(repr(status), 40)}")
+    return str(status), one_line(_text(answer, "reason")) or "no reason given"
+
+
+def fit(answer: dict[str, Any]) -> dict[str, Any]:
+    """Costs, certificate, curves, explanation, peaks and opened files of a fit.
+
+    Raises
+    ------
+    Malformed
+        One of them is missing or of another type.
+    """
+    costs = {k: _number(answer, k) for k in ("fit_s", "fit_cpu_s", "shared_s")}
+    certificate = {k: v if math.isfinite(v) else None for k, v in _numbers(_mapping(answer, "certificate")).items()}
+    curves = {k: _series(v) for k, v in _mapping(answer, "curves").items()}
+    return {
+        **costs,
+        "certificate": certificate,
+        "curves": curves,
+        "explanation": answer.get("explanation"),
+        **_seen(answer),
+    }
+
+
+def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> dict[str, Any]:
+    """Scores [rows, n_classes] of each set, seconds and peaks.
+
+    Raises
+    ------
+    Malformed
+        As `fit`; scores of another shape, or that are no class scores.
+    """
+    costs = {k: _number(answer, k) for k in ("predict_s", "shared_s")}
+    scores = _mapping(answer, "scores")
+    if scores.keys() != rows.keys():
+        raise Malformed("scores of other sets than were asked for")
+    for name, part in scores.items():
+        fits = isinstance(part, np.ndarray) and part.dtype == np.float64 and part.shape == (rows[name], n_classes)
+        if not fits or not np.isfinite(part).all() or (part < 0).any():
+            raise Malformed("scores that are no finite, non-negative numbers for each row and class")
+        if np.abs(part.sum(1) - 1).max(initial=0.0) > 1e-3:
+            raise Malformed("scores whose rows do not sum to 1")
+    return {**costs, "scores": scores, **_seen(answer)}
+
+
+def arrays(answer: dict[str, Any], key: str) -> dict[str, np.ndarray]:
+    """A mapping of names to arrays, such as the state of a source model.
+
+    Raises
+    ------
+    Malformed
+        It is not one.
+    """
+    found = _mapping(answer, key)
+    if not all(isinstance(v, np.ndarray) for v in found.values()):
+        raise Malformed(f"{key} that are no arrays")
+    return found
+
+
+def note(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a worker tells while it trains: a checkpoint's bytes, or how far it is.
+
+    Raises
+    ------
+    Malformed
+        It is neither.
+    """
+    state = answer.get("state")
+    if answer["note"] == "checkpoint" and isinstance(state, np.ndarray) and state.dtype == np.uint8:
+        return {"note": "checkpoint", "state": state.reshape(-1)}
+    if answer["note"] != "progress":
+        raise Malformed("a note that is neither a checkpoint nor progress")
+    counts = {k: _number(answer, k) for k in ("step", "steps", "per_s")}
+    return {"note": "progress", **counts, "terms": _numbers(_mapping(answer, "terms"))}
+
+
+def opened(answer: dict[str, Any]) -> list[str]:
+    """Files that a plugin opened, by its own word."""
+    found = answer.get("opened", [])
+    if not isinstance(found, list) or len(found) > 10 * ENTRIES or not all(isinstance(p, str) for p in found):
+        raise Malformed("opened files that are no list of paths")
+    return found
+
+
+def _seen(answer: dict[str, Any]) -> dict[str, Any]:
+    peaks = {k: None if answer.get(k) is None else _number(answer, k) for k in ("peak_rss_mb", "peak_cuda_mb")}
+    return {**peaks, "opened": opened(answer)}
+
+
+def _text(answer: dict[str, Any], key: str) -> str:
+    if not isinstance(value := answer.get(key), str):
+        raise Malformed(f"{key} that is no text")
+    return value
+
+
+def _number(answer: dict[str, Any], key: str) -> float:
+    value = answer.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise Malformed(f"{key} that is no finite number")
+    return value
+
+
+def _mapping(answer: dict[str, Any], key: str) -> dict[str, Any]:
+    value = answer.get(key)
+    if not isinstance(value, dict) or len(value) > 10 * ENTRIES or not all(k == one_line(k) for k in value):
+        raise Malformed(f"{key} that is no mapping of names")
+    return value
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    if len(values) > ENTRIES or not all(isinstance(v, int | float) for v in values.values()):
+        raise Malformed("a mapping whose values are no numbers")
+    return {k: float(v) for k, v in values.items()}
+
+
+def _series(values: Any) -> list[float | None]:
+    if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
+        raise Malformed("a curve that is no list of numbers")
+    return [v if math.isfinite(v) else None for v in values]

@@ -1,0 +1,82 @@
+"""What the driver has to do, where it is done, and who looks on."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zoo.bench.executors import Channel
+from zoo.bench.messages import Part
+from zoo.bench.plan import Cell
+
+
+@dataclass(eq=False)
+class Job:
+    """A cell, or what cells need of trusted workers: a source model, or features by it for strangers.
+
+    Attributes
+    ----------
+    cell : the cell, or one of those that need what is made
+    makes : key of what is made; empty for a cell
+    wants : keys of what has to be made before
+    """
+
+    cell: Cell
+    makes: str = ""
+    op: str = "fit"
+    wants: tuple[str, ...] = ()
+    round: int = 0
+    parts: deque[Part] = field(default_factory=deque)  # of the prediction that is going on; the first is out
+    said: list[tuple[Part, Any]] = field(default_factory=list)
+    costs: dict[str, Any] = field(default_factory=dict)
+    scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
+    explanations: list[Any] = field(default_factory=list)
+    opened: set[str] = field(default_factory=set)
+    tries: int = 0
+    started: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The name of its checkpoint."""
+        return self.makes or (f"{self.cell.id}-{self.round}" if self.round else self.cell.id)
+
+    @property
+    def stranger(self) -> bool:
+        return self.cell.row.info.plugin and not self.makes
+
+    @property
+    def worker(self) -> tuple[Any, ...]:
+        return ("source models",) if self.makes else self.cell.worker
+
+    def begin(self) -> None:
+        """Nothing of an earlier try counts."""
+        self.round, self.opened = 0, set()
+        for kept in (self.parts, self.said, self.costs, self.scores, self.explanations):
+            kept.clear()
+
+
+@dataclass
+class Slot:
+    """A place for a worker; ``sent`` are the arrays it holds, by name."""
+
+    channel: Channel | None = None
+    worker: tuple[Any, ...] = ()
+    job: Job | None = None
+    deadline: float = float("inf")
+    sent: dict[str, Any] = field(default_factory=dict)
+
+
+class View:
+    """Who looks on: is told of records and trainings. This one shows nothing."""
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A cell has been stored."""
+
+    def progress(self, worker: int, cell: Cell, news: dict[str, Any]) -> None:
+        """How far a worker's training is: ``step``, ``steps``, ``per_s`` and the loss ``terms``."""
+
+    def ended(self, worker: int) -> None:
+        """A worker's training is over."""

@@ -1,0 +1,101 @@
+"""What a worker is sent for a cell: pure functions of the protocol, the cell and the round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from zoo.bench import graphs
+from zoo.bench.plan import Cell
+from zoo.bench.protocol import Round
+from zoo.bench.suite import Suite
+
+CHUNKS = 3  # in which a stranger is sent rows that its fit has not seen
+AGAIN = 0.2  # share of the rows of a chunk that come again in another
+DIFFER = 1e-3  # how far two scores of one row may be apart in float32; products round by their neighbours
+DIFFER_BF16 = 0.05
+
+
+Part = dict[str, np.ndarray]  # one message of a prediction: which rows of which sets
+
+
+def on_features(suite: Suite, cell: Cell) -> bool:
+    """Whether the cell's samples are features of the source model."""
+    return cell.use == "base" and suite.features == "source" and not of_own_graphs(cell)
+
+
+def of_own_graphs(cell: Cell) -> bool:
+    """Whether the method reads the graphs itself."""
+    return cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
+
+
+def granted(suite: Suite, cell: Cell, fields: dict[str, Any]) -> set[str]:
+    """The names of the fields that a fit is sent: those of its grant, and the graphs its samples are nodes of."""
+    names = set(cell.grant & fields.keys())
+    if graphs.sees_nodes(suite, cell.row.info, cell.use) and not of_own_graphs(cell):
+        names |= graphs.granted(names)
+    return names
+
+
+def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:
+    """How the worker makes its learner."""
+    spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone}
+    return {**spec, "use": use, "budget": suite.net_budget, "seed": seed}
+
+
+def nodes(suite: Suite, cell: Cell) -> str:
+    """How samples are nodes: not at all, to the method itself, or to its network."""
+    if not graphs.sees_nodes(suite, cell.row.info, cell.use):
+        return ""
+    return "own" if of_own_graphs(cell) else "net"
+
+
+def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dict[str, Any]:
+    """What every fit, source model and extraction says alike."""
+    seed = cell.seed or 0
+    return {
+        "nodes": nodes(suite, cell),
+        "learner": learner(suite, use, seed),
+        "n_classes": n_classes,
+        "device": device,
+        "seed": seed,
+    }
+
+
+def parts(now: Round, apart: bool, seed: int) -> list[Part]:
+    """The messages in which the sets of a round are predicted.
+
+    A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
+    else is asked for differ then. What its fit has seen comes whole.
+    """
+    whole = {name: np.arange(len(rows)) for name, rows in now.sets.items()}
+    if not apart:
+        return [whole]
+    unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
+    known = {name: rows for name, rows in whole.items() if name not in unseen}
+    rng = np.random.default_rng(seed)
+    chunks = [{name: rows} for name in unseen for rows in _chunks(len(whole[name]), rng)]
+    return [known, *chunks] if known else chunks
+
+
+def _chunks(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    order = rng.permutation(n)
+    cuts: Any = np.sort(rng.choice(np.arange(1, n), min(CHUNKS, n) - 1, replace=False)) if n > 1 else []
+    for chunk in np.split(order, cuts):
+        others = np.setdiff1d(order, chunk)
+        again = rng.choice(others, min(len(others), int(AGAIN * n / CHUNKS) + 1), replace=False)
+        yield rng.permutation(np.concatenate([chunk, again]))
+
+
+def gathered(now: Round, n_classes: int, said: list[tuple[Part, Part]]) -> tuple[dict[str, np.ndarray], float]:
+    """The scores [n, n_classes] of each set from those of its parts, and how far two scores of one row are apart."""
+    scores = {name: np.full((len(rows), n_classes), np.nan) for name, rows in now.sets.items()}
+    apart = 0.0
+    for part, answer in said:
+        for name, rows in part.items():
+            seen = ~np.isnan(scores[name][rows]).any(1)
+            apart = max(apart, float(np.abs(scores[name][rows[seen]] - answer[name][seen]).max(initial=0.0)))
+            scores[name][rows[~seen]] = answer[name][~seen]
+    return scores, apart

@@ -1,0 +1,113 @@
+"""Plugins: tried before anything is written, known by all files they load, and kept with the run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.bench import answers
+from zoo.errors import BadInput, one_line
+from zoo.vault.wire import Malformed
+
+if TYPE_CHECKING:
+    from zoo.bench.executors import Executor
+    from zoo.discover import MethodInfo
+
+IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
+LARGEST = 1 << 31  # bytes of a file that is hashed
+MISSING = "missing"  # the stamp of a file that is not there any more
+
+
+def loaded(executor: Executor, info: MethodInfo, parameters: dict[str, Any]) -> tuple[Path, ...]:
+    """Import and construct a plugin in a process of its own; the files beside its own that this loaded.
+
+    Raises
+    ------
+    BadInput
+        It cannot be imported or constructed, or takes too long.
+    """
+    channel = executor.open(stranger=True)
+    channel.expect(0)
+    channel.send({"op": "check", "info": info, "parameters": parameters})
+    found: list[str] = []
+    try:
+        if not executor.wait([channel], IMPORT_LIMIT):
+            wrong: tuple[str, str] | None = ("timeout", f"its import takes more than {IMPORT_LIMIT:g} s")
+        else:
+            answer = channel.receive()
+            wrong, found = answers.failure(answer), answers.opened(answer)
+    except EOFError:
+        wrong = ("failed", channel.obituary())
+    except Malformed as error:
+        wrong = ("failed", one_line(str(error)))
+    finally:
+        channel.close()
+    if wrong:
+        place = "" if str(info.path) in wrong[1] else f" {info.path}"
+        raise BadInput(f"plugin{place} cannot be used: {wrong[1]}")
+    return tuple(p for p in map(Path, found) if p != info.path.resolve())
+
+
+def stamps(info: MethodInfo, files: Iterable[Path | str]) -> dict[str, str]:
+    """sha256 of files by name, as the plugin's folder knows them where they lie below it."""
+    return {name(info, Path(f)): _stamp(Path(f)) for f in sorted(map(str, files)) if Path(f) != info.path.resolve()}
+
+
+def name(info: MethodInfo, file: Path) -> str:
+    """How a record names a file: by the plugin, and its place from the plugin's folder."""
+    here = info.path.resolve().parent
+    return f"{info.name}: {file.relative_to(here) if file.is_relative_to(here) else file}"
+
+
+def now(infos: Iterable[MethodInfo], names: Iterable[str]) -> dict[str, str]:
+    """The stamps, as they are now, of files that records name."""
+    known = {info.name: info for info in infos}
+    found = {}
+    for said in names:
+        method, _, place = said.partition(": ")
+        if method in known:
+            found[said] = _stamp(known[method].path.resolve().parent / place)
+    return found
+
+
+def sources(info: MethodInfo, files: Sequence[Path]) -> dict[str, bytes]:
+    """A plugin's file and those it loads, by the names under which a run keeps them."""
+    here = info.path.resolve().parent
+    kept = {info.path.name: info.path.read_bytes()}
+    for file in files:
+        place = file.relative_to(here) if file.is_relative_to(here) else Path("elsewhere") / file.name
+        kept[str(place)] = file.read_bytes()
+    return kept
+
+
+def keep(folder: Path, code: str, info: MethodInfo, files: Sequence[Path]) -> str:
+    """Put a plugin's sources into a run folder, by their hash; returns where, from the run folder."""
+    place = Path("plugins") / code[:16]
+    for name_, content in sources(info, files).items():
+        path = folder / place / name_
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+    return str(place / info.path.name)
+
+
+def _stamp(file: Path) -> str:
+    try:
+        found = os.stat(file)
+        regular = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST
+        return _digest(str(file), found.st_size, found.st_mtime_ns) if regular else f"{found.st_size} bytes"
+    except OSError:
+        return MISSING
+
+
+@lru_cache(maxsize=4096)
+def _digest(file: str, size: int, changed: int) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

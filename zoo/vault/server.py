@@ -1,0 +1,275 @@
+"""The server: imports what is heavy once, forks a worker for every request, and tells how each ended.
+
+There are two, and they are the same but for `Strangers`: one for the zoo's own methods, one for plugins, whose workers
+are confined and live for one fit. A server has never seen data nor touched CUDA. It adopts every process whose parent
+has ended, so that no child that a worker leaves behind outlives it, in whatever session it has put itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.vault import confine
+
+# What a first fit imports; an optimiser's first step imports dynamo, 900 modules.
+HEAVY = [
+    "torch",
+    "torch._dynamo",
+    "sklearn.linear_model",
+    "sklearn.neighbors",
+    "ot",
+    "zoo.vault.session",
+    "zoo.vault.stranger",
+    "zoo.learners.net",
+]
+SHOWN = 8192  # bytes of what strangers print that reach the user
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """How strangers are kept.
+
+    Attributes
+    ----------
+    hidden : the data and the run folder, which they may not read
+    landlock : version of the kernel's Landlock to hold them with; 0 for none
+    """
+
+    hidden: tuple[str, ...]
+    landlock: int
+
+
+@dataclass
+class _Worker:
+    """A child: its folder, the pipe of what it prints, and whether it has been told to end."""
+
+    folder: str = ""
+    said: int = -1
+
+
+def serve(fd: int) -> None:
+    """Answer messages on a socket until its other end closes."""
+    import torch
+
+    from zoo.vault import wire
+    from zoo.vault.session import Session
+
+    torch.set_num_threads(1)
+    line = wire.Line(fd)
+    session = Session(line.send)
+    with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+        while True:
+            line.send(session.handle(line.receive()))
+
+
+def fork_server(fd: int, strangers: dict[str, Any] | None = None) -> None:
+    """Import what is heavy, then answer requests to fork and to end workers, until the driver closes the line."""
+    for heavy in HEAVY:
+        importlib.import_module(heavy)
+    kept = Strangers(tuple(strangers["hidden"]), strangers["landlock"]) if strangers else None
+    Server(socket.socket(fileno=fd), kept).run()
+
+
+class Server:
+    """The loop of a server; `line` is its end of the driver's socket."""
+
+    def __init__(self, line: socket.socket, strangers: Strangers | None) -> None:
+        self.line, self.strangers = line, strangers
+        self.workers: dict[int, _Worker] = {}
+        self.shown = self.unshown = 0
+        self.wake, self.bell = os.pipe()
+        self.folder = tempfile.mkdtemp(prefix="zoo-") if strangers else ""
+        if strangers:
+            shown = [
+                sys.prefix,
+                sys.base_prefix,
+                str(Path(__file__).parents[1]),
+                *(p for p in sys.path if "site-packages" in p),
+            ]
+            self.readable = confine.readable(map(Path, (*strangers.hidden, self.folder)), map(Path, shown))
+
+    def run(self) -> None:
+        confine.adopt_orphans()
+        for end in (self.wake, self.bell):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.bell)
+        try:
+            while self.turn():
+                pass
+        finally:
+            self.end()
+
+    def turn(self) -> bool:
+        """Wait for what happens next and deal with it; False when the driver has gone."""
+        saying = {w.said: w for w in self.workers.values() if w.said >= 0}
+        sources: list[Any] = [self.line, self.wake, *saying]
+        ready, _, _ = select.select(sources, [], [])
+        for fd in saying.keys() & set(ready):
+            self.hear(saying[fd])
+        if self.wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.wake, 4096)
+            self.reap()
+        return self.line not in ready or self.obey()
+
+    def obey(self) -> bool:
+        """The driver's next request: a socket to fork a worker for, or a pid to end."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self.line, 8, 1)
+        except ConnectionResetError:
+            return False
+        if not data:
+            return False
+        if fds:
+            self.fork(fds[0])
+            os.close(fds[0])
+        else:
+            while len(data) < 8 and (more := self.line.recv(8 - len(data))):
+                data += more
+            pid = int.from_bytes(data, "big")
+            if pid in self.workers:
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    def fork(self, end: int) -> None:
+        worker, theirs = _Worker(), -1
+        if self.strangers:
+            worker.folder = tempfile.mkdtemp(dir=self.folder)
+            worker.said, theirs = os.pipe()
+        server = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            confine.die_with_parent(server)
+            self.forget()
+            _live(lambda: self.live(end, worker, theirs))
+        if theirs >= 0:
+            os.close(theirs)
+        self.workers[pid] = worker
+        self.tell(pid=pid)
+
+    def live(self, end: int, worker: _Worker, out: int) -> None:
+        """A worker's life."""
+        if self.strangers is None:
+            serve(end)
+            return
+        from zoo.vault.stranger import serve_once
+
+        for stream in (1, 2):
+            os.dup2(out, stream)
+        os.close(out)
+        serve_once(end, Path(worker.folder), self.readable, self.strangers.landlock)
+
+    def forget(self) -> None:
+        """In a worker: nothing of the server's stays open."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.line.close()
+        for fd in (self.wake, self.bell, *(w.said for w in self.workers.values() if w.said >= 0)):
+            os.close(fd)
+
+    def hear(self, worker: _Worker) -> None:
+        """Pass on what a stranger prints, up to a limit for all of them together."""
+        data = os.read(worker.said, 1 << 16)
+        if not data:
+            os.close(worker.said)
+            worker.said = -1
+            return
+        passed = data[: max(0, SHOWN - self.shown)]
+        self.shown += len(passed)
+        self.unshown += len(data) - len(passed)
+        if passed:
+            text = passed.decode(errors="replace")
+            sys.stderr.write("".join(c if c.isprintable() or c == "\n" else "?" for c in text))
+            sys.stderr.flush()
+
+    def reap(self) -> None:
+        """Collect who has ended; then end the processes that came to this one when their parents ended."""
+        ended: dict[int, int] = {}
+        while True:
+            with contextlib.suppress(ChildProcessError):
+                while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                    ended[found[0]] = os.waitstatus_to_exitcode(found[1])
+            orphans = _children() - self.workers.keys()
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not orphans:
+                break
+            with contextlib.suppress(ChildProcessError):  # each that ends may leave children of its own
+                pid, status = os.waitpid(min(orphans), 0)
+                ended[pid] = os.waitstatus_to_exitcode(status)
+        for pid in ended.keys() & self.workers.keys():
+            worker = self.workers.pop(pid)
+            while worker.said >= 0 and select.select([worker.said], [], [], 0)[0]:
+                self.hear(worker)
+            if worker.said >= 0:
+                os.close(worker.said)
+            if worker.folder:
+                shutil.rmtree(worker.folder, ignore_errors=True)
+            self.tell(ended=pid, code=ended[pid])
+
+    def tell(self, **news: int) -> None:
+        with contextlib.suppress(OSError):
+            self.line.sendall(json.dumps(news).encode() + b"\n")
+
+    def end(self) -> None:
+        """End all workers and what they left behind."""
+        for pid in self.workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in list(self.workers):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            self.workers.pop(pid)
+        self.reap()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.unshown:
+            print(f"plugins printed {self.unshown} bytes more, which are not shown", file=sys.stderr)
+
+
+def _live(life: Any) -> None:
+    """Run a worker; it never returns into the server's loop."""
+    code = 1
+    try:
+        life()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _children() -> set[int]:
+    """The processes whose parent is this one; none where the system does not tell."""
+    me, found = os.getpid(), set()
+    with contextlib.suppress(OSError):
+        return {
+            int(pid) for t in os.listdir("/proc/self/task") for pid in _read(f"/proc/self/task/{t}/children").split()
+        }
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                if int(_read(f"/proc/{entry}/stat").rpartition(")")[2].split()[1]) == me:
+                    found.add(int(entry))
+    return found
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()

@@ -1,0 +1,110 @@
+"""A stranger's process: one plugin, one fit, its predictions, and then it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zoo.vault import confine, wire
+from zoo.vault.session import Session
+
+CACHES = ("TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+OPENED = 1000  # files of which is told that they were opened
+
+
+def serve_once(fd: int, folder: Path, readable: Iterable[Path], landlock: int) -> None:
+    """Answer the messages of one fit, confined to `folder`.
+
+    Sets to be predicted are answered by children of the fitted process, so that what one chunk of rows taught is
+    forgotten at the next; where there are threads or a GPU, which no fork survives, by the process itself.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    line = wire.Line(fd)
+    message = line.receive()
+    os.chdir(folder)
+    os.environ.update(dict.fromkeys(CACHES, str(folder)))
+    tempfile.tempdir = str(folder)
+    given = [Path(p) for p in (message["info"].path, *message.get("files", ()))]
+    confine.confine(folder, [*readable, *given], landlock)
+    opened = Opened(folder)
+    sys.addaudithook(opened)
+    session, me = Session(line.send, fresh=True), os.getpid()
+    with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+        while True:
+            if message["op"] == "predict" and _may_fork(message):
+                _apart(session, message, line, opened)
+            else:
+                answer = session.handle(message)
+                if os.getpid() != me:  # the plugin forked, and this is not the process that was asked
+                    os._exit(1)
+                line.send({**answer, "opened": opened.files()})
+            message = line.receive()
+
+
+def _may_fork(message: dict[str, Any]) -> bool:
+    threads = Path("/proc/self/task")
+    return message["device"] == "cpu" and threads.is_dir() and len(os.listdir(threads)) == 1
+
+
+def _apart(session: Session, message: dict[str, Any], line: wire.Line, opened: Opened) -> None:
+    """Let a child answer; end as it ends where it does not."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            me = os.getpid()
+            answer = session.handle(message)
+            if os.getpid() == me:
+                line.send({**answer, "opened": opened.files()})
+                code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    if code:
+        os._exit(code)
+
+
+class Opened:
+    """An audit hook that notes which files beside the installed packages are opened for reading."""
+
+    def __init__(self, own: Path) -> None:
+        ours = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), str(own)}
+        places = {*ours, *(p for p in sys.path if "site-packages" in p), str(Path(__file__).parents[1])}
+        fixed = ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/run", "/var")
+        self.skipped = tuple({os.path.join(p, "") for p in (*places, *map(os.path.realpath, places), *fixed)})
+        self.paths: dict[str, None] = {}
+        self.before = frozenset(sys.modules)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and len(self.paths) < OPENED and isinstance(arguments[0], str):
+            flags = arguments[2] if isinstance(arguments[2], int) else 0
+            if flags & os.O_ACCMODE == os.O_RDONLY:
+                self.note(arguments[0])
+
+    def note(self, path: str) -> None:
+        path = os.path.abspath(path)
+        if path.endswith(".pyc"):
+            with contextlib.suppress(ValueError):
+                path = importlib.util.source_from_cache(path)
+        if not path.startswith(self.skipped) and os.path.isfile(path):
+            self.paths.setdefault(path)
+
+    def files(self) -> list[str]:
+        """The files so far, and those of the modules imported since."""
+        for name in sys.modules.keys() - self.before:
+            if isinstance(path := getattr(sys.modules[name], "__file__", None), str):
+                self.note(path)
+        return sorted(self.paths)

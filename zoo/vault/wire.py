@@ -1,0 +1,266 @@
+"""Messages between the driver and its workers: JSON and raw arrays, checked before anything is allocated.
+
+A message is a mark, the length of a header, the header, and the bytes of its arrays one after another. The header is
+JSON: the message, in which ``{"$array": i}`` stands for the i-th array, and the type and shape of each array. Nothing
+is ever unpickled: a worker runs strangers' code, and the driver holds the labels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.discover import MethodInfo
+from zoo.facts import Facts
+from zoo.graph import Graph, is_sparse
+
+MARK = b"zoo2"
+HEAD = struct.Struct(">4sQ")
+HEADER_LIMIT = 1 << 26  # bytes of JSON: curves, explanations, names of constants
+DEPTH_LIMIT = 64
+ARRAYS_LIMIT = 10_000
+NUMBERS = ("|b1", "|u1", "|i1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8")
+TYPES = {name: np.dtype(name) for name in NUMBERS}
+
+
+class Malformed(Exception):
+    """What came is no message, or not one that was to come."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a message may be before it is refused.
+
+    Attributes
+    ----------
+    header : bytes of JSON
+    arrays : bytes of all arrays together
+    trusted : whether it may hold the zoo's own nouns (graphs, facts, methods, tuples), and not arrays alone
+    """
+
+    header: int = HEADER_LIMIT
+    arrays: int = 1 << 50
+    trusted: bool = False
+
+
+# Writing --------------------------------------------------------------------------------------------------------------
+
+
+def encode(message: dict[str, Any]) -> list[memoryview]:
+    """A message as buffers to be written one after another; arrays are not copied.
+
+    Raises
+    ------
+    TypeError
+        The message holds something that is neither JSON, nor an array, nor one of the zoo's nouns.
+    """
+    arrays: list[np.ndarray] = []
+    body = _plain(message, arrays)
+    header = json.dumps({"message": body, "arrays": [[a.dtype.str, list(a.shape)] for a in arrays]}).encode()
+    head = [memoryview(HEAD.pack(MARK, len(header)) + header)]
+    return head + [_bytes(a) for a in arrays if a.nbytes]
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
+    """A value as JSON; its arrays are put into `arrays`."""
+    match value:
+        case None | bool() | str():
+            return value
+        case np.bool_():
+            return bool(value)
+        case int() | np.integer():
+            return int(value)
+        case float() | np.floating():
+            return float(value)
+        case dict():
+            if odd := [k for k in value if not isinstance(k, str) or k.startswith("$")]:
+                raise TypeError(f"a key of a message is a text, not {type(odd[0]).__name__} {odd[0]!r}")
+            return {k: _plain(v, arrays) for k, v in value.items()}
+        case list():
+            return [_plain(v, arrays) for v in value]
+        case np.ndarray():
+            array = np.ascontiguousarray(value).reshape(value.shape)
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            if array.dtype.str not in TYPES:
+                raise TypeError(f"an array of a message holds numbers, not {array.dtype}")
+            arrays.append(array)
+            return {"$array": len(arrays) - 1}
+        case tuple():
+            return {"$tuple": [_plain(v, arrays) for v in value]}
+        case Path():
+            return {"$path": str(value)}
+        case frozenset():
+            return {"$set": sorted(value)}
+        case Graph():
+            return {"$graph": {f: _plain(getattr(value, f), arrays) for f in ("edges", "x", "weights", "key")}}
+        case Facts() | MethodInfo():
+            parts = {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}
+            return {"$facts" if isinstance(value, Facts) else "$method": parts}
+        case _ if is_sparse(value):
+            parts = {k: _plain(getattr(value, k), arrays) for k in ("data", "indices", "indptr")}
+            return {"$sparse": {**parts, "shape": list(value.shape)}}
+    raise TypeError(f"a message holds JSON and arrays, not {type(value).__name__}")
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Takes bytes as they come and gives whole messages; a length that lies allocates nothing.
+
+    Parameters
+    ----------
+    limits : what the next message may be; may be set anew between messages
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.stages = self._message()
+        self.wanted = next(self.stages)  # the buffer to be filled next
+        self.filled = 0
+        self.whole: deque[dict[str, Any]] = deque()
+
+    def fill(self, read: Callable[[memoryview], int]) -> bool:
+        """Call ``read(view)`` once for what is missing; True when that ended a message (see `whole`).
+
+        Raises
+        ------
+        EOFError
+            `read` gave no byte.
+        Malformed
+            What came cannot be a message.
+        """
+        got = read(self.wanted[self.filled :])
+        if not got:
+            raise EOFError
+        self.filled += got
+        if self.filled < len(self.wanted):
+            return False
+        before = len(self.whole)
+        self.wanted, self.filled = next(self.stages), 0
+        return len(self.whole) > before
+
+    def _message(self) -> Iterator[memoryview]:
+        while True:
+            head = bytearray(HEAD.size)
+            yield memoryview(head)
+            mark, length = HEAD.unpack(head)
+            if mark != MARK or not 0 < length <= self.limits.header:
+                raise Malformed("what came over the pipe is no message")
+            parts = []
+            while length > 0:  # in pieces: a length that lies allocates no more than what comes
+                piece = bytearray(min(length, 1 << 20))
+                yield memoryview(piece)
+                parts.append(bytes(piece))
+                length -= len(piece)
+            body, kinds = _header(b"".join(parts), self.limits)
+            arrays = []
+            for dtype, shape in kinds:
+                array = np.empty(shape, dtype)
+                if array.nbytes:
+                    yield _bytes(array)
+                arrays.append(array)
+            self.whole.append(_restored(body, arrays, self.limits.trusted))
+
+
+def _header(text: bytes, limits: Limits) -> tuple[dict[str, Any], list[tuple[np.dtype, tuple[int, ...]]]]:
+    """The message without its arrays, and what these are."""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Malformed("the header of a message is not JSON") from None
+    if not isinstance(header, dict) or not isinstance(header.get("message"), dict):
+        raise Malformed("a message is a mapping")
+    said = header.get("arrays")
+    if not isinstance(said, list) or len(said) > ARRAYS_LIMIT:
+        raise Malformed("the arrays of a message are a list of types and shapes")
+    kinds = [_kind(entry) for entry in said]
+    if (total := sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)) > limits.arrays:
+        raise Malformed(f"a message with {total} bytes of arrays, more than can be due")
+    return header["message"], kinds
+
+
+def _kind(entry: Any) -> tuple[np.dtype, tuple[int, ...]]:
+    match entry:
+        case [str(name), list(shape)] if name in TYPES and len(shape) <= 16:
+            if all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
+                return TYPES[name], tuple(shape)
+    raise Malformed("an array of a message has no type and shape")
+
+
+def _restored(value: Any, arrays: list[np.ndarray], trusted: bool, depth: int = 0) -> Any:
+    if depth > DEPTH_LIMIT:
+        raise Malformed(f"a message is nested more than {DEPTH_LIMIT} deep")
+    if isinstance(value, list):
+        return [_restored(v, arrays, trusted, depth + 1) for v in value]
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if key.startswith("$"):
+            return _noun(key, value, arrays, trusted, depth)
+    return {k: _restored(v, arrays, trusted, depth + 1) for k, v in value.items()}
+
+
+def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bool, depth: int) -> Any:
+    inner = value[key]
+    if key == "$array" and type(inner) is int and 0 <= inner < len(arrays):
+        return arrays[inner]
+    if not trusted:
+        raise Malformed("a worker sends numbers, texts and arrays only")
+    inner = _restored(inner, arrays, trusted, depth + 1)
+    match key:
+        case "$tuple":
+            return tuple(inner)
+        case "$path":
+            return Path(inner)
+        case "$set":
+            return frozenset(inner)
+        case "$graph":
+            return Graph(**inner)
+        case "$facts":
+            for array in inner["relations"].values():
+                array.setflags(write=False)  # methods of a worker share them
+            return Facts(**inner)
+        case "$method":
+            return MethodInfo(**inner)
+        case "$sparse":
+            from scipy.sparse import csr_matrix
+
+            return csr_matrix((inner["data"], inner["indices"], inner["indptr"]), shape=inner["shape"])
+    raise Malformed(f"a message holds {key}")
+
+
+# A line that waits ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Line:
+    """The worker's end of its pipe: reads and writes wait. It trusts the driver."""
+
+    fd: int
+    reader: Reader = field(default_factory=lambda: Reader(Limits(trusted=True)))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; BrokenPipeError or ConnectionResetError where the other end has gone."""
+        for view in encode(message):
+            while view.nbytes:
+                view = view[os.write(self.fd, view) :]
+
+    def receive(self) -> dict[str, Any]:
+        """The next message; EOFError or ConnectionResetError where the other end has gone."""
+        while not self.reader.fill(lambda view: os.readv(self.fd, [view])):
+            pass
+        return self.reader.whole.popleft()
