@@ -87,7 +87,7 @@ class Remaining:
     """The work left of a run, weighed by what each job is expected to take.
 
     A job is expected to take what those of its group took in this run; else what they took in earlier records; else its
-    rough cost, times by how much rough costs of its kind (of its learner, of all) were wrong so far.
+    rough cost, times by how much rough costs of its kind, else of its learner, were wrong so far.
 
     Parameters
     ----------
@@ -139,8 +139,9 @@ class Remaining:
             return sum(took) / len(took)
         before, rough = self._before(work)
         for key in self._kin(work, rough):
-            if key in self._wrong and self._wrong[key][1]:
-                return before * self._wrong[key][0] / self._wrong[key][1]
+            if key in self._wrong:
+                took, thought = self._wrong[key]  # and one more, as thought: a dummy's error says little of a network's
+                return before * (took + before) / (thought + before) if before else 0.0
         return before
 
     def left(self, now: float) -> float | None:
@@ -166,4 +167,4 @@ class Remaining:
 
     def _kin(self, work: Work, rough: bool) -> list[tuple[str, ...]]:
         """Whose errors a job's is likely to share, nearest first; records are wrong in another way than guesses."""
-        return [("rough", work.use, work.kind), ("rough", work.use), ("rough",)] if rough else [("records",)]
+        return [("rough", work.use, work.kind), ("rough", work.use)] if rough else [("records",)]
