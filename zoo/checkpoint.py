@@ -24,8 +24,8 @@ def pack(
     tensors = dict(_tensors(modules, opt, method))
     tensors |= {f"random {k}": g.get_state() for k, g in generators.items() if g is not None}
     tensors["random"] = torch.get_rng_state()
-    if torch.cuda.is_initialized():
-        tensors["random cuda"] = torch.cuda.get_rng_state()
+    if (device := _device(modules)).type == "cuda":
+        tensors["random cuda"] = torch.cuda.get_rng_state(device)
     plain = {k: v for k, v in _own(method) if isinstance(v, bool | int | float | str | dict | list)}
     text = json.dumps({"notes": notes, "method": plain}).encode()
     tensors["notes"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
@@ -64,18 +64,18 @@ def restore(
         if generator is not None:
             generator.set_state(tensors[f"random {name}"])
     torch.set_rng_state(tensors["random"])
-    if "random cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random cuda"])
+    device = _device(modules)
+    if "random cuda" in tensors and device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["random cuda"], device)
     for name, value in text["method"].items():
         setattr(method, name, value)
-    device = next(modules[0].parameters()).device
     held = dict(_own(method))
     for key, value in tensors.items():
         if not key.startswith("method "):
             continue
         name, _, inner = key.removeprefix("method ").partition(" ")
         if not inner:
-            setattr(method, name, value.to(device))
+            setattr(method, name, value.to(held[name].device if isinstance(held.get(name), Tensor) else device))
         elif not isinstance(held.get(name), nn.Module):
             raise ValueError(f"a checkpoint holds a module {name}, which the method has not made")
     for name, module in held.items():
@@ -83,6 +83,11 @@ def restore(
             prefix = f"method {name} "
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     return text["notes"]  # type: ignore[no-any-return]
+
+
+def _device(modules: Sequence[nn.Module]) -> torch.device:
+    """Where a training runs."""
+    return next(modules[0].parameters()).device
 
 
 def _tensors(modules: Sequence[nn.Module], opt: torch.optim.Optimizer, method: Any) -> Iterator[tuple[str, Tensor]]:

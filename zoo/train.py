@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from zoo.nets import Net
 from zoo.ops.augment import crop_flip, distorted
 from zoo.seeds import derive
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic; read when CUDA's first product runs
 INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
 
 
@@ -158,8 +160,11 @@ def run(
 
 @contextlib.contextmanager
 def seeded(*parts: object) -> Iterator[None]:
-    """Draw from the global generators under a seed of one's own, and leave them as they were."""
-    with torch.random.fork_rng():
+    """Draw from the global generators under a seed of one's own, and leave them as they were.
+
+    Of CUDA's only where it runs already: asking for their state would start it, on every GPU, for a run on the CPU.
+    """
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()):
         torch.manual_seed(derive(*parts))
         yield
 
@@ -307,19 +312,28 @@ def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor
     return torch.cat(epochs)[:total].view(budget.steps, budget.batch_size).to(device)
 
 
+def _gathered(streams: Streams) -> Streams:
+    """Labels and weights beside their samples, where one gather finds them."""
+
+    def beside(pair: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
+        return None if pair is None else (pair[0], pair[1].to(pair[0].device))
+
+    ws = None if streams.ws is None or streams.s is None else streams.ws.to(streams.s[0].device)
+    return Streams(s=beside(streams.s), ws=ws, t=streams.t, l=beside(streams.l))
+
+
 class Feed:
     """A Batch per step. Each stream has its own seed, so that all methods of a seed share batches.
 
     Data on another device than the network's (they did not fit there) are gathered one batch ahead by a thread, into
-    pinned memory, so that copying and computing overlap.
+    pinned memory, so that copying and computing overlap. Labels and weights lie where their samples do.
     """
 
     def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device, *, views: int = 1) -> None:
-        self.streams, self.budget, self.device, self.views = streams, budget, device, views
+        self.streams, self.budget, self.device, self.views = _gathered(streams), budget, device, views
         given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
         self.here = all(self.is_here(X) for X in given.values())
-        where = device if self.here else torch.device("cpu")
-        self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
+        self.rows = {k: _draw(len(X), budget, X.device, seed, k) for k, X in given.items()}
         meta = device.type == "meta"
         self.generators: checkpoint.Generators = {
             "omega": None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
@@ -366,7 +380,7 @@ class Feed:
             idl = self.rows["l"][i]
             found |= {"xl": self.streams.l[0][idl], "yl": self.streams.l[1][idl]}
         if self.device.type == "cuda" and not self.here:
-            found = {k: v.pin_memory() for k, v in found.items()}
+            found = {k: v.pin_memory() if v.device.type == "cpu" else v for k, v in found.items()}
         return found
 
     def _view(self, x: Tensor, stream: str) -> Tensor:

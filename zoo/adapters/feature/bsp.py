@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.feature.cdan import Cdan
+from zoo.ops.precision import full
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -52,5 +53,6 @@ class Bsp(Cdan):
 
 def spectral(Z: Tensor, k: int) -> Tensor:
     """Sum of the k largest squared singular values of rows; they are eigenvalues of the smaller Gram matrix."""
-    G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
-    return torch.linalg.eigvalsh(G)[-k:].sum()
+    with full(Z):
+        G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
+        return torch.linalg.eigvalsh(G)[-k:].sum()

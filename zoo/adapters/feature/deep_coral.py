@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import full
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -39,5 +40,6 @@ class DeepCoral(DeepAdapter):
 
 def coral_loss(Xs: Tensor, Xt: Tensor) -> Tensor:
     """``|cov(Xs) - cov(Xt)|² / (4 d²)`` of rows, with n - 1."""
-    Cs, Ct = ((X - X.mean(0)).T @ (X - X.mean(0)) / max(len(X) - 1, 1) for X in (Xs, Xt))
+    with full(Xs):
+        Cs, Ct = ((X - X.mean(0)).T @ (X - X.mean(0)) / max(len(X) - 1, 1) for X in (Xs, Xt))
     return (Cs - Ct).square().sum() / (4 * Xs.shape[1] ** 2)

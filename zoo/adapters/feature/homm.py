@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import full
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -46,4 +47,7 @@ class Homm(DeepAdapter):
 
 def moment_gap(X: Tensor, Y: Tensor, order: int) -> Tensor:
     """``|E x⊗…⊗x - E y⊗…⊗y|²`` of rows, with `order` factors."""
-    return (X @ X.T).pow(order).mean() + (Y @ Y.T).pow(order).mean() - 2 * (X @ Y.T).pow(order).mean()
+    with full(X):
+        products = X @ X.T, Y @ Y.T, X @ Y.T
+    ss, tt, st = (p.pow(order).mean() for p in products)
+    return ss + tt - 2 * st

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import Tuning
+from zoo.ops.precision import full
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -41,5 +42,6 @@ class Bss(Tuning):
 
 def smallest(Z: Tensor, k: int) -> Tensor:
     """Sum of the k smallest squared singular values of rows; they are eigenvalues of the smaller Gram matrix."""
-    G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
-    return torch.linalg.eigvalsh(G)[:k].clamp_min(0).sum()
+    with full(Z):
+        G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
+        return torch.linalg.eigvalsh(G)[:k].clamp_min(0).sum()

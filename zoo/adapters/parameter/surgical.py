@@ -60,9 +60,9 @@ def relative_gradients(net: Net, X: torch.Tensor, y: torch.Tensor, blocks: list[
     held = [p.requires_grad for p in parameters]
     for p in parameters:
         p.requires_grad_(True)
-    total = [torch.zeros_like(p) for p in parameters]
+    total, device = [torch.zeros_like(p) for p in parameters], parameters[0].device
     for x, labels in zip(X.split(net.batch), y.split(net.batch), strict=True):
-        loss = cross_entropy(net(x).float(), labels, reduction="sum") / len(X)
+        loss = cross_entropy(net(x.to(device)).float(), labels.to(device), reduction="sum") / len(X)
         for sum_, g in zip(total, torch.autograd.grad(loss, parameters), strict=True):
             sum_ += g
     for p, before in zip(parameters, held, strict=True):
