@@ -6,7 +6,8 @@ from torch import Tensor
 
 from zoo.adapters.base import Reweighting
 from zoo.errors import BadInput
-from zoo.ops.ratios import ess, nearest_counts
+from zoo.ops.densities import nearest_counts
+from zoo.ops.ratios import ess
 
 if TYPE_CHECKING:
     from zoo.task import Task
