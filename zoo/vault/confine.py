@@ -78,12 +78,16 @@ def _siblings(folder: Path, away: set[Path], within: set[Path]) -> Iterator[Path
             yield from _siblings(folder / entry.name, away, within)
 
 
-def confine(own: Path, allowed: Iterable[Path], version: int) -> None:
-    """Hold this process and all that it starts to reading `allowed` and writing into `own`.
+def rules(own: Path, allowed: Iterable[Path], version: int) -> int:
+    """Leave the namespaces that others share, and open a set of rules: `allowed` may be read, `own` written.
 
     Parameters
     ----------
     version : what `abi` gave; 0 confines nothing but the namespaces
+
+    Returns
+    -------
+    a file descriptor for `confine`; -1 where there is no Landlock
 
     Raises
     ------
@@ -92,23 +96,36 @@ def confine(own: Path, allowed: Iterable[Path], version: int) -> None:
     """
     _leave_namespaces()
     if not version:
-        return
-    rights = RIGHTS[max(v for v in RIGHTS if v <= version)]
+        return -1
+    rights = _rights(version)
     network = 3 if version >= 4 else 0  # bind and connect
     scope = 3 if version >= 6 else 0  # abstract sockets and signals
     attributes = struct.pack("QQQ", rights, network, scope)[: 8 if version < 4 else 16 if version < 6 else 24]
-    rules = _check(_call(CREATE, attributes, len(attributes), 0))
+    opened = _check(_call(CREATE, attributes, len(attributes), 0))
     for path in allowed:
-        _allow(rules, path, READ & rights)
-    _allow(rules, own, rights)
+        _allow(opened, path, READ & rights)
+    _allow(opened, own, rights)
     for device in [*(Path("/dev") / name for name in DEVICES), *Path("/dev").glob("nvidia*")]:
-        _allow(rules, device, rights & (READ | WRITE_FILE | 1 << 15))
+        _allow(opened, device, rights & (READ | WRITE_FILE | 1 << 15))
+    return opened
+
+
+def confine(opened: int, given: Iterable[Path], version: int) -> None:
+    """Hold this process and all that it starts to `rules`, and to reading the files that are `given` beside."""
+    if opened < 0:
+        return
+    for path in given:
+        _allow(opened, path, READ & _rights(version))
     _check(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    _check(_call(RESTRICT, rules, 0))
-    os.close(rules)
+    _check(_call(RESTRICT, opened, 0))
+    os.close(opened)
     _leave_no_marks()
     capabilities = struct.pack("IIIIII", KEPT_CAPABILITY, KEPT_CAPABILITY, 0, 0, 0, 0)
     _check(_libc().capset(struct.pack("Ii", 0x20080522, 0), capabilities))
+
+
+def _rights(version: int) -> int:
+    return RIGHTS[max(v for v in RIGHTS if v <= version)]
 
 
 def _allow(rules: int, path: Path, rights: int) -> None:

@@ -17,9 +17,12 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from zoo.vault import confine
 
@@ -53,10 +56,19 @@ class Strangers:
 
 @dataclass
 class _Worker:
-    """A child: its folder, the pipe of what it prints, and whether it has been told to end."""
+    """A child: its folder, and the pipe of what it prints."""
 
     folder: str = ""
     said: int = -1
+
+
+@dataclass
+class _Spare:
+    """A worker of strangers that waits for a fit, and the server's end of the line on which its socket comes."""
+
+    pid: int
+    line: socket.socket
+    worker: _Worker
 
 
 def serve(fd: int) -> None:
@@ -78,6 +90,7 @@ def fork_server(fd: int) -> None:
     """Import what is heavy, then answer requests to fork and to end workers, until the driver closes the line."""
     for heavy in HEAVY:
         importlib.import_module(heavy)
+    _warm()
     Server(socket.socket(fileno=fd), None).run()
 
 
@@ -111,6 +124,7 @@ class Server:
         self.line, self.strangers = line, strangers
         self.workers: dict[int, _Worker] = {}
         self.servers: set[int] = set()  # for strangers
+        self.spare: _Spare | None = None
         self.shown = self.unshown = 0
         self.wake, self.bell = os.pipe()
         self.folder = tempfile.mkdtemp(prefix="zoo-") if strangers else ""
@@ -121,6 +135,7 @@ class Server:
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.bell)
+        self.spare = self.get_ready() if self.strangers else None
         try:
             while self.turn():
                 pass
@@ -151,6 +166,8 @@ class Server:
         if fds:
             self.found(fds[0]) if data == b"s" else self.fork(fds[0])
             os.close(fds[0])
+            if self.strangers and not self.spare:  # only now, lest it inherit another's socket
+                self.spare = self.get_ready()
         else:
             while len(data) < 8 and (more := self.line.recv(8 - len(data))):
                 data += more
@@ -161,48 +178,60 @@ class Server:
 
     def found(self, end: int) -> None:
         """Fork a server for strangers."""
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            confine.die_with_parent(parent)
-            self.forget()
-            _live(lambda: strangers_server(end))
-        self.servers.add(pid)
+        self.servers.add(pid := self.child(lambda: strangers_server(end)))
         self.tell(pid=pid)
 
     def fork(self, end: int) -> None:
-        worker, theirs = _Worker(), -1
-        if self.strangers:
-            worker.folder = tempfile.mkdtemp(dir=self.folder)
-            worker.said, theirs = os.pipe()
+        """Fork a worker; of strangers, take the one that waits."""
+        if self.strangers is None:
+            self.workers[pid := self.child(lambda: serve(end))] = _Worker()
+            self.tell(pid=pid)
+            return
+        spare, self.spare = self.spare or self.get_ready(end), None
+        self.workers[spare.pid] = spare.worker
+        with spare.line, contextlib.suppress(OSError):  # of one that has died, the driver is told
+            socket.send_fds(spare.line, [b"f"], [end])
+        self.tell(pid=spare.pid)
+
+    def get_ready(self, *others: int) -> _Spare:
+        """Fork a worker for the next stranger, which does what does not hang on the fit; it keeps no `others` open."""
+        assert self.strangers
+        kept, (ours, theirs), (said, out) = self.strangers, socket.socketpair(), os.pipe()
+        worker = _Worker(tempfile.mkdtemp(dir=self.folder), said)
+
+        def live() -> None:
+            from zoo.vault.stranger import serve_once
+
+            ours.close()
+            for fd in (said, *others):
+                os.close(fd)
+            for stream in (1, 2):
+                os.dup2(out, stream)
+            os.close(out)
+            serve_once(lambda: _given(theirs), Path(worker.folder), kept.readable, kept.landlock)
+
+        pid = self.child(live)
+        theirs.close()
+        os.close(out)
+        return _Spare(pid, ours, worker)
+
+    def child(self, life: Callable[[], None]) -> int:
         server = os.getpid()
         pid = os.fork()
         if pid == 0:
             confine.die_with_parent(server)
             self.forget()
-            _live(lambda: self.live(end, worker, theirs))
-        if theirs >= 0:
-            os.close(theirs)
-        self.workers[pid] = worker
-        self.tell(pid=pid)
-
-    def live(self, end: int, worker: _Worker, out: int) -> None:
-        """A worker's life."""
-        if self.strangers is None:
-            serve(end)
-            return
-        from zoo.vault.stranger import serve_once
-
-        for stream in (1, 2):
-            os.dup2(out, stream)
-        os.close(out)
-        serve_once(end, Path(worker.folder), self.strangers.readable, self.strangers.landlock)
+            _live(life)
+        return pid
 
     def forget(self) -> None:
         """In a worker: nothing of the server's stays open."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.line.close()
+        if self.spare:
+            self.spare.line.close()
+            os.close(self.spare.worker.said)
         for fd in (self.wake, self.bell, *(w.said for w in self.workers.values() if w.said >= 0)):
             os.close(fd)
 
@@ -228,7 +257,7 @@ class Server:
             with contextlib.suppress(ChildProcessError):
                 while (found := os.waitpid(-1, os.WNOHANG))[0]:
                     ended[found[0]] = os.waitstatus_to_exitcode(found[1])
-            orphans = _children() - self.workers.keys() - self.servers
+            orphans = _children() - self.workers.keys() - self.servers - {self.spare.pid if self.spare else 0}
             for pid in orphans:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -240,6 +269,8 @@ class Server:
         for pid in ended.keys() & self.servers:
             self.servers.discard(pid)
             self.tell(ended=pid, code=ended[pid])
+        if self.spare and self.spare.pid in ended:
+            self.drop()
         for pid in ended.keys() & self.workers.keys():
             worker = self.workers.pop(pid)
             while worker.said >= 0 and select.select([worker.said], [], [], 0)[0]:
@@ -250,19 +281,30 @@ class Server:
                 shutil.rmtree(worker.folder, ignore_errors=True)
             self.tell(ended=pid, code=ended[pid])
 
+    def drop(self) -> None:
+        """Forget a spare worker that has ended."""
+        assert self.spare
+        self.spare.line.close()
+        os.close(self.spare.worker.said)
+        shutil.rmtree(self.spare.worker.folder, ignore_errors=True)
+        self.spare = None
+
     def tell(self, **news: int) -> None:
         with contextlib.suppress(OSError):
             self.line.sendall(json.dumps(news).encode() + b"\n")
 
     def end(self) -> None:
         """End all workers and what they left behind."""
-        for pid in (*self.workers, *self.servers):
+        spare = [self.spare.pid] if self.spare else []
+        for pid in (*self.workers, *self.servers, *spare):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         self.workers.clear()
         self.servers.clear()
+        if self.spare:
+            self.drop()
         self.reap()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -270,7 +312,26 @@ class Server:
             print(f"plugins printed {self.unshown} bytes more, which are not shown", file=sys.stderr)
 
 
-def _live(life: Any) -> None:
+def _given(line: socket.socket) -> int:
+    """The socket that the server sends to a spare worker, which ends where none comes."""
+    with line:
+        _, fds, _, _ = socket.recv_fds(line, 1, 1)
+    if not fds:
+        raise SystemExit(0)
+    return fds[0]
+
+
+def _warm() -> None:
+    """First fits of scikit-learn look for plugins of data frames and for BLAS libraries; workers inherit the answer."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    X, y = np.eye(4, 2), np.array([0, 1, 0, 1])
+    for classifier in (KNeighborsClassifier(1), LogisticRegression()):
+        classifier.fit(X, y).predict_proba(X)
+
+
+def _live(life: Callable[[], None]) -> None:
     """Run a worker; it never returns into the server's loop."""
     code = 1
     try:

@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +19,37 @@ CACHES = ("TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TORCHI
 OPENED = 1000  # files of which is told that they were opened
 
 
-def serve_once(fd: int, folder: Path, readable: Iterable[Path], landlock: int) -> None:
-    """Answer the messages of one fit, confined to `folder`.
+def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Path], landlock: int) -> None:
+    """Answer the messages of one fit, confined to `folder`, on the socket that `connected` waits for.
 
-    Sets to be predicted are answered by children of the fitted process, so that what one chunk of rows taught is
-    forgotten at the next; where there are threads or a GPU, which no fork survives, by the process itself.
+    What does not hang on the fit is done before. Sets to be predicted are answered by children of the fitted process,
+    so that what one chunk of rows taught is forgotten at the next; where there is a single one, and where there are
+    threads or a GPU, which no fork survives, by the process itself.
     """
     import torch
 
     torch.set_num_threads(1)
-    line = wire.Line(fd)
-    message = line.receive()
     os.chdir(folder)
     os.environ.update(dict.fromkeys(CACHES, str(folder)))
     tempfile.tempdir = str(folder)
-    given = [Path(p) for p in (message["info"].path, *message.get("files", ()))]
-    confine.confine(folder, [*readable, *given], landlock)
     opened = Opened(folder)
+    rules = confine.rules(folder, readable, landlock)
+    line = wire.Line(connected())
+    message = line.receive()
+    confine.confine(rules, [Path(p) for p in (message["info"].path, *message.get("files", ()))], landlock)
     sys.addaudithook(opened)
-    session, me = Session(line.send, fresh=True), os.getpid()
+    session, me, first = Session(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            if message["op"] == "predict" and _may_fork(message):
+            asked = message["op"] == "predict"
+            if asked and not (first and message["last"]) and _may_fork(message):
                 _apart(session, message, line, opened)
             else:
                 answer = session.handle(message)
                 if os.getpid() != me:  # the plugin forked, and this is not the process that was asked
                     os._exit(1)
                 line.send({**answer, "opened": opened.files()})
+            first = first and not asked
             message = line.receive()
 
 
