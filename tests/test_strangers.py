@@ -277,3 +277,24 @@ def test_facts(tmp_path, name):
     for cell in of(run, name):
         if name == "remembers_folds" and cell["status"] == "ok":
             assert cell["certificate"]["remembered"] < 100
+
+
+def test_a_run_of_plugins_says_where_nothing_confines_them(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from zoo.cli import app
+
+    path = tmp_path / "mine.py"
+    path.write_text("from zoo.adapters.feature.coral import Coral\n\n\nclass Mine(Coral):\n    '''Mine.'''\n")
+
+    def said(*more: str) -> str:
+        run = ["run", "quickstart", "--seeds", "1", "--steps", "1", "--out", str(tmp_path / "run"), "--fresh", *more]
+        done = CliRunner().invoke(app, run)
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    plugin = ["--plugin", str(path), "--methods", "mine"]
+    assert ("Landlock" in said(*plugin)) == (confine.abi() == 0)
+    monkeypatch.setattr(confine, "abi", lambda: 0)
+    assert "no Landlock" in said(*plugin)
+    assert "Landlock" not in said("--methods", "coral")

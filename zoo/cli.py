@@ -223,7 +223,13 @@ def run(
 
 def _run(suite: str, benchmark: Any, as_json: bool) -> None:
     from zoo.bench.progress import progress
+    from zoo.vault import confine
 
+    if any(row.info.plugin for row in benchmark.plan.rows) and benchmark.executor and not confine.abi():
+        print(
+            "zoo: this kernel has no Landlock, so plugins are not kept from the data and the run folder",
+            file=sys.stderr,
+        )
     try:
         with progress(benchmark) as view:
             results = benchmark.run(view)
