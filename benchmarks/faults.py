@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import random
@@ -23,10 +22,11 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # tests and their plugins, as pytest sees them
+
+from benchmarks.damage import commands, readers, shown_readers  # noqa: E402
 
 PLUGIN = ROOT / "tests" / "plugins" / "centre.py"
 METHODS = "source_only,coral,kmm,dann,centre"
@@ -34,7 +34,6 @@ RUN = ["run", "quickstart", "--methods", METHODS, "--seeds", "1", "--steps", "30
 COMMAND = [sys.executable, "-m", "zoo.cli", *RUN, "--plugin", str(PLUGIN)]
 SPENT = {"fit_s", "fit_cpu_s", "shared_s", "predict_s", "peak_rss_mb", "peak_cuda_mb", "device", "digest"}
 LATE = 120  # seconds after which a command hangs
-READERS = ["tests/test_fuzz_input.py", "tests/test_fuzz_records.py"]
 
 
 # Kills ----------------------------------------------------------------------------------------------------------------
@@ -200,6 +199,7 @@ class Attacked:
     name: str
     cells: int
     ok: int
+    gain: float | None  # by how much its best cell's accuracy is above source_only's, in points; None where none is ok
     reasons: list[str]
 
 
@@ -236,147 +236,33 @@ def attacks(folder: Path) -> tuple[list[Attacked], int, int]:
                 cells.setdefault(r["method"], []).append(r)
         for name, of in sorted(cells.items()):
             ok = sum(r["status"] == "ok" for r in of)
-            found.append(Attacked(name, len(of), ok, sorted({r["reason"] for r in of} - {""})))
+            found.append(
+                Attacked(name, len(of), ok, gain(of, lines(beside.folder)), sorted({r["reason"] for r in of} - {""}))
+            )
     return found, total, moved
+
+
+def gain(of: list[dict], everything: list[dict]) -> float | None:
+    """How far the best of these cells is above source_only on the same pair and seed, in points."""
+    where = ("source", "target", "seed")
+    honest = {tuple(r[k] for k in where): r["metrics"] for r in everything if r["method"] == "source_only"}
+    pairs = [(r["metrics"], honest.get(tuple(r[k] for k in where))) for r in of if r["status"] == "ok"]
+    return max((100 * (m["accuracy"] - h["accuracy"]) for m, h in pairs if h), default=None)
 
 
 def shown_attacks(found: list[Attacked], own: int, moved: int) -> list[str]:
     text = [
         "## Plugins of tests/attacks, all beside methods of the zoo\n",
         f"Of the zoo's own {own} cells beside them {moved} differ from those of a run without plugins.\n",
-        "| plugin | cells | ok | failed | a reason |",
-        "|---|---:|---:|---:|---|",
+        "| plugin | cells | ok | failed | best gain over source_only | a reason |",
+        "|---|---:|---:|---:|---:|---|",
     ]
     for a in found:
         why = re.sub(r"\s+", " ", a.reasons[0] if a.reasons else "")
         why = re.sub(r"(/tmp)?/\S*/", "…/", why)[:90].replace("|", "\\|")
-        text.append(f"| {a.name} | {a.cells} | {a.ok} | {a.cells - a.ok} | {why} |")
+        points = "–" if a.gain is None else f"{a.gain:+.1f}"
+        text.append(f"| {a.name} | {a.cells} | {a.ok} | {a.cells - a.ok} | {points} | {why} |")
     return [*text, ""]
-
-
-# Damaged files --------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Read:
-    """What damaged documents of one kind came to."""
-
-    what: str
-    tried: int = 0
-    read: int = 0
-    refused: int = 0
-    tracebacks: int = 0
-    half: int = 0
-
-
-def readers(examples: int) -> list[Read]:
-    """The fuzz tests with so many examples each."""
-    command = [sys.executable, "-m", "pytest", *READERS, "-q", "-p", "no:cacheprovider", "--hypothesis-show-statistics"]
-    env = {**os.environ, "ZOO_FAULTS": str(examples), "PYTHONPATH": str(ROOT)}
-    said = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True).stdout
-    found, file = {}, ""
-    for line in said.splitlines():
-        if heading := re.match(r"(tests/\S+\.py)::", line):
-            file = heading[1]
-        if counted := re.search(r"(\d+) passing, (\d+) failing", line):
-            kind = found.setdefault(file, Read(f"readers: {file}"))
-            passing, failing = map(int, counted.groups())
-            kind.tried += passing + failing
-            kind.tracebacks += failing
-    return list(found.values())
-
-
-def edits(draw: random.Random) -> list[tuple[str, float, bytes]]:
-    kinds = ["flip", "put", "cut", "drop", "twice", "insert", "number", "head"]
-    return [(draw.choice(kinds), draw.random(), draw.randbytes(draw.randint(1, 8))) for _ in range(draw.randint(1, 4))]
-
-
-def called(*words: object) -> int | str:
-    """The exit code of the command, run in this process; what it did where that is no clean end."""
-    from zoo import cli
-
-    def late(*_: object) -> None:
-        raise TimeoutError
-
-    said, code = io.StringIO(), 0
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(30)
-    try:
-        argv = mock.patch.object(sys, "argv", ["zoo", *map(str, words)])
-        with argv, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            cli.main()
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException as error:
-        return repr(error)
-    finally:
-        signal.alarm(0)
-    last = said.getvalue().strip()
-    if os.environ.get("DBG"):
-        print(code, last[-160:])
-    return code if code in (0, 1) or (code == 2 and last.count("\n") == 0) else last[-200:]
-
-
-def commands(n: int, seed: int, folder: Path) -> list[Read]:
-    """Damaged suites and data through `zoo run`, damaged run folders through `zoo table` and `zoo status`."""
-    from tests.test_fuzz_input import TABLE, damaged
-
-    folder.mkdir()
-    draw = random.Random(f"{seed} documents")
-    table = TABLE.to_csv(index=False).encode()
-    paths = {name: folder / f"{name}.csv" for name in "ab"}
-    data = {"format": "csv", "domains": {k: str(p) for k, p in paths.items()}}
-    keys = {"data": data, "pairs": ["a:b"], "methods": ["source_only"], "base": "1nn", "protocol": "transductive"}
-    suite = "\n".join(f"{k}: {json.dumps(v)}" for k, v in (keys | {"seeds": 1}).items()).encode()
-    for path in paths.values():
-        path.write_bytes(table)
-    good = folder / "good.yaml"
-    good.write_bytes(suite)
-    whole = folder / "whole"
-    if called("run", good, "--executor", "local", "--out", whole) != 0:
-        raise SystemExit("faults: the suite of the damaged documents does not run undamaged")
-    (records,) = whole.glob("records/*.jsonl")
-    found = []
-    for what, path, words in (
-        ("suite, by zoo run", good, ["run", good, "--executor", "local"]),
-        ("csv, by zoo run", paths["a"], ["run", good, "--executor", "local"]),
-        ("run.json, by zoo table", whole / "run.json", ["table", whole]),
-        ("records, by zoo status", records, ["status", whole]),
-    ):
-        kind, before = Read(what), path.read_bytes()
-        writes = words[0] == "run"
-        for i in range(n):
-            path.write_bytes(damaged(before, edits(draw)))
-            out = folder / "out" / f"{len(found)}-{i}"
-            end = called(*words, *(["--out", out] if writes else []))
-            kind.tried += 1
-            kind.read += end in (0, 1)
-            kind.refused += end == 2
-            kind.tracebacks += end not in (0, 1, 2)
-            kind.half += writes and end not in (0, 1) and out.exists()
-            if end not in (0, 1, 2):
-                print(f"{what}: {end}", file=sys.stderr)
-        path.write_bytes(before)
-        found.append(kind)
-    return found
-
-
-def shown_readers(found: list[Read]) -> list[str]:
-    text = [
-        "## Damaged files\n",
-        "| documents | tried | read | refused in one line | traceback | half-written |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for r in found:
-        counted = f"{r.read} | {r.refused}" if r.read or r.refused else "– | –"
-        half = r.half if "by zoo run" in r.what else "–"
-        text.append(f"| {r.what} | {r.tried} | {counted} | {r.tracebacks} | {half} |")
-    return [
-        *text,
-        "",
-        "The tests of readers do not tell what was read from what was refused; only `zoo run` writes.",
-        "",
-    ]
 
 
 def main() -> int:
