@@ -280,21 +280,16 @@ def test_facts(tmp_path, name):
 
 
 def test_a_run_of_plugins_says_where_nothing_confines_them(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from zoo.cli import app
-
     path = tmp_path / "mine.py"
     path.write_text("from zoo.adapters.feature.coral import Coral\n\n\nclass Mine(Coral):\n    '''Mine.'''\n")
 
-    def said(*more: str) -> str:
-        run = ["run", "quickstart", "--seeds", "1", "--steps", "1", "--out", str(tmp_path / "run"), "--fresh", *more]
-        done = CliRunner().invoke(app, run)
-        assert done.exit_code == 0, done.output
-        return done.stderr
-
-    plugin = ["--plugin", str(path), "--methods", "mine"]
-    assert ("Landlock" in said(*plugin)) == (confine.abi() == 0)
+    benchmark = Benchmark("quickstart", methods=["mine"], plugins=[path], out=tmp_path / "run")
+    benchmark.close()
+    assert benchmark.unconfined == (confine.abi() == 0)
     monkeypatch.setattr(confine, "abi", lambda: 0)
-    assert "no Landlock" in said(*plugin)
-    assert "Landlock" not in said("--methods", "coral")
+    assert benchmark.unconfined
+    monkeypatch.setattr(benchmark, "executor_name", "local")
+    assert not benchmark.unconfined
+    own = Benchmark("quickstart", methods=["coral"], executor="local", out=tmp_path / "own")
+    monkeypatch.setattr(own, "executor_name", "processes")
+    assert not own.unconfined

@@ -19,10 +19,9 @@ from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
 from zoo.errors import one_line
 from zoo.records import FINAL
-from zoo.records.store import Store
+from zoo.records.store import Store, predictions
 from zoo.vault.wire import Malformed
 
-LOWEST = float(np.finfo(np.float16).min)
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
 STATE_LIMIT = 1 << 32  # bytes of a source model, of features, of a trusted checkpoint
 STRANGER_LIMIT = 1 << 30  # bytes of a plugin's checkpoint
@@ -94,7 +93,7 @@ class Driver:
         cells = sorted(cells, key=cost.order)
         makers: dict[str, Job] = {}
         for cell in cells:
-            features = self._features(cell)
+            features = messages.stranger_features(self.suite, cell)
             makers |= {cell.model: Job(cell, cell.model, "model")} if cell.model else {}
             makers |= {features: Job(cell, features, "extract", (str(cell.model),))} if features else {}
             wants = tuple(k for k in (features, cell.model) if k)
@@ -105,14 +104,6 @@ class Driver:
                 self.made[key] = arrays
             else:
                 self.queues.setdefault(maker.worker, deque()).append(maker)
-
-    def _features(self, cell: Cell) -> str:
-        """The key of the features that a stranger is sent in place of its samples; empty where it is sent none."""
-        if not (cell.row.info.plugin and cell.model and messages.on_features(self.suite, cell)):
-            return ""
-        if "yt" in cell.grant and self.suite.protocol == "transductive":
-            return ""  # each of its rounds has samples of its own, and an oracle may have the model
-        return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
 
     def _next(self, slot: Slot) -> Job | None:
         """The next job that can run: of the worker at hand, then of the longest queue; what others wait for in time.
@@ -163,7 +154,10 @@ class Driver:
         cell, suite, now = job.cell, self.suite, self._round(job)
         trains = job.op == "model"
         names = ({"Xs", "ys"} & now.fields.keys() or {"Xl"}) if trains else cell.grant & now.fields.keys()
-        fields, features = now.fields, self.made.get(self._features(cell) if job.stranger else "")
+        fields, features = (
+            now.fields,
+            self.made.get(messages.stranger_features(self.suite, cell) if job.stranger else ""),
+        )
         message = messages.head(suite, cell, self.common["device"], self.n_classes, "net" if trains else cell.use)
         if features is not None:
             fields = fields | {k: features[f"field {k}"] for k in ("Xs", "Xt", "Xl") if f"field {k}" in features}
@@ -199,7 +193,7 @@ class Driver:
     def _send_predict(self, slot: Slot, job: Job) -> None:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
         now, part = self._round(job), job.parts[0]
-        features = self.made.get(self._features(job.cell) if job.stranger else "")
+        features = self.made.get(messages.stranger_features(self.suite, job.cell) if job.stranger else "")
         sets = (
             now.sets
             if features is None
@@ -347,14 +341,8 @@ class Driver:
             self.lost[job.makes] = f"{status}: {reason}"
             return
         pair = self._pair(cell)
-        predictions = {}
         gathered = pair.gathered(job.scores) if status == "ok" else {}
-        for name, scores in gathered.items():
-            with np.errstate(divide="ignore"):
-                predictions[f"{name}_log_scores"] = np.maximum(np.log(scores), LOWEST).astype(np.float16)
-            predictions[f"{name}_predicted"] = scores.argmax(1).astype(np.int16)
-            predictions[f"{name}_rows"] = pair.rows.get(name, np.empty(0, np.int64)).astype(np.int32)
-        sources = [self.made[k] for k in {cell.model, self._features(cell)} if k in self.made]
+        sources = [self.made[k] for k in {cell.model, messages.stranger_features(self.suite, cell)} if k in self.made]
         trained = sum(float(source["__fit_s__"]) for source in sources)
         source = self.made.get(cell.model or "", {})
         if source and cell.use == "net" and not job.costs.get("curves"):  # source_only is the source model
@@ -377,8 +365,8 @@ class Driver:
         }
         if job.opened:
             record["files"] = plugins.stamps(cell.row.info, job.opened)
-        self.store.append(record, predictions, job.explanations if status == "ok" else [])
-        features = self._features(cell)
+        self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])
+        features = messages.stranger_features(self.suite, cell)
         self.users[features] -= 1
         if self.users[features] == 0:
             self.made.pop(features, None)

@@ -26,17 +26,18 @@ def on_features(suite: Suite, cell: Cell) -> bool:
     return cell.use == "base" and suite.features == "source" and not of_own_graphs(cell)
 
 
+def stranger_features(suite: Suite, cell: Cell) -> str:
+    """The key of the features that a stranger is sent in place of its samples; empty where it is sent none."""
+    if not (cell.row.info.plugin and cell.model and on_features(suite, cell)):
+        return ""
+    if "yt" in cell.grant and suite.protocol == "transductive":
+        return ""  # each of its rounds has samples of its own, and an oracle may have the model
+    return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
+
+
 def of_own_graphs(cell: Cell) -> bool:
     """Whether the method reads the graphs itself."""
     return cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
-
-
-def granted(suite: Suite, cell: Cell, fields: dict[str, Any]) -> set[str]:
-    """The names of the fields that a fit is sent: those of its grant, and the graphs its samples are nodes of."""
-    names = set(cell.grant & fields.keys())
-    if graphs.sees_nodes(suite, cell.row.info, cell.use) and not of_own_graphs(cell):
-        names |= graphs.granted(names)
-    return names
 
 
 def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
 from zoo.records.store import Store
+from zoo.vault import confine
 
 MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
 
@@ -156,6 +157,11 @@ class Benchmark:
             return {}
         said = {name for r in records.read(self.store.folder).records for name in r.get("files") or ()}
         return plugins.now((r.info for r in self.plan.rows), said)
+
+    @property
+    def unconfined(self) -> bool:
+        """Whether plugins run in the vault on a kernel that cannot keep them from the data and the run folder."""
+        return self.executor_name == "processes" and any(r.info.plugin for r in self.plan.rows) and not confine.abi()
 
     def run(self, view: View | None = None) -> Results:
         """Run what is not done yet; `view` is told of every record, and how far trainings are."""
