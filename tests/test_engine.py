@@ -248,7 +248,7 @@ def lines(folder):
     return [json.loads(r) for f in folder.glob("records/*.jsonl") for r in f.read_text().splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_command_goes_on_inside_its_cell(tmp_path):
     """``kill -9`` of the whole command while a network trains; its checkpoint is picked up by the same command."""
     command = [sys.executable, "-m", "zoo.cli", "run", "quickstart", "--methods", "dann", "--seeds", "1"]

@@ -171,6 +171,7 @@ def no_landlock(monkeypatch):
     monkeypatch.setattr(processes.confine, "abi", lambda: 0)
 
 
+@pytest.mark.faults
 def test_a_plugin_that_kills_its_server_fails_alone(tmp_path, data, without, no_landlock):
     """Before: exit code 1 with no message at all. Its neighbours are tried again, one by one."""
     names = ["kills_the_server", "pools_sources", "sees_test_early"]
@@ -183,6 +184,7 @@ def test_a_plugin_that_kills_its_server_fails_alone(tmp_path, data, without, no_
     assert {cell: records(run)[cell] for cell in alone} == alone
 
 
+@pytest.mark.faults
 def test_a_deleted_run_folder_is_made_again(tmp_path, data, no_landlock):
     run = attacked(
         tmp_path / "a", data, ["deletes_the_run"], own=["source_only"],
@@ -192,6 +194,7 @@ def test_a_deleted_run_folder_is_made_again(tmp_path, data, no_landlock):
     assert "source_only" in run.table()
 
 
+@pytest.mark.faults
 def test_a_child_that_is_left_behind_ends_with_its_worker(tmp_path, data, no_landlock):
     """`setsid` does not save one. Before: the driver waited for the child, which held the pipe."""
     (tmp_path / "a").mkdir()
@@ -224,6 +227,7 @@ class Leaves(_Nearest):
     assert not found
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("strangers", [False, True], ids=["own", "strangers"])
 def test_a_killed_server_costs_no_cell(tmp_path, data, without, strangers):
     """kill -9 of either server in the middle: the cells in flight run again, and the records are the same."""
