@@ -227,7 +227,7 @@ def test_cuda_modes_are_left_as_they_were():
     assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.faults  # the compiler takes half a minute
 def test_compiled_is_the_same_training():
     Xs, ys = data()
 
