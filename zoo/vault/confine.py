@@ -110,12 +110,11 @@ def rules(own: Path, allowed: Iterable[Path], version: int) -> int:
     return opened
 
 
-def confine(opened: int, given: Iterable[Path], version: int) -> None:
-    """Hold this process and all that it starts to `rules`, and to reading the files that are `given` beside."""
+def confine(opened: int, given: Path, version: int) -> None:
+    """Hold this process and all that it starts to `rules`, and to reading the file that is `given` beside."""
     if opened < 0:
         return
-    for path in given:
-        _allow(opened, path, READ & _rights(version))
+    _allow(opened, given, READ & _rights(version))
     _check(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _check(_call(RESTRICT, opened, 0))
     os.close(opened)
