@@ -177,6 +177,14 @@ def test_nothing_outlives_a_fit(run):
 
 
 @landlock
+def test_no_other_process_is_touched_or_seen(run):
+    """Before: a limit that a plugin set on the driver ended the run; arguments and locks were texts for other fits."""
+    for cell in of(run, "acts_on_others"):
+        assert cell["status"] == "ok", cell["reason"]
+        assert {k for k, v in cell["certificate"].items() if v} == set()
+
+
+@landlock
 def test_neither_data_nor_run_nor_sockets_are_reached(tmp_path, data, server):
     places = {"data": str(data), "run": str(tmp_path / "a" / "run")}
     settings = [f"reads_everything.{k}={v}" for k, v in places.items()]
