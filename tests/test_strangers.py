@@ -5,6 +5,7 @@ All of them run in one command beside methods of the zoo, and the zoo's records 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from zoo.bench import answers
 from zoo.bench.executors import processes
 from zoo.bench.run import Benchmark, Results
-from zoo.vault import confine
+from zoo.vault import confine, wire
 
 ATTACKS = Path(__file__).parent / "attacks"
 OWN = ["source_only", "coral", "kmm", "target_only"]
@@ -107,6 +109,7 @@ def test_every_cell_is_there_and_typed(run):
         ("writes_garbage", "no message"),
         ("lies_about_lengths", "bytes of arrays, more than can be due"),
         ("floods_messages", "its worker's answer: fit_s"),
+        ("absurd_answers", "its worker's answer"),
         ("checkpoints_in_predict", r"a note \(checkpoint\) after its fit has returned"),
         ("centres_the_batch", "not row-wise"),
         ("leaves_a_child", "exit code 3|Permission denied"),
@@ -117,6 +120,23 @@ def test_a_cell_of_its_own_fails_with_a_reason(run, name, reason):
     cells = of(run, name)
     assert {c["status"] for c in cells} == {"failed"}
     assert all(re.search(reason, c["reason"]) for c in cells), {c["reason"] for c in cells}
+
+
+def test_no_answer_is_more_than_malformed():
+    """Before: an array as a status, a number of 400 digits, a path with a NUL and others ended the run."""
+    namespace = {}
+    exec((ATTACKS / "absurd_answers.py").read_text().partition("class ")[0], namespace)
+
+    def judged(data: io.BytesIO) -> object:
+        reader = wire.Reader(wire.Limits())
+        while not reader.fill(data.readinto):
+            pass
+        said = reader.whole.popleft()
+        return answers.note(said) if "note" in said else answers.failure(said) or answers.fit(said)
+
+    for absurd in namespace["ABSURD"]:
+        with pytest.raises(wire.Malformed):
+            judged(io.BytesIO(namespace["packed"](*absurd)))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +174,14 @@ def test_nothing_outlives_a_fit(run):
         assert cell["status"] == "ok", cell["reason"]
         kept = {k: v for k, v in cell["certificate"].items() if v and k != "refused"}
         assert kept == {}
+
+
+@landlock
+def test_no_other_process_is_touched_or_seen(run):
+    """Before: a limit that a plugin set on the driver ended the run; arguments and locks were texts for other fits."""
+    for cell in of(run, "acts_on_others"):
+        assert cell["status"] == "ok", cell["reason"]
+        assert {k for k, v in cell["certificate"].items() if v} == set()
 
 
 @landlock

@@ -173,7 +173,6 @@ class Driver:
         message |= {
             "op": job.op,
             "info": cell.row.info,
-            "files": [str(p) for p in cell.row.files],
             "parameters": cell.row.parameters,
             "needs": sorted(cell.grant),
             "arrays": arrays,

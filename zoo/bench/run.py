@@ -144,9 +144,12 @@ class Benchmark:
         """The rows, each plugin's with the files that importing it loads: in a process of its own, before all else."""
         if not any(r.info.plugin for r in rows):
             return rows
-        apart = self.executor or self._executor("processes")
+        apart, away = self.executor or self._executor("processes"), self._hidden()
         try:
-            return [replace(r, files=plugins.loaded(apart, r.info, r.parameters)) if r.info.plugin else r for r in rows]
+            return [
+                replace(r, files=plugins.loaded(apart, r.info, r.parameters, away)) if r.info.plugin else r
+                for r in rows
+            ]
         finally:
             if apart is not self.executor:
                 apart.shutdown()

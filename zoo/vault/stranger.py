@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import printable
 from zoo.vault import confine, wire
 from zoo.vault.session import Session
 
@@ -36,7 +37,7 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     rules = confine.rules(folder, readable, landlock)
     line = wire.Line(connected())
     message = line.receive()
-    confine.confine(rules, [Path(p) for p in (message["info"].path, *message.get("files", ()))], landlock)
+    confine.confine(rules, message["info"].path, landlock)
     sys.addaudithook(opened)
     session, me, first = Session(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
@@ -102,7 +103,7 @@ class Opened:
         if path.endswith(".pyc"):
             with contextlib.suppress(ValueError):
                 path = importlib.util.source_from_cache(path)
-        if not path.startswith(self.skipped) and os.path.isfile(path):
+        if printable(path) == path and not path.startswith(self.skipped) and os.path.isfile(path):
             self.paths.setdefault(path)
 
     def files(self) -> list[str]:
