@@ -1,0 +1,270 @@
+"""CUDA without a GPU: tensors that say they are on ``cuda:0`` and hold their values; what CUDA would refuse raises.
+
+The meta device lets mistakes pass that need values or CUDA's own rules: linear algebra of what autocast makes bfloat16
+(a CPU's autocast takes it back to float32, CUDA's does not), a generator of another device, a host's tensor in a mixed
+gather, pinned memory, states that are put back. C++ takes these tensors for a CPU's, Python for a GPU's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+from unittest import mock
+
+import pytest
+import torch
+import torch._dynamo  # before anything is patched: it looks at signatures
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter, tree_map
+
+from zoo import checkpoint, discover, nets, train
+from zoo.check.toys import CLASSES, toy
+from zoo.learners import Learner
+from zoo.task import Task
+
+CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
+aten = torch.ops.aten
+FREE = {aten.copy_.default, aten._to_copy.default}  # ops between devices
+LINALG = ("cholesky", "eigh", "eigvalsh", "inv", "qr", "solve", "solve_triangular", "svd", "svdvals")
+RESHAPES = {"aten::squeeze_", "aten::unsqueeze_", "aten::t_", "aten::transpose_"}
+WAITS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.is_nonzero.default}
+
+
+class Remote(Tensor):
+    """A tensor that says it is on the GPU; `inner` shares its memory, and computes."""
+
+    device = property(lambda self: CUDA)
+    is_cuda = property(lambda self: True)
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner):
+        self = Tensor._make_subclass(cls, inner.detach(), False)
+        self.inner = inner
+        return self
+
+    def __repr__(self):
+        return f"Remote({self.inner})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        raise AssertionError("a remote tensor outlived the pretence")
+
+    def to(self, *args, **kwargs):
+        where = [a for a in (*args, kwargs.get("device")) if isinstance(a, str | torch.device)]
+        where += [a.device for a in args if isinstance(a, Tensor)]
+        if where and torch.device(where[0]).type == "cpu":
+            return self.cpu().to(*args, **kwargs)
+        kept = [a for a in args if isinstance(a, torch.dtype)] + [a.dtype for a in args if isinstance(a, Tensor)]
+        dtype = kwargs.get("dtype") or (kept[0] if kept else self.dtype)
+        return self if dtype == self.dtype and "memory_format" not in kwargs else Tensor.to(self, dtype)
+
+    def cpu(self):
+        if not self.requires_grad:
+            Pretence.waits.append("cpu")
+            return self.inner.clone()
+        raise NotImplementedError("the pretence copies no graph to the host")
+
+    def numpy(self, **kwargs):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first.")
+
+    def tolist(self):
+        return self.detach().cpu().tolist()
+
+    def pin_memory(self):
+        raise RuntimeError(f"cannot pin 'torch.cuda.{self.dtype}' only dense CPU tensors can be pinned")
+
+    def __deepcopy__(self, memo):
+        made = Remote(self.inner.clone()).requires_grad_(self.requires_grad)
+        if getattr(self, "_is_param", False):
+            made._is_param = True
+        return memo.setdefault(id(self), made)
+
+
+class Generator(torch.Generator):
+    def __new__(cls, device="cpu"):
+        self = super().__new__(cls, "cpu")
+        self.where = torch.device(device)
+        return self
+
+    def __init__(self, device="cpu"):
+        pass
+
+    device = property(lambda self: self.where)
+
+
+class Calls(TorchFunctionMode):
+    """Knows whether a call from Python works on remote tensors: what C++ makes anew within it is remote as well."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        before, kwargs = Pretence.remote, kwargs or {}
+        Pretence.remote = any(isinstance(t, Remote) for t in tree_iter((args, kwargs)))
+        device = torch.device(kwargs.get("device") or (CUDA if Pretence.remote else CPU))
+        g = kwargs.get("generator")
+        if isinstance(g, Generator) and g.device.type != device.type:
+            raise RuntimeError(f"Expected a '{device}' device type for generator but found '{g.device}'")
+        try:
+            return func(*args, **kwargs)
+        finally:
+            Pretence.remote = before
+
+
+class Pretence(TorchDispatchMode):
+    """Computes on the CPU what is asked of the GPU, and refuses what a GPU refuses."""
+
+    waits: list[str] = []
+    remote = False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        tensors = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
+        remote = [t for t in tensors if isinstance(t, Remote)]
+        there, name = bool(remote), func._schema.name
+        asked = kwargs.pop("device", None)
+        if asked is not None:
+            kwargs["device"] = CPU
+            # With a tensor to start from, C++ names the device that it believes in where Python names none.
+            like = there and any(word in name for word in ("new_", "_like", "_to_copy", "sparse_"))
+            there = like or torch.device(asked).type == "cuda" or (self.remote and not tensors)
+        if remote and func not in FREE:
+            self._together(func, tensors, there)
+        if remote and func in WAITS:
+            self.waits.append(name)
+        out = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+        if remote and name in RESHAPES:
+            with torch._C._DisableTorchDispatch():
+                func(*args, **kwargs)  # the shell's own sizes
+        known = {id(t.inner): t for t in remote} | {id(t): t for t in tensors}  # what an op in place gives back
+
+        def outer(t):
+            return t if not isinstance(t, Tensor) or not there else known[id(t)] if id(t) in known else Remote(t)
+
+        return tree_map(outer, out)
+
+    def _together(self, func, tensors, there):
+        index = func in (aten.index.Tensor, aten.index_put_.default, aten.index_put.default)
+        astray = [t for t in tensors if not isinstance(t, Remote) and t.dim()]
+        if index and isinstance(tensors[0], Remote) and all(not t.is_floating_point() for t in astray):
+            if astray:
+                self.waits.append("index from the host")
+            return
+        if astray:
+            raise RuntimeError(f"Expected all tensors to be on the same device, but {func} got cuda:0 and cpu")
+
+
+def _inner(t):
+    return t.inner if isinstance(t, Remote) else t
+
+
+def _refusing(f, name):
+    def wrapped(A, *args, **kwargs):
+        if isinstance(A, Remote) and A.dtype in (torch.bfloat16, torch.float16):
+            raise NotImplementedError(f'"{name}_cuda" not implemented for {A.dtype}')
+        return f(A, *args, **kwargs)
+
+    return wrapped
+
+
+def _pin(t):
+    if isinstance(t, Remote):
+        return t.pin_memory()
+    return t
+
+
+@contextlib.contextmanager
+def pretended():
+    """Within, ``cuda:0`` is there."""
+    states = {"cuda": torch.zeros(16, dtype=torch.uint8)}
+    fakes = {
+        "_lazy_init": lambda: None, "is_available": lambda: True, "is_initialized": lambda: True,
+        "device_count": lambda: 1, "is_bf16_supported": lambda *a, **k: True, "current_device": lambda: 0,
+        "get_rng_state": lambda device="cuda": states["cuda"].clone(), "manual_seed_all": lambda seed: None,
+        "set_rng_state": lambda state, device="cuda": states.update(cuda=state.clone()),
+        "mem_get_info": lambda device=None: (2**33, 2**34), "reset_peak_memory_stats": lambda device=None: None,
+        "max_memory_allocated": lambda device=None: 2**20, "synchronize": lambda device=None: None,
+    }  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        for name, fake in fakes.items():
+            stack.enter_context(mock.patch.object(torch.cuda, name, fake))
+        same = lambda a, b: isinstance(a, Remote) == isinstance(b, Remote)  # noqa: E731
+        stack.enter_context(mock.patch.object(torch, "_has_compatible_shallow_copy_type", same))
+        stack.enter_context(mock.patch.object(torch, "Generator", Generator))
+        for name in vars(torch.optim.Optimizer):
+            if name.endswith("_graph_capture_health_check"):
+                stack.enter_context(mock.patch.object(torch.optim.Optimizer, name, lambda self: None))
+        real = torch.autocast
+        autocast = lambda device, *a, **k: real("cpu" if device == "cuda" else device, *a, **k)  # noqa: E731
+        stack.enter_context(mock.patch.object(torch, "autocast", autocast))
+        for name in LINALG:
+            stack.enter_context(mock.patch.object(torch.linalg, name, _refusing(getattr(torch.linalg, name), name)))
+        stack.enter_context(mock.patch.object(Tensor, "pin_memory", _pin))
+        stack.enter_context(torch.autograd.set_multithreading_enabled(False))
+        Pretence.waits = []
+        stack.enter_context(Pretence())
+        stack.enter_context(Calls())
+        yield
+
+
+def test_the_pretence():
+    with pretended():
+        x, layer = torch.randn(4, 5).to(CUDA), nn.Linear(5, 3).to(CUDA)
+        assert layer.weight.device == CUDA
+        with torch.autocast("cuda", torch.bfloat16):
+            y = layer(x)
+        assert y.dtype == torch.bfloat16
+        y.float().square().mean().backward()
+        before = layer.weight.detach().cpu()
+        torch.optim.Adam(layer.parameters(), fused=True).step()
+        assert not torch.equal(before, layer.weight.detach().cpu())
+        assert x.new_zeros(2).device == torch.zeros_like(x).device == torch.zeros(2, device=CUDA).device == CUDA
+
+
+MISTAKES = {
+    "a tensor of the host": lambda x: x + torch.ones(5),
+    "numpy": lambda x: x.numpy(),
+    "an index from the GPU": lambda x: torch.ones(4)[x[0].long()],
+    "pinned": lambda x: x.pin_memory(),
+    "a generator of the GPU": lambda x: torch.randperm(4, generator=torch.Generator(CUDA)),
+    "a generator of the host": lambda x: torch.rand(4, generator=torch.Generator(), device=CUDA),
+    "linear algebra in bfloat16": lambda x: torch.linalg.eigvalsh(x.bfloat16() @ x.bfloat16().T),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_cuda_refuses(mistake):
+    with pretended():
+        x = torch.ones(4, 5).to(CUDA)
+        with pytest.raises((RuntimeError, TypeError)):
+            MISTAKES[mistake](x)
+
+
+METHODS = discover.methods()
+BUDGET = train.Budget(steps=6, batch_size=16, precision="fp32")
+
+
+def fitted(name, device, precision="fp32", move=lambda fields: fields):
+    """A method on the toy pair, and the scores that it gives the test set."""
+    info, pair = METHODS[name], toy(n_s=60, n_t=60)
+    fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+    use = "net" if info.kind in ("deep", "parameter") or name in ("source_only", "joint", "target_only") else "base"
+    options = {"net": "mlp", "budget": dataclasses.replace(BUDGET, precision=precision), "device": device}
+    if "model" in info.needs:
+        fields["model"] = Learner(**options, use="net").fit(fields["Xs"], fields["ys"], CLASSES)
+    learner = Learner(**options, use=use)
+    task = Task(move(fields), needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
+    adapter = discover.load(info)().fit(task)
+    X = fields["Xt"] if info.transductive_only else pair.X.to(device)
+    with torch.no_grad():
+        scores = adapter.scores_t() if hasattr(adapter, "scores_t") and info.transductive_only else adapter.predict(X)
+    return scores.detach().double().cpu()
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if not m.needs & {"As", "At", "Fs", "Ft"}])
+def test_method(name):
+    with pretended():
+        there = fitted(name, CUDA)
+    print(name, (there - fitted(name, CPU)).abs().max())
+    torch.testing.assert_close(there, fitted(name, CPU), rtol=1e-4, atol=1e-4)
