@@ -8,7 +8,6 @@ gather, pinned memory, states that are put back. C++ takes these tensors for a C
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 from unittest import mock
 
@@ -21,9 +20,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from zoo import checkpoint, discover, nets, train
+from zoo.adapters.feature.bsp import spectral
+from zoo.adapters.feature.can import contrast
+from zoo.adapters.feature.dann import Dann
+from zoo.adapters.feature.deep_coral import coral_loss
+from zoo.adapters.feature.dsan import local_mmd2
+from zoo.adapters.feature.homm import moment_gap
+from zoo.adapters.feature.wdgrl import Wdgrl
+from zoo.adapters.parameter.bss import smallest
+from zoo.adapters.parameter.surgical import relative_gradients
 from zoo.check.toys import CLASSES, toy
 from zoo.learners import Learner
+from zoo.ops.mmd import multi_gaussian
 from zoo.task import Task
+from zoo.vault.watch import Told
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 aten = torch.ops.aten
@@ -194,7 +204,7 @@ def pretended():
         stack.enter_context(mock.patch.object(torch, "Generator", Generator))
         for name in vars(torch.optim.Optimizer):
             if name.endswith("_graph_capture_health_check"):
-                stack.enter_context(mock.patch.object(torch.optim.Optimizer, name, lambda self: None))
+                stack.enter_context(mock.patch.object(torch.optim.Optimizer, name, return_value=None))
         real = torch.autocast
         autocast = lambda device, *a, **k: real("cpu" if device == "cuda" else device, *a, **k)  # noqa: E731
         stack.enter_context(mock.patch.object(torch, "autocast", autocast))
@@ -245,16 +255,16 @@ METHODS = discover.methods()
 BUDGET = train.Budget(steps=6, batch_size=16, precision="fp32")
 
 
-def fitted(name, device, precision="fp32", move=lambda fields: fields):
+def fitted(name, device, precision="fp32", steps=6):
     """A method on the toy pair, and the scores that it gives the test set."""
     info, pair = METHODS[name], toy(n_s=60, n_t=60)
     fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
     use = "net" if info.kind in ("deep", "parameter") or name in ("source_only", "joint", "target_only") else "base"
-    options = {"net": "mlp", "budget": dataclasses.replace(BUDGET, precision=precision), "device": device}
+    options = {"net": "mlp", "budget": dataclasses.replace(BUDGET, precision=precision, steps=steps), "device": device}
     if "model" in info.needs:
         fields["model"] = Learner(**options, use="net").fit(fields["Xs"], fields["ys"], CLASSES)
     learner = Learner(**options, use=use)
-    task = Task(move(fields), needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
+    task = Task(fields, needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
     adapter = discover.load(info)().fit(task)
     X = fields["Xt"] if info.transductive_only else pair.X.to(device)
     with torch.no_grad():
@@ -262,9 +272,140 @@ def fitted(name, device, precision="fp32", move=lambda fields: fields):
     return scores.detach().double().cpu()
 
 
-@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if not m.needs & {"As", "At", "Fs", "Ft"}])
-def test_method(name):
+ON_SAMPLES = [n for n, m in METHODS.items() if not m.needs & {"As", "At", "Fs", "Ft"}]
+
+
+@pytest.mark.parametrize("name", ON_SAMPLES)
+def test_every_method_as_on_the_cpu(name):
     with pretended():
         there = fitted(name, CUDA)
-    print(name, (there - fitted(name, CPU)).abs().max())
     torch.testing.assert_close(there, fitted(name, CPU), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind in ("deep", "parameter")])
+def test_every_network_in_bfloat16(name):
+    with pretended():
+        scores = fitted(name, CUDA, "auto")
+    assert bool(torch.isfinite(scores).all())
+
+
+def gram(X, Y):
+    """Arguments of a class-wise discrepancy."""
+    y = torch.eye(3)[torch.arange(len(X)) % 3]
+    return multi_gaussian(torch.cat([X, Y])), y, y
+
+
+PENALTIES = {
+    spectral: lambda X, Y: (X, 1),
+    smallest: lambda X, Y: (X, 1),
+    coral_loss: lambda X, Y: (X, Y),
+    moment_gap: lambda X, Y: (X, Y, 3),
+    contrast: gram,
+    local_mmd2: gram,
+    multi_gaussian: lambda X, Y: (torch.cat([X, Y]),),
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_penalties_are_not_in_bfloat16(penalty):
+    """Differences of nearly equal matrices are mostly rounding there."""
+    g = torch.Generator().manual_seed(0)
+    arguments = PENALTIES[penalty](torch.randn(12, 5, generator=g), torch.randn(12, 5, generator=g))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = penalty(*arguments)
+    torch.testing.assert_close(mixed, penalty(*arguments), rtol=1e-6, atol=1e-6)
+
+
+def network(device):
+    with train.seeded("test"):
+        return nets.build("cnn", (1, 8, 8), CLASSES).to(device)
+
+
+def images(n, seed):
+    g = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, 1, 8, 8), generator=g, dtype=torch.uint8), torch.arange(n) % CLASSES
+
+
+@pytest.mark.parametrize("there", ["neither", "target"])
+def test_photographs_that_stay_on_the_host(there):
+    """Samples on the host, labels and weights on the GPU, and perhaps the smaller domain's samples as well."""
+    (Xs, ys), (Xt, _) = images(24, 0), images(24, 1)
+    weights = torch.linspace(0.5, 1.5, 24)
+    budget = train.Budget(steps=4, batch_size=8)
+    at_home = train.Feed(train.Streams(s=(Xs, ys), ws=weights, t=Xt), budget, 0, CPU)
+    with pretended():
+        streams = train.Streams(s=(Xs, ys.to(CUDA)), ws=weights.to(CUDA), t=Xt.to(CUDA) if there == "target" else Xt)
+        feed = train.Feed(streams, budget, 0, CUDA)
+        for i in range(budget.steps):
+            b, expected = feed(i), at_home(i)
+            for k in ("xs", "ys", "ws", "xt", "ids", "idt"):
+                assert getattr(b, k).device == CUDA
+                assert torch.equal(getattr(b, k).cpu(), getattr(expected, k))
+
+
+def test_surgical_of_photographs_on_the_host():
+    X, y = images(12, 0)
+    with pretended():
+        net = network(CUDA)
+        found = relative_gradients(net, X.float(), y.to(CUDA), blocks_of(net)).cpu()
+    net = network(CPU)
+    torch.testing.assert_close(found, relative_gradients(net, X.float(), y, blocks_of(net)), rtol=1e-4, atol=1e-6)
+
+
+def blocks_of(net):
+    return [*nets.blocks(net), list(net.head.parameters())]
+
+
+class Kept(train.Watch):
+    """Keeps the state after the third step, or goes on from it."""
+
+    def __init__(self, state=None):
+        self.state, self.steps = state, 0
+
+    def begin(self):
+        return self.state
+
+    def tell(self, step, steps, terms):
+        self.steps = step
+
+    def due(self):
+        return self.state is None and self.steps == 3
+
+    def keep(self, state):
+        self.state = state
+
+
+@pytest.mark.parametrize("method", [Dann, Wdgrl])
+def test_a_state_is_gone_on_from(method):
+    def trained(watch):
+        net, adapter = network(CUDA), method()
+        (Xs, ys), (Xt, _) = images(24, 0), images(24, 1)
+        critic = adapter.setup(net, None)
+        with train.seeded("critic"):
+            for p in critic.parameters():
+                nn.init.normal_(p, std=0.1)
+        streams = train.Streams(s=(Xs.float().to(CUDA), ys.to(CUDA)), t=Xt.float().to(CUDA))
+        budget = train.Budget(steps=6, batch_size=8)
+        train.run(net, streams, budget, method=adapter, modules=[critic.to(CUDA)], watch=watch)
+        return torch.cat([p.detach().cpu().flatten() for p in net.parameters()])
+
+    with pretended():
+        whole = trained(first := Kept())
+        assert checkpoint.notes(first.state)["device"] == "cuda"
+        assert torch.equal(trained(Kept(first.state)), whole)
+        assert Told(print, 1, first.state, "cpu").state is None
+        assert Told(print, 1, first.state, "cuda:0").state is not None
+
+
+SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
+
+
+@pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind == "deep" and n not in SYNCHRONISE])
+def test_steps_do_not_wait(name):
+    """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""
+    counts = []
+    for steps in (60, 80):  # looks: every 3rd and every 4th step, 20 each
+        with pretended():
+            fitted(name, CUDA, steps=steps)
+            counts.append(len(Pretence.waits))
+    assert counts[0] == counts[1]
