@@ -400,11 +400,12 @@ def test_a_state_is_gone_on_from(method):
 SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind == "deep" and n not in SYNCHRONISE])
 def test_steps_do_not_wait(name):
     """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""
     counts = []
-    for steps in (60, 80):  # looks: every 3rd and every 4th step, 20 each
+    for steps in (40, 60):  # looks: every 2nd and every 3rd step, 20 each
         with pretended():
             fitted(name, CUDA, steps=steps)
             counts.append(len(Pretence.waits))
