@@ -55,6 +55,7 @@ class Setting:
     device: torch.device
     shapes: tuple[Shape, ...]
     rounds: int  # of a measurement, after one that is not counted; 0: that one alone
+    waits: tuple[int, int]  # steps of the two runs whose waits are compared
     root: Path  # of digits that are not embedded
     digits: int  # steps of a training
     seeds: int
@@ -168,20 +169,20 @@ def determinism_row(at: Setting, shape: Shape, method: str) -> Row:
 
 
 def waits_row(at: Setting, shape: Shape, method: str) -> Row:
-    """Waits of 20 more steps that hold no look at the loss: runs of 40 and of 60 steps look 20 times each."""
+    """Waits of more steps that hold no look at the loss: runs of 40 and of 60 steps look 20 times each."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     if at.device.type == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)
     zoo_loop(replace(shape, steps=2), method, at.device)()
     counts = []
-    for steps in (40, 60):
+    for steps in at.waits:
         loop = zoo_loop(replace(shape, steps=steps), method, at.device)
         with torch.profiler.profile(activities=activities) as profile:
             loop()
             wait(at.device)
         events = profile.key_averages()
         counts.append(sum(e.count for e in events if e.key in WAITS or e.key.startswith("Memcpy DtoH")))
-    found = (counts[1] - counts[0]) / 20
+    found = (counts[1] - counts[0]) / (at.waits[1] - at.waits[0])
     return Row(f"waits in a step of {method}, {shape.net}", "a step", found, None, "none expected; looks left out")
 
 
@@ -297,9 +298,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("gpu: no CUDA here", file=sys.stderr)
         return 2
     root = Path(os.environ.get("ZOO_DATA") or ROOT / "shared" / "data")
-    at = Setting(device, FULL, 5, root, 1000, 3, 20_000, 5_000)
+    at = Setting(device, FULL, 5, (40, 60), root, 1000, 3, 20_000, 5_000)
     if given.tiny:
-        at = Setting(device, TINY, 0, Path(os.devnull), 2, 1, 200, 60)
+        at = Setting(device, TINY, 0, (1, 2), Path(os.devnull), 2, 1, 200, 60)
     facts = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "threads": torch.get_num_threads(),

@@ -8,7 +8,6 @@ gather, pinned memory, states that are put back. C++ takes these tensors for a C
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from unittest import mock
 
 import pytest
@@ -29,10 +28,8 @@ from zoo.adapters.feature.homm import moment_gap
 from zoo.adapters.feature.wdgrl import Wdgrl
 from zoo.adapters.parameter.bss import smallest
 from zoo.adapters.parameter.surgical import relative_gradients
-from zoo.check.toys import CLASSES, toy
-from zoo.learners import Learner
+from zoo.check.toys import CLASSES
 from zoo.ops.mmd import multi_gaussian
-from zoo.task import Task
 from zoo.vault.watch import Told
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
@@ -252,40 +249,20 @@ def test_what_cuda_refuses(mistake):
 
 
 METHODS = discover.methods()
-BUDGET = train.Budget(steps=6, batch_size=16, precision="fp32")
-
-
-def fitted(name, device, precision="fp32", steps=6):
-    """A method on the toy pair, and the scores that it gives the test set."""
-    info, pair = METHODS[name], toy(n_s=60, n_t=60)
-    fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
-    use = "net" if info.kind in ("deep", "parameter") or name in ("source_only", "joint", "target_only") else "base"
-    options = {"net": "mlp", "budget": dataclasses.replace(BUDGET, precision=precision, steps=steps), "device": device}
-    if "model" in info.needs:
-        fields["model"] = Learner(**options, use="net").fit(fields["Xs"], fields["ys"], CLASSES)
-    learner = Learner(**options, use=use)
-    task = Task(fields, needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
-    adapter = discover.load(info)().fit(task)
-    X = fields["Xt"] if info.transductive_only else pair.X.to(device)
-    with torch.no_grad():
-        scores = adapter.scores_t() if hasattr(adapter, "scores_t") and info.transductive_only else adapter.predict(X)
-    return scores.detach().double().cpu()
-
-
 ON_SAMPLES = [n for n, m in METHODS.items() if not m.needs & {"As", "At", "Fs", "Ft"}]
 
 
 @pytest.mark.parametrize("name", ON_SAMPLES)
-def test_every_method_as_on_the_cpu(name):
+def test_every_method_as_on_the_cpu(fit_toy, name):
     with pretended():
-        there = fitted(name, CUDA)
-    torch.testing.assert_close(there, fitted(name, CPU), rtol=1e-4, atol=1e-4)
+        there = fit_toy(name, CUDA)[0].cpu()
+    torch.testing.assert_close(there, fit_toy(name, CPU)[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind in ("deep", "parameter")])
-def test_every_network_in_bfloat16(name):
+def test_every_network_in_bfloat16(fit_toy, name):
     with pretended():
-        scores = fitted(name, CUDA, "auto")
+        scores = fit_toy(name, CUDA, precision="auto")[0].cpu()
     assert bool(torch.isfinite(scores).all())
 
 
@@ -402,11 +379,11 @@ SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind == "deep" and n not in SYNCHRONISE])
-def test_steps_do_not_wait(name):
+def test_steps_do_not_wait(fit_toy, name):
     """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""
     counts = []
     for steps in (40, 60):  # looks: every 2nd and every 3rd step, 20 each
         with pretended():
-            fitted(name, CUDA, steps=steps)
+            fit_toy(name, CUDA, steps=steps)
             counts.append(len(Pretence.waits))
     assert counts[0] == counts[1]

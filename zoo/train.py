@@ -312,8 +312,11 @@ def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor
 
 def _moved(streams: Streams, device: torch.device) -> Streams:
     """All streams on one device: labels and weights are on the network's even where samples are not."""
-    pairs = {k: (X.to(device), y.to(device)) for k in "sl" if (pair := getattr(streams, k)) for X, y in [pair]}
-    return Streams(**pairs, **{k: v.to(device) for k in ("ws", "t") if (v := getattr(streams, k)) is not None})
+
+    def move(value: Any) -> Any:
+        return value if value is None else value.to(device) if isinstance(value, Tensor) else tuple(map(move, value))
+
+    return Streams(**{k: move(v) for k, v in vars(streams).items()})
 
 
 class Feed:
