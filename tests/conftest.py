@@ -103,6 +103,37 @@ def office_caltech():
     return root
 
 
+def _fit_toy(name, device, *, precision="fp32", steps=6, deterministic=True):
+    """A method on the toy pair, after few steps: its scores of a test set, and the set's labels."""
+    import torch
+
+    from zoo import discover
+    from zoo.check.toys import CLASSES, toy
+    from zoo.learners import Learner
+    from zoo.task import Task
+    from zoo.train import Budget
+
+    info, pair = discover.methods()[name], toy(n_s=60, n_t=60)
+    fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+    budget = Budget(steps=steps, batch_size=16, precision=precision, deterministic=deterministic)
+    options = {"net": "mlp", "budget": budget, "device": device}
+    if "model" in info.needs:
+        fields["model"] = Learner(**options, use="net").fit(fields["Xs"], fields["ys"], CLASSES)
+    trains = info.kind in ("deep", "parameter") or info.family == "baseline"
+    learner = Learner(**options, use="net" if trains else "base")
+    task = Task(fields, needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
+    adapter = discover.load(info)().fit(task)
+    with torch.no_grad():
+        if info.transductive_only:
+            return adapter.scores_t().double(), pair.yt
+        return adapter.predict(pair.X.to(device)).detach().double(), pair.y
+
+
+@pytest.fixture(scope="session")
+def fit_toy():
+    return _fit_toy
+
+
 @pytest.fixture(scope="session")
 def write_surf():
     return _write_surf

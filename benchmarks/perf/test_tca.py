@@ -28,7 +28,5 @@ def test_tca_on_as_many_samples_as_amazon_and_caltech_have():
         scipy.linalg.eigh(kernel.numpy())
         whole.append(time.perf_counter() - start)
     ratio = min(ours) / min(whole)
-    print(
-        f"\ntca, 2,081 samples, 40 components: {min(ours):.2f} s, {ratio:.2f} of {min(whole):.2f} s"
-    )
+    print(f"\ntca, 2,081 samples, 40 components: {min(ours):.2f} s, {ratio:.2f} of {min(whole):.2f} s")
     assert ratio < LIMIT
