@@ -23,7 +23,7 @@ def done(tmp_path_factory):
     return run.stdout, (out / "README.md").read_text("utf-8"), json.loads((out / "gpu.json").read_text("utf-8"))
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_rows(done):
     rows = {r["what"]: r for r in done[2]["rows"]}
     for method in ("source_only", "dan", "dann", "cdan"):
@@ -44,7 +44,7 @@ def test_rows(done):
     assert not rows
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_table(done):
     said, written, kept = done
     lines = [line for line in written.splitlines() if line.startswith("|")]
