@@ -188,6 +188,10 @@ def test_no_other_process_is_touched_or_seen(run):
 def test_neither_data_nor_run_nor_sockets_are_reached(tmp_path, data, server):
     places = {"data": str(data), "run": str(tmp_path / "a" / "run")}
     settings = [f"reads_everything.{k}={v}" for k, v in places.items()]
+    earlier = tmp_path / "a" / "earlier"  # before: the scores of its target_only were as good as labels
+    (earlier / "predictions").mkdir(parents=True)
+    for name in ("run.json", "predictions/0.npz"):
+        (earlier / name).write_text("{}")
     run = attacked(tmp_path / "a", data, ["reads_everything"], own=["source_only"], settings=settings)
     for cell in of(run, "reads_everything"):
         assert cell["status"] == "ok", cell["reason"]
