@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo import discover
 from zoo.bench import answers
 from zoo.bench.executors import processes
 from zoo.bench.run import Benchmark, Results
@@ -282,6 +283,16 @@ def test_a_killed_server_costs_no_cell(tmp_path, data, without, strangers):
     assert {r["status"] for r in found.values()} == {"ok"}, {(r["method"], r["reason"]) for r in found.values()}
     assert len(found) == len(alone) + 4
     assert {cell: found[cell] for cell in alone} == alone
+
+
+def test_a_docstring_moves_no_cursor(tmp_path):
+    path = tmp_path / "mine.py"
+    said = "Mine \\x1b[31m red.\\n\\n    More \\x1b]0;title\\x07 of it."
+    path.write_text(f"from zoo.adapters.feature.coral import Coral\n\n\nclass Mine(Coral):\n    '{said}'\n")
+    info = discover.methods([path])["mine"]
+    assert info.summary == "Mine  red."
+    assert info.doc.splitlines()[2].startswith("More ")
+    assert "\x1b" not in info.doc
 
 
 def test_what_plugins_print_is_limited(tmp_path, data, capfd):

@@ -1,8 +1,8 @@
 """What a stranger's process may not do, where the kernel can hold it to that: Landlock and namespaces of Linux.
 
 A plugin that is confined writes only into a folder of its own, reads neither the data nor the run folder, reaches no
-socket, and signals or traces no process outside. Where the kernel has no Landlock nothing of this is stopped, and the
-run says so.
+socket, and signals, traces, bounds or sees no process outside. Where the kernel has no Landlock nothing of this is
+stopped, and the run says so; before its version 6 signals are not.
 """
 
 from __future__ import annotations
