@@ -7,6 +7,7 @@ stopped, and the run says so; before its version 6 signals are not.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -61,6 +62,12 @@ def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, where the system can."""
     if sys.platform == "linux":
         _libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_first() -> None:
+    """Have this process and all that it starts ended before any other where memory runs out, if the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def readable(hidden: Iterable[Path], shown: Iterable[Path]) -> list[Path]:

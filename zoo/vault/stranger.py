@@ -35,6 +35,7 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     os.environ.update(dict.fromkeys(CACHES, str(folder)))
     tempfile.tempdir = str(folder)
     opened = Opened(folder)
+    confine.end_first()
     rules = confine.rules(folder, readable, landlock)
     line = wire.Line(connected())
     message = line.receive()
