@@ -8,6 +8,7 @@ ABSURD = [
     ({**FIT, "status": ARRAY}, [TWO]),
     ({**FIT, "explanation": ARRAY}, [TWO]),
     ({**FIT, "certificate": {"gap": 10**400}}, []),
+    ({**FIT, "curves": {"step": [1], "loss": []}}, []),
     ({**FIT, "opened": ["/a\0b"]}, []),
     ({**FIT, "opened": ["/a/../../b"]}, []),
     (FIT, [["<f8", [0, 1 << 47, 1 << 47]]]),

@@ -23,6 +23,8 @@ class ActsOnOthers(Nearest):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline") as file:
                 file.read()
                 found["process"] += 1.0
+        with open("/proc/self/oom_score_adj") as file:  # by which the system chooses whom to end
+            found["outlives others"] = float(file.read() != "1000\n")
         found["news"] = float(self.hears())
         with open(__file__) as file:
             for action in (lambda: fcntl.flock(file, fcntl.LOCK_SH), lambda: fcntl.lockf(file, fcntl.LOCK_SH, 7, 3)):

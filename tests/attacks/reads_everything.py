@@ -28,6 +28,9 @@ class ReadsEverything(Nearest):
             else 0.0,
             "read what it named": tried(self.named.read_bytes),
             "read the run": tried(lambda: Path(self.run, "run.json").read_text()),
+            "read an earlier run": tried(
+                Path(self.run).with_name("earlier").joinpath("predictions", "0.npz").read_bytes
+            ),
             "wrote into the run": tried(lambda: Path(self.run, "records", "mine.jsonl").write_text("{}")),
             "deleted the run": tried(lambda: os.rename(self.run, self.run + ".gone")),
             "a socket": tried(lambda: socket.create_connection(("127.0.0.1", 9), 0.2)),

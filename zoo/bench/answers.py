@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from zoo.errors import one_line, printable
+from zoo.records.schema import even
 from zoo.vault.wire import Malformed
 
 FAILED = ("failed", "oom", "diverged", "unsupported")
@@ -65,6 +66,8 @@ def fit(answer: dict[str, Any]) -> dict[str, Any]:
     costs = {k: _number(answer, k) for k in ("fit_s", "fit_cpu_s", "shared_s")}
     certificate = {k: v if math.isfinite(v) else None for k, v in _numbers(_mapping(answer, "certificate")).items()}
     curves = {k: _series(v) for k, v in _mapping(answer, "curves").items()}
+    if curves and not even(curves):
+        raise Malformed("curves without a value of each term for each step")
     return {
         **costs,
         "certificate": certificate,

@@ -24,8 +24,9 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     """Answer the messages of one fit, confined to `folder`, on the socket that `connected` waits for.
 
     What does not hang on the fit is done before. Sets to be predicted are answered by children of the fitted process,
-    so that what one chunk of rows taught is forgotten at the next; where there is a single one, and where there are
-    threads or a GPU, which no fork survives, by the process itself.
+    so that what one chunk of rows taught is forgotten at the next, unless the plugin takes pains to keep it (a file in
+    its folder, memory that children share); where there is a single one, and where there are threads or a GPU, which no
+    fork survives, by the process itself.
     """
     import torch
 
@@ -34,6 +35,7 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     os.environ.update(dict.fromkeys(CACHES, str(folder)))
     tempfile.tempdir = str(folder)
     opened = Opened(folder)
+    confine.end_first()
     rules = confine.rules(folder, readable, landlock)
     line = wire.Line(connected())
     message = line.receive()
