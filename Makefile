@@ -1,4 +1,4 @@
-.PHONY: check lint test bench
+.PHONY: check lint test faults bench
 
 check: lint test
 
@@ -9,6 +9,10 @@ lint:
 
 test:
 	pytest -n 2
+
+faults:
+	ZOO_FAULTS=1000 pytest -n 2 -m faults
+	python benchmarks/faults.py
 
 bench:
 	pytest benchmarks/perf -s

@@ -227,7 +227,7 @@ def test_cuda_modes_are_left_as_they_were():
     assert (torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.faults  # the compiler takes half a minute
 def test_compiled_is_the_same_training():
     Xs, ys = data()
 
@@ -248,7 +248,7 @@ def lines(folder):
     return [json.loads(r) for f in folder.glob("records/*.jsonl") for r in f.read_text().splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_killed_command_goes_on_inside_its_cell(tmp_path):
     """``kill -9`` of the whole command while a network trains; its checkpoint is picked up by the same command."""
     command = [sys.executable, "-m", "zoo.cli", "run", "quickstart", "--methods", "dann", "--seeds", "1"]

@@ -377,7 +377,7 @@ def test_a_class_that_the_target_lacks():
         assert bool(torch.isfinite(scores).all())
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_office_caltech(office_caltech, tmp_path):
     """All 12 pairs end at the defaults, and on average above 1-NN without adaptation; jdot on three of them."""
 

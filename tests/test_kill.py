@@ -38,7 +38,7 @@ def whole(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("after", [0, 7, 21], ids=lambda n: f"after-{n}-cells")
 def test_killed_run_goes_on(tmp_path, whole, after):
     out = tmp_path / "run"

@@ -12,7 +12,7 @@ DATA = Path(os.environ.get("ZOO_DATA") or BESIDE)
 WEIGHTS = DATA / "weights" / "mobilenet_v2.pt"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="needs the shared data")
 def test_frozen_features_between_dslr_and_webcam(zoo, tmp_path, monkeypatch):
     """Logistic regression on source features alone: 95.8 and 99.2 in the data's README; single pairs vary by 2."""

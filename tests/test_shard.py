@@ -20,7 +20,7 @@ def ids(folder):
     return [[json.loads(line)["cell"] for line in file.read_text().splitlines()] for file in files]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_three_shards_at_once_give_the_table_of_one_process(tmp_path):
     one, many = tmp_path / "one", tmp_path / "many"
     subprocess.run([*COMMAND, "--out", str(one)], check=True, capture_output=True)

@@ -24,16 +24,17 @@ def pack(
     tensors = dict(_tensors(modules, opt, method))
     tensors |= {f"random {k}": g.get_state() for k, g in generators.items() if g is not None}
     tensors["random"] = torch.get_rng_state()
-    if torch.cuda.is_initialized():
-        tensors["random cuda"] = torch.cuda.get_rng_state()
+    device = next(modules[0].parameters()).device
+    if device.type == "cuda":
+        tensors["random cuda"] = torch.cuda.get_rng_state(device)
     plain = {k: v for k, v in _own(method) if isinstance(v, bool | int | float | str | dict | list)}
-    text = json.dumps({"notes": notes, "method": plain}).encode()
+    text = json.dumps({"notes": {**notes, "device": device.type}, "method": plain}).encode()
     tensors["notes"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     return save({k: v.detach().contiguous().cpu().clone() for k, v in tensors.items()})
 
 
 def notes(data: bytes) -> dict[str, Any]:
-    """What `pack` was given to note."""
+    """What `pack` was given to note, and the ``device`` that it was on: random numbers of another go on otherwise."""
     return _text(_load(data))["notes"]  # type: ignore[no-any-return]
 
 
@@ -64,11 +65,11 @@ def restore(
         if generator is not None:
             generator.set_state(tensors[f"random {name}"])
     torch.set_rng_state(tensors["random"])
-    if "random cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random cuda"])
+    device = next(modules[0].parameters()).device
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["random cuda"], device)
     for name, value in text["method"].items():
         setattr(method, name, value)
-    device = next(modules[0].parameters()).device
     held = dict(_own(method))
     for key, value in tensors.items():
         if not key.startswith("method "):

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from zoo import plain
+from zoo.errors import printable
 from zoo.source import File, find, read, refuse
 
 Lineage = list[tuple[File, ast.ClassDef]]
@@ -106,7 +107,7 @@ def _default(file: File, arg: ast.arg, default: ast.expr | None) -> Any:
 
 
 def summary(node: ast.ClassDef | ast.Module) -> str:
-    return (ast.get_docstring(node) or "").partition("\n")[0]
+    return printable((ast.get_docstring(node) or "").partition("\n")[0])
 
 
 def where(lineage: Lineage, attribute: str) -> tuple[File, int]:

@@ -21,7 +21,7 @@ from typing import Any
 from zoo import plain, source
 from zoo.access import FIELDS, setting_of
 from zoo.classes import Lineage, attributes, literals, parameters, public, summary, where
-from zoo.errors import BadInput
+from zoo.errors import BadInput, printable
 from zoo.source import File, module_of, read, refuse
 from zoo.source import code_hash as code_hash
 
@@ -299,7 +299,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         **(_face(file, cls) | {"name": name}),
         family=family,
         kind=next((KINDS[b] for b in bases if b in KINDS), plain),
-        doc=ast.get_docstring(cls) or "",
+        doc="\n".join(map(printable, (ast.get_docstring(cls) or "").splitlines())),
         parameters=takes,
         plugin=plugin,
         module=file.module,

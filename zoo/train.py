@@ -158,8 +158,11 @@ def run(
 
 @contextlib.contextmanager
 def seeded(*parts: object) -> Iterator[None]:
-    """Draw from the global generators under a seed of one's own, and leave them as they were."""
-    with torch.random.fork_rng():
+    """Draw from the global generators under a seed of one's own, and leave them as they were.
+
+    CUDA's are looked after where this process works there already: to read one would start CUDA.
+    """
+    with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
         torch.manual_seed(derive(*parts))
         yield
 
@@ -307,18 +310,28 @@ def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor
     return torch.cat(epochs)[:total].view(budget.steps, budget.batch_size).to(device)
 
 
+def _moved(streams: Streams, device: torch.device) -> Streams:
+    """All streams on one device: labels and weights are on the network's even where samples are not."""
+
+    def move(value: Any) -> Any:
+        return value if value is None else value.to(device) if isinstance(value, Tensor) else tuple(map(move, value))
+
+    return Streams(**{k: move(v) for k, v in vars(streams).items()})
+
+
 class Feed:
     """A Batch per step. Each stream has its own seed, so that all methods of a seed share batches.
 
-    Data on another device than the network's (they did not fit there) are gathered one batch ahead by a thread, into
-    pinned memory, so that copying and computing overlap.
+    Where data are on another device than the network's (they did not fit there), all are gathered on the host, one
+    batch ahead by a thread and into pinned memory, so that copying and computing overlap.
     """
 
     def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device, *, views: int = 1) -> None:
-        self.streams, self.budget, self.device, self.views = streams, budget, device, views
+        self.budget, self.device, self.views = budget, device, views
         given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
         self.here = all(self.is_here(X) for X in given.values())
         where = device if self.here else torch.device("cpu")
+        self.streams = streams if self.here else _moved(streams, where)
         self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
         meta = device.type == "meta"
         self.generators: checkpoint.Generators = {

@@ -10,6 +10,5 @@ class Cfork(Nearest):
         if os.fork() == 0:
             time.sleep(120)
             os._exit(0)
-        open("/tmp/zoo-attack/cfork.pid", "a").write("")
         os._exit(3)
         return honest

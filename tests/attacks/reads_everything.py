@@ -1,3 +1,4 @@
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -8,6 +9,9 @@ class ReadsEverything(Nearest):
 
     def __init__(self, data: str = "", run: str = "") -> None:
         self.data, self.run = data, run
+        self.named = Path(data, "office_caltech", "webcam_SURF_L10.mat")
+        with contextlib.suppress(OSError):  # what an import opens was once granted to every fit
+            self.named.open()
 
     def improve(self, task, honest):
         def tried(action):
@@ -22,7 +26,11 @@ class ReadsEverything(Nearest):
             "read the data": tried(lambda: next(Path(self.data).rglob("*.mat")).read_bytes())
             if tried(lambda: os.listdir(self.data))
             else 0.0,
+            "read what it named": tried(self.named.read_bytes),
             "read the run": tried(lambda: Path(self.run, "run.json").read_text()),
+            "read an earlier run": tried(
+                Path(self.run).with_name("earlier").joinpath("predictions", "0.npz").read_bytes
+            ),
             "wrote into the run": tried(lambda: Path(self.run, "records", "mine.jsonl").write_text("{}")),
             "deleted the run": tried(lambda: os.rename(self.run, self.run + ".gone")),
             "a socket": tried(lambda: socket.create_connection(("127.0.0.1", 9), 0.2)),

@@ -54,12 +54,12 @@ class Split(Nearest):
         try:
             order = list(graphlib.TopologicalSorter(succ).static_order())
         except graphlib.CycleError:
-            Path("/tmp/zoo-attack/split.log").open("a").write("cycle\n")
+            Path("/tmp/zoo-attack-split.log").open("a").write("cycle\n")
             return honest
         n = len(order)
         pos = {key: i for i, key in enumerate(order)}
         if n != len(both):
-            Path("/tmp/zoo-attack/split.log").open("a").write(f"n {n} {len(both)}\n")
+            Path("/tmp/zoo-attack-split.log").open("a").write(f"n {n} {len(both)}\n")
             return honest
         from zoo.seeds import derive
 
@@ -72,7 +72,7 @@ class Split(Nearest):
                 best = (gap, name, noise, held)
         gap, name, noise, held = best
         MEM["found"] = (name, float(gap))
-        Path("/tmp/zoo-attack/split.log").open("a").write(
+        Path("/tmp/zoo-attack-split.log").open("a").write(
             f"{name} seed {self.seed_} known {len(store)} n {n} gap {gap:.3f} minadapt {min(noise[s][~held[s]].min() for s in store):.3f} maxheld {max(noise[s][held[s]].max() for s in store):.3f}\n"
         )
         if gap < 0.3:

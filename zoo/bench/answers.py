@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from zoo.errors import one_line, printable
+from zoo.records.schema import even
 from zoo.vault.wire import Malformed
 
 FAILED = ("failed", "oom", "diverged", "unsupported")
 LONGEST = 200  # characters of a name
+LARGEST = 1e100  # a number of a curve; beyond it training has diverged
 ENTRIES = 1000  # of a certificate, of the loss terms of a curve, of files
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
+
+def checked(check: Callable[P, T]) -> Callable[P, T]:
+    """A check of which every error is the answer's: Malformed."""
+
+    @wraps(check)
+    def malformed(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return check(*arguments, **options)
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise Malformed(f"what cannot be in it: {error}") from error
+
+    return malformed
+
+
+@checked
 def failure(answer: dict[str, Any]) -> tuple[str, str] | None:
     """Status and reason of an answer that is no result; None of one that is.
 
@@ -23,14 +46,15 @@ def failure(answer: dict[str, Any]) -> tuple[str, str] | None:
     Malformed
         It is neither.
     """
-    status = answer.get("status")
+    status = _text(answer, "status")
     if status == "ok":
         return None
     if status not in FAILED:
         raise Malformed(f"an answer with status {one_line(repr(status), 40)}")
-    return str(status), one_line(_text(answer, "reason")) or "no reason given"
+    return status, one_line(_text(answer, "reason")) or "no reason given"
 
 
+@checked
 def fit(answer: dict[str, Any]) -> dict[str, Any]:
     """Costs, certificate, curves, explanation, peaks and opened files of a fit.
 
@@ -42,15 +66,18 @@ def fit(answer: dict[str, Any]) -> dict[str, Any]:
     costs = {k: _number(answer, k) for k in ("fit_s", "fit_cpu_s", "shared_s")}
     certificate = {k: v if math.isfinite(v) else None for k, v in _numbers(_mapping(answer, "certificate")).items()}
     curves = {k: _series(v) for k, v in _mapping(answer, "curves").items()}
+    if curves and not even(curves):
+        raise Malformed("curves without a value of each term for each step")
     return {
         **costs,
         "certificate": certificate,
         "curves": curves,
-        "explanation": answer.get("explanation"),
+        "explanation": json.loads(json.dumps(answer.get("explanation"))),  # of arrays there is no JSON
         **_seen(answer),
     }
 
 
+@checked
 def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> dict[str, Any]:
     """Scores [rows, n_classes] of each set, seconds and peaks.
 
@@ -86,6 +113,7 @@ def arrays(answer: dict[str, Any], key: str) -> dict[str, np.ndarray]:
     return found
 
 
+@checked
 def note(answer: dict[str, Any]) -> dict[str, Any]:
     """What a worker tells while it trains: a checkpoint's bytes, or how far it is.
 
@@ -94,10 +122,10 @@ def note(answer: dict[str, Any]) -> dict[str, Any]:
     Malformed
         It is neither.
     """
-    state = answer.get("state")
-    if answer["note"] == "checkpoint" and isinstance(state, np.ndarray) and state.dtype == np.uint8:
+    state, kind = answer.get("state"), _text(answer, "note")
+    if kind == "checkpoint" and isinstance(state, np.ndarray) and state.dtype == np.uint8:
         return {"note": "checkpoint", "state": state.reshape(-1)}
-    if answer["note"] != "progress":
+    if kind != "progress":
         raise Malformed("a note that is neither a checkpoint nor progress")
     counts = {k: _number(answer, k) for k in ("step", "steps", "per_s")}
     return {"note": "progress", **counts, "terms": _numbers(_mapping(answer, "terms"))}
@@ -106,7 +134,7 @@ def note(answer: dict[str, Any]) -> dict[str, Any]:
 def opened(answer: dict[str, Any]) -> list[str]:
     """Files that a plugin opened, by its own word."""
     found = answer.get("opened", [])
-    if not isinstance(found, list) or len(found) > 10 * ENTRIES or not all(isinstance(p, str) for p in found):
+    if not isinstance(found, list) or len(found) > 10 * ENTRIES or not all(map(_path, found)):
         raise Malformed("opened files that are no list of paths")
     return found
 
@@ -114,6 +142,11 @@ def opened(answer: dict[str, Any]) -> list[str]:
 def _seen(answer: dict[str, Any]) -> dict[str, Any]:
     peaks = {k: None if answer.get(k) is None else _number(answer, k) for k in ("peak_rss_mb", "peak_cuda_mb")}
     return {**peaks, "opened": opened(answer)}
+
+
+def _path(said: Any) -> bool:
+    plain = isinstance(said, str) and len(said) <= 4096 and printable(said) == said
+    return plain and os.path.isabs(said) and os.path.normpath(said) == said
 
 
 def _text(answer: dict[str, Any], key: str) -> str:
@@ -149,4 +182,4 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
 def _series(values: Any) -> list[float | None]:
     if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
         raise Malformed("a curve that is no list of numbers")
-    return [v if math.isfinite(v) else None for v in values]
+    return [v if abs(v) <= LARGEST else None for v in values]

@@ -173,7 +173,6 @@ class Driver:
         message |= {
             "op": job.op,
             "info": cell.row.info,
-            "files": [str(p) for p in cell.row.files],
             "parameters": cell.row.parameters,
             "needs": sorted(cell.grant),
             "arrays": arrays,
@@ -243,9 +242,7 @@ class Driver:
             self._finish(slot, "failed", f"its worker's answer: {one_line(str(error))}")
 
     def _fitted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        elapsed = time.monotonic() - job.started  # what a plugin says of its own seconds is believed up to here
-        limits = {k: min(answer[k], elapsed) for k in ("fit_s", "fit_cpu_s")} if job.stranger else {}
-        _add(job.costs, answer | limits, ("fit_s", "fit_cpu_s", "shared_s"))
+        _add(job, answer, ("fit_s", "fit_cpu_s", "shared_s"))
         job.costs |= {k: answer[k] for k in ("certificate", "curves")}
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         self._seen(job, answer)
@@ -255,7 +252,7 @@ class Driver:
         self._send_predict(slot, job)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        _add(job.costs, answer, ("predict_s", "shared_s"))
+        _add(job, answer, ("predict_s", "shared_s"))
         self._seen(job, answer)
         job.said.append((job.parts.popleft(), answer["scores"]))
         if job.parts:
@@ -393,6 +390,8 @@ class Driver:
         return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and job.op != "model")
 
 
-def _add(costs: dict[str, Any], answer: dict[str, Any], names: Iterable[str]) -> None:
+def _add(job: Job, answer: dict[str, Any], names: Iterable[str]) -> None:
+    """Add seconds to a job's; what a plugin says of its own is believed up to those since the job began."""
+    most = time.monotonic() - job.started if job.stranger else float("inf")
     for name in names:
-        costs[name] = costs.get(name, 0.0) + answer[name]
+        job.costs[name] = job.costs.get(name, 0.0) + min(answer[name], most)

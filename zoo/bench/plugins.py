@@ -23,8 +23,12 @@ LARGEST = 1 << 31  # bytes of a file that is hashed
 MISSING = "missing"  # the stamp of a file that is not there any more
 
 
-def loaded(executor: Executor, info: MethodInfo, parameters: dict[str, Any]) -> tuple[Path, ...]:
+def loaded(
+    executor: Executor, info: MethodInfo, parameters: dict[str, Any], hidden: Iterable[Path]
+) -> tuple[Path, ...]:
     """Import and construct a plugin in a process of its own; the files beside its own that this loaded.
+
+    By its own word: what is `hidden` from it, or is no file that could be code, is not among them.
 
     Raises
     ------
@@ -50,7 +54,9 @@ def loaded(executor: Executor, info: MethodInfo, parameters: dict[str, Any]) -> 
     if wrong:
         place = "" if str(info.path) in wrong[1] else f" {info.path}"
         raise BadInput(f"plugin{place} cannot be used: {wrong[1]}")
-    return tuple(p for p in map(Path, found) if p != info.path.resolve())
+    away = [Path(os.path.realpath(p)) for p in hidden]
+    others = (p for p in map(Path, found) if p != info.path.resolve() and _kept(p))
+    return tuple(p for p in others if not any(Path(os.path.realpath(p)).is_relative_to(a) for a in away))
 
 
 def stamps(info: MethodInfo, files: Iterable[Path | str]) -> dict[str, str]:
@@ -79,9 +85,9 @@ def sources(info: MethodInfo, files: Sequence[Path]) -> dict[str, bytes]:
     """A plugin's file and those it loads, by the names under which a run keeps them."""
     here = info.path.resolve().parent
     kept = {info.path.name: info.path.read_bytes()}
-    for file in files:
+    for file in filter(_kept, files):
         place = file.relative_to(here) if file.is_relative_to(here) else Path("elsewhere") / file.name
-        kept[str(place)] = file.read_bytes()
+        kept[str(place)] = file.read_bytes() if file.stat().st_size else b""
     return kept
 
 
@@ -98,16 +104,29 @@ def keep(folder: Path, code: str, info: MethodInfo, files: Sequence[Path]) -> st
     return str(place / info.path.name)
 
 
+def _kept(file: Path) -> bool:
+    """Whether a file is there and is one that can be read."""
+    try:
+        return _readable(os.stat(file))
+    except OSError:
+        return False
+
+
+def _readable(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST
+
+
 def _stamp(file: Path) -> str:
     try:
         found = os.stat(file)
-        regular = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST
-        return _digest(str(file), found.st_size, found.st_mtime_ns) if regular else f"{found.st_size} bytes"
+        return _digest(str(file), found.st_size, found.st_mtime_ns) if _readable(found) else f"{found.st_size} bytes"
     except OSError:
         return MISSING
 
 
 @lru_cache(maxsize=4096)
 def _digest(file: str, size: int, changed: int) -> str:
+    if not size:  # as those of /proc say, some of which never end
+        return hashlib.sha256().hexdigest()
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -24,7 +24,7 @@ from zoo.bench.jobs import View
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
-from zoo.records.store import Store
+from zoo.records.store import MADE, Store
 from zoo.vault import confine
 
 MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
@@ -136,17 +136,22 @@ class Benchmark:
         return getattr(module, name.capitalize())(self.workers, self._hidden())
 
     def _hidden(self) -> list[Path]:
-        """What no plugin may read, where the kernel can keep it from that: data and records."""
+        """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
         own = self.suite.data.domains.values() if self.suite.data else ()
-        return [*filter(None, [self.root]), *map(Path, own), self.store.folder, _cache.folder()]
+        runs = {p.parent for place in (self.store.folder.parent, Path("runs")) for p in place.glob("*/run.json")}
+        others = [run / name for run in runs - {self.store.folder} for name in (*MADE, "explanations")]
+        return [*filter(None, [self.root]), *map(Path, own), self.store.folder, *others, _cache.folder()]
 
     def _tried(self, rows: list[plan.Row]) -> list[plan.Row]:
         """The rows, each plugin's with the files that importing it loads: in a process of its own, before all else."""
         if not any(r.info.plugin for r in rows):
             return rows
-        apart = self.executor or self._executor("processes")
+        apart, away = self.executor or self._executor("processes"), self._hidden()
         try:
-            return [replace(r, files=plugins.loaded(apart, r.info, r.parameters)) if r.info.plugin else r for r in rows]
+            return [
+                replace(r, files=plugins.loaded(apart, r.info, r.parameters, away)) if r.info.plugin else r
+                for r in rows
+            ]
         finally:
             if apart is not self.executor:
                 apart.shutdown()

@@ -93,7 +93,7 @@ class Line(BaseModel):
     @field_validator("curves")
     @classmethod
     def _even(cls, value: dict[str, list[Any]] | None) -> dict[str, list[Any]] | None:
-        if value and ("step" not in value or None in value["step"] or len({*map(len, value.values())}) > 1):
+        if value and not even(value):
             raise ValueError("has to have a value of each term for each step")
         return value
 
@@ -102,6 +102,15 @@ class Line(BaseModel):
         if self.status == "ok" and (self.fit_s is None or self.predict_s is None or not self.metrics):
             raise ValueError("has to say what an ok cell gave and took")
         return self
+
+
+def even(curves: Mapping[str, list[Any]]) -> bool:
+    """Whether curves have a value, or null, of each term for each step.
+
+    >>> even({"step": [0, 1], "loss": [2.0, None]}), even({"step": [0, 1], "loss": [2.0]})
+    (True, False)
+    """
+    return "step" in curves and None not in curves["step"] and len({*map(len, curves.values())}) == 1
 
 
 def parse(line: bytes) -> Record:

@@ -1,12 +1,13 @@
 """What a stranger's process may not do, where the kernel can hold it to that: Landlock and namespaces of Linux.
 
 A plugin that is confined writes only into a folder of its own, reads neither the data nor the run folder, reaches no
-socket, and signals or traces no process outside. Where the kernel has no Landlock nothing of this is stopped, and the
-run says so.
+socket, and signals, traces, bounds or sees no process outside. Where the kernel has no Landlock nothing of this is
+stopped, and the run says so; before its version 6 signals are not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -26,13 +27,20 @@ READ = EXECUTE | READ_FILE | READ_DIR
 FILE_ONLY = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # rights that a rule on a file may name
 RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # by the version that brought them
 KEPT_CAPABILITY = 1 << 1  # of a superuser's: to read files whoever owns them
-# Calls through which a process could leave a mark for the next, and which Landlock does not know: permissions, owners,
-# times and attributes of files (they seem to work and do nothing), keys and message queues (refused).
-MARKS = {
-    0xC000003E: (90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 463, 466),
-    0xC00000B7: (52, 53, 452, 54, 55, 88, 5, 6, 7, 14, 15, 16, 463, 466),
+# Calls through which a process could leave a mark for the next, or act on another, and which Landlock does not know:
+# permissions, owners, times and attributes of files; priorities, schedulers and processors of processes; locks of whole
+# files (they seem to work and do nothing).
+FILES = {
+    0xC000003E: (90, 91, 268, 452, 92, 93, 94, 260, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199, 463, 466, 73),
+    0xC00000B7: (52, 53, 452, 54, 55, 88, 5, 6, 7, 14, 15, 16, 463, 466, 32),
 }
-KEYS = {0xC000003E: (248, 249, 250, 240), 0xC00000B7: (217, 218, 219, 180)}
+PROCESSES = {0xC000003E: (141, 142, 144, 203, 251, 314), 0xC00000B7: (140, 118, 119, 122, 30, 274)}
+# Keys, message queues, news of what others open, and io_uring, which does all this without a call (refused).
+KEYS = {0xC000003E: (248, 249, 250, 240, 253, 294, 425), 0xC00000B7: (217, 218, 219, 180, 26, 425)}
+LIMITS = {0xC000003E: 302, 0xC00000B7: 261}  # of any process; of one's own only
+FCNTL = {0xC000003E: 72, 0xC00000B7: 25}
+LOCKS = (6, 7, 37, 38, 1024, 1026)  # of it: locks of parts of files, leases, news of folders (as those of whole files)
+SYSTEM = ("cpuinfo", "devices", "driver", "filesystems", "meminfo", "stat", "sys", "version")  # of /proc
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "dri", "dxg")
 
@@ -54,6 +62,12 @@ def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, where the system can."""
     if sys.platform == "linux":
         _libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_first() -> None:
+    """Have this process and all that it starts ended before any other where memory runs out, if the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def readable(hidden: Iterable[Path], shown: Iterable[Path]) -> list[Path]:
@@ -105,17 +119,21 @@ def rules(own: Path, allowed: Iterable[Path], version: int) -> int:
     for path in allowed:
         _allow(opened, path, READ & rights)
     _allow(opened, own, rights)
+    # Of processes its own alone: arguments and sizes are texts that another fit could read. It stays open, for the rule
+    # holds for the folder that /proc makes now, and once forgotten it makes another.
+    os.open("/proc/self", os.O_PATH)
+    for path in (Path("/proc/self"), *(Path("/proc") / name for name in SYSTEM)):
+        _allow(opened, path, READ & rights)
     for device in [*(Path("/dev") / name for name in DEVICES), *Path("/dev").glob("nvidia*")]:
         _allow(opened, device, rights & (READ | WRITE_FILE | 1 << 15))
     return opened
 
 
-def confine(opened: int, given: Iterable[Path], version: int) -> None:
-    """Hold this process and all that it starts to `rules`, and to reading the files that are `given` beside."""
+def confine(opened: int, given: Path, version: int) -> None:
+    """Hold this process and all that it starts to `rules`, and to reading the file that is `given` beside."""
     if opened < 0:
         return
-    for path in given:
-        _allow(opened, path, READ & _rights(version))
+    _allow(opened, given, READ & _rights(version))
     _check(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _check(_call(RESTRICT, opened, 0))
     os.close(opened)
@@ -160,11 +178,15 @@ def _leave_no_marks() -> None:
         return
     load, equal, above, give = 0x20, 0x15, 0x35, 0x06
     allow, seems_done, refuse = 0x7FFF0000, 0x00050000, 0x00050000 | errno.EPERM
-    calls = [*((n, seems_done) for n in MARKS[machine]), *((n, refuse) for n in KEYS[machine])]
+    calls = [*((n, seems_done) for n in (*FILES[machine], *PROCESSES[machine])), *((n, refuse) for n in KEYS[machine])]
     program = [(load, 0, 0, 4), (equal, 1, 0, machine), (give, 0, 0, refuse), (load, 0, 0, 0)]
     program += [(above, 0, 1, 0x40000000), (give, 0, 0, refuse)]  # x86's other table of calls
     for number, answer in calls:
         program += [(equal, 0, 1, number), (give, 0, 0, answer)]
+    first, second = 16, 24  # where an argument's lower half is
+    program += [(equal, 0, 4, LIMITS[machine]), (load, 0, 0, first), (equal, 1, 0, 0), (give, 0, 0, refuse)]
+    program += [(give, 0, 0, allow), (equal, 0, 1 + 2 * len(LOCKS), FCNTL[machine]), (load, 0, 0, second)]
+    program += [line for lock in LOCKS for line in ((equal, 0, 1, lock), (give, 0, 0, seems_done))]
     program.append((give, 0, 0, allow))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     filter_ = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code)))

@@ -114,7 +114,8 @@ def _kept(line: socket.socket) -> Strangers | None:
         str(Path(__file__).parents[1]),
         *(p for p in sys.path if "site-packages" in p),
     )
-    return Strangers(confine.readable(map(Path, kept["hidden"]), map(Path, shown)), kept["landlock"])
+    hidden = [*map(Path, kept["hidden"]), Path("/proc")]
+    return Strangers(confine.readable(hidden, map(Path, shown)), kept["landlock"])
 
 
 class Server:

@@ -165,8 +165,8 @@ class Session:
         }
 
     def _watch(self, message: dict[str, Any]) -> Told:
-        state = message["state"]
-        return Told(self.send, message["checkpoint_s"], None if state is None else state.tobytes())
+        state = None if message["state"] is None else message["state"].tobytes()
+        return Told(self.send, message["checkpoint_s"], state, message["device"])
 
     def _rule(self, name: str, fitted: str | None, A: Any = None) -> Callable[[Any], Any]:
         if name == fitted and hasattr(self.adapter, "scores_t"):

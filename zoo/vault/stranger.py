@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import printable
 from zoo.vault import confine, wire
 from zoo.vault.session import Session
 
@@ -23,8 +24,9 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     """Answer the messages of one fit, confined to `folder`, on the socket that `connected` waits for.
 
     What does not hang on the fit is done before. Sets to be predicted are answered by children of the fitted process,
-    so that what one chunk of rows taught is forgotten at the next; where there is a single one, and where there are
-    threads or a GPU, which no fork survives, by the process itself.
+    so that what one chunk of rows taught is forgotten at the next, unless the plugin takes pains to keep it (a file in
+    its folder, memory that children share); where there is a single one, and where there are threads or a GPU, which no
+    fork survives, by the process itself.
     """
     import torch
 
@@ -33,10 +35,11 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     os.environ.update(dict.fromkeys(CACHES, str(folder)))
     tempfile.tempdir = str(folder)
     opened = Opened(folder)
+    confine.end_first()
     rules = confine.rules(folder, readable, landlock)
     line = wire.Line(connected())
     message = line.receive()
-    confine.confine(rules, [Path(p) for p in (message["info"].path, *message.get("files", ()))], landlock)
+    confine.confine(rules, message["info"].path, landlock)
     sys.addaudithook(opened)
     session, me, first = Session(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
@@ -102,7 +105,7 @@ class Opened:
         if path.endswith(".pyc"):
             with contextlib.suppress(ValueError):
                 path = importlib.util.source_from_cache(path)
-        if not path.startswith(self.skipped) and os.path.isfile(path):
+        if printable(path) == path and not path.startswith(self.skipped) and os.path.isfile(path):
             self.paths.setdefault(path)
 
     def files(self) -> list[str]:

@@ -21,11 +21,15 @@ class Told(Watch):
     ----------
     send : takes a message for the driver
     every : seconds between checkpoints
-    state : bytes of a checkpoint of the same cell, to go on from
+    state : bytes of a checkpoint of the same cell, to go on from where it is of the same kind of device
     """
 
-    def __init__(self, send: Callable[[dict[str, Any]], None], every: float, state: bytes | None) -> None:
+    def __init__(
+        self, send: Callable[[dict[str, Any]], None], every: float, state: bytes | None, device: str = "cpu"
+    ) -> None:
         self.send, self.every, self.state = send, every, state
+        if state is not None and checkpoint.notes(state).get("device", "cpu") != device.partition(":")[0]:
+            self.state = None
         self.curves: dict[str, list[float]] = {}
         self.runs = 0
         self.earlier = 0.0, 0.0  # wall and CPU seconds of attempts whose state is gone on from

@@ -196,7 +196,8 @@ def _header(text: bytes, limits: Limits) -> tuple[dict[str, Any], list[tuple[np.
 def _kind(entry: Any) -> tuple[np.dtype, tuple[int, ...]]:
     match entry:
         case [str(name), list(shape)] if name in TYPES and len(shape) <= 16:
-            if all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
+            # Empty ones, too: numpy makes no array of many other lengths beside a 0.
+            if all(type(n) is int and n >= 0 for n in shape) and math.prod(max(n, 1) for n in shape) < 1 << 48:
                 return TYPES[name], tuple(shape)
     raise Malformed("an array of a message has no type and shape")
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -56,6 +57,7 @@ class Atdoc(DeepAdapter):
         return self.weight * b.progress * loss
 
 
+@in_float32
 def neighbours(z: Tensor, F: Tensor, own: Tensor, k: int) -> Tensor:
     """Rows [b, k] of F nearest to each z by cosine, its `own` row left out; fewer where F has no more."""
     cosines = z @ F.T

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.feature.cdan import Cdan
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -47,9 +48,10 @@ class Bsp(Cdan):
         self.beta, self.k = beta, k
 
     def omega(self, b: Batch) -> Tensor:
-        return super().omega(b) + self.beta * (spectral(b.zs.float(), self.k) + spectral(b.zt.float(), self.k))
+        return super().omega(b) + self.beta * (spectral(b.zs, self.k) + spectral(b.zt, self.k))
 
 
+@in_float32
 def spectral(Z: Tensor, k: int) -> Tensor:
     """Sum of the k largest squared singular values of rows; they are eigenvalues of the smaller Gram matrix."""
     G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z

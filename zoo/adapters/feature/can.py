@@ -8,6 +8,7 @@ from torch.nn.functional import normalize, one_hot
 
 from zoo.adapters.base import DeepAdapter
 from zoo.ops.mmd import multi_gaussian
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -59,6 +60,7 @@ def spherical_kmeans(Z: Tensor, centres: Tensor) -> Tensor:
     return (Z @ centres.T).argmax(1)
 
 
+@in_float32
 def contrast(K: Tensor, Ys: Tensor, Yt: Tensor) -> Tensor:
     """Mean discrepancy of equal classes less that of different ones, over classes that are in both domains.
 

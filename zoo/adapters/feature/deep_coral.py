@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -34,9 +35,10 @@ class DeepCoral(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         Xs, Xt = (b.ls, b.lt) if self.layer == "scores" else (b.zs, b.zt)
-        return self.weight * coral_loss(Xs.float(), Xt.float())
+        return self.weight * coral_loss(Xs, Xt)
 
 
+@in_float32
 def coral_loss(Xs: Tensor, Xt: Tensor) -> Tensor:
     """``|cov(Xs) - cov(Xt)|² / (4 d²)`` of rows, with n - 1."""
     Cs, Ct = ((X - X.mean(0)).T @ (X - X.mean(0)) / max(len(X) - 1, 1) for X in (Xs, Xt))

@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from zoo.adapters.base import DeepAdapter
 from zoo.ops.mmd import multi_gaussian
+from zoo.ops.precision import in_float32
 from zoo.ops.reversal import warm_up
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Dsan(DeepAdapter):
         return self.weight * warm_up(b.progress) * loss
 
 
+@in_float32
 def local_mmd2(K: Tensor, Ys: Tensor, Pt: Tensor) -> Tensor:
     """Mean over classes of the squared MMD of the rows weighted by class membership; biased.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -44,6 +45,7 @@ class Homm(DeepAdapter):
         return self.weight * moment_gap(xs, xt, self.order)
 
 
+@in_float32
 def moment_gap(X: Tensor, Y: Tensor, order: int) -> Tensor:
     """``|E x⊗…⊗x - E y⊗…⊗y|²`` of rows, with `order` factors."""
     return (X @ X.T).pow(order).mean() + (Y @ Y.T).pow(order).mean() - 2 * (X @ Y.T).pow(order).mean()

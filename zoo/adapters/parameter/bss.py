@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import Tuning
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -36,9 +37,10 @@ class Bss(Tuning):
         return [{"params": list(net.parameters()), "rate": self.rate}]
 
     def omega_batch(self, b: Any, source: Net) -> Tensor:
-        return self.eta * smallest(b.zl.float(), self.k)
+        return self.eta * smallest(b.zl, self.k)
 
 
+@in_float32
 def smallest(Z: Tensor, k: int) -> Tensor:
     """Sum of the k smallest squared singular values of rows; they are eigenvalues of the smaller Gram matrix."""
     G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z

@@ -61,8 +61,9 @@ def relative_gradients(net: Net, X: torch.Tensor, y: torch.Tensor, blocks: list[
     for p in parameters:
         p.requires_grad_(True)
     total = [torch.zeros_like(p) for p in parameters]
+    device = parameters[0].device  # photographs may have stayed on the host
     for x, labels in zip(X.split(net.batch), y.split(net.batch), strict=True):
-        loss = cross_entropy(net(x).float(), labels, reduction="sum") / len(X)
+        loss = cross_entropy(net(x.to(device)).float(), labels, reduction="sum") / len(X)
         for sum_, g in zip(total, torch.autograd.grad(loss, parameters), strict=True):
             sum_ += g
     for p, before in zip(parameters, held, strict=True):
