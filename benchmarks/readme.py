@@ -1,12 +1,8 @@
-"""Writes the tables of README.md, and what `zoo info` says of each method, from the records under results/.
+"""Writes the tables of README.md, of docs/ and of results/, and what `zoo info` says of each method, from results/.
 
-With --check it only says whether they are up to date.
-
-``<!-- end -->`` closes what is made anew after ``<!-- table NAME -->``, the table of results/NAME; ``<!-- table NAME
-METRIC -->``, of another metric than the run's own; ``<!-- gains NAME -->``, what `zoo compare` says of it, and
-``<!-- gains NAME over LABEL -->`` with another reference;
-``<!-- curve NAME -->``, that of the runs within it over their labels; ``<!-- steps -->``, benchmarks/steps.csv. Exit
-codes: 1 the README differs, 2 a run is not there.
+With --check it only says whether they are up to date. What stands between ``<!-- KIND ... -->`` and ``<!-- end -->`` is
+made anew; benchmarks/blocks.py has the kinds. A folder under results/ without a README.md gets one. Exit codes: 1 a
+page differs, 2 a run is not there.
 """
 
 from __future__ import annotations
@@ -16,71 +12,56 @@ import re
 import sys
 from pathlib import Path
 
-from steps import table as step_costs
+import blocks
 
-from zoo import records
 from zoo.errors import BadInput
-from zoo.report import compare, labels, standing, table
+from zoo.report import standing
 
-CURVE = re.compile(r"(<!-- curve (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ROOT = Path(__file__).resolve().parents[1]
-GAINS = re.compile(r"(<!-- gains (\w+)(?: over (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
-MARKED = re.compile(r"(<!-- table (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
-STEPS = re.compile(r"(<!-- steps -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (\w+)((?: [\w/]+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
+FRESH = "# {0}\n\n<!-- command {0} -->\n<!-- end -->\n\n<!-- table {0} -->\n<!-- end -->\n"
 
 
 def filled(text: str, results: Path) -> str:
-    """The text with every marked table made anew, without time and memory, which no two runs share."""
+    """The text with every marked block made anew."""
 
     def one(match: re.Match[str]) -> str:
-        built = table.build(records.read(results / match[2]), metric=match[3] or "", cost=False)
-        return f"{match[1]}{table.render(built, 'md').strip()}\n{match[4]}"
+        return f"{match[1]}{getattr(blocks, match[2])(results, *match[3].split())}{match[4]}"
 
-    def gains(match: re.Match[str]) -> str:
-        return f"{match[1]}{compare.render(records.read(results / match[2]), reference=match[3] or '')}{match[4]}"
-
-    def curve(match: re.Match[str]) -> str:
-        folders = sorted(path.parent for path in (results / match[2]).glob("*/run.json"))
-        return f"{match[1]}{labels.table([records.read(folder) for folder in folders])}{match[3]}"
-
-    text = STEPS.sub(lambda match: f"{match[1]}{step_costs()}{match[2]}", text)
-    return CURVE.sub(curve, GAINS.sub(gains, MARKED.sub(one, text)))
+    return MARKED.sub(one, text)
 
 
-def stood(results: Path) -> str:
-    """The standings of all runs, as the package has them."""
-    folders = sorted(path.parent for path in results.rglob("run.json"))
-    return standing.written(
-        row for folder in folders for row in standing.standings(records.read(folder), str(folder.relative_to(results)))
-    )
+def pages(root: Path) -> dict[Path, str]:
+    """Every page that may hold such blocks, as it stands; of a run's folder without one, as it begins."""
+    found = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("results/**/README.md")]
+    old = {path: path.read_text(encoding="utf-8") for path in found}
+    for name in blocks.runs(root / "results"):
+        old.setdefault(root / "results" / name.split("/")[0] / "README.md", FRESH.format(name))
+    return old
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if README.md differs")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page differs")
+    parser.add_argument("--readme", type=Path, help="this page only")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     asked = parser.parse_args()
-    old = asked.readme.read_text(encoding="utf-8")
+    old = {asked.readme: asked.readme.read_text(encoding="utf-8")} if asked.readme else pages(ROOT)
     try:
-        new = filled(old, asked.results)
+        new = {path: filled(text, asked.results) for path, text in old.items()}
+        if not asked.readme:
+            old[standing.FILE] = standing.FILE.read_text(encoding="utf-8")
+            new[standing.FILE] = blocks.stood(asked.results)
     except BadInput as error:
         print(f"readme: {error}; make it with: zoo run NAME --out {asked.results}/NAME", file=sys.stderr)
         return 2
-    stale = asked.results == ROOT / "results" and stood(asked.results) != standing.FILE.read_text(encoding="utf-8")
-    if stale and asked.check:
-        print(
-            "readme: zoo/report/standing.csv differs from results/; run: python benchmarks/readme.py", file=sys.stderr
-        )
-        return 1
-    if stale:
-        standing.FILE.write_text(stood(asked.results), encoding="utf-8")
-    if new != old and asked.check:
-        print("readme: README.md differs from results/; run: python benchmarks/readme.py", file=sys.stderr)
-        return 1
-    if new != old:
-        asked.readme.write_text(new, encoding="utf-8")
-    return 0
+    stale = [path for path, text in new.items() if not path.exists() or old[path] != text]
+    for path in stale:
+        if asked.check:
+            print(f"readme: {path} differs from results/; run: python benchmarks/readme.py", file=sys.stderr)
+        else:
+            path.write_text(new[path], encoding="utf-8")
+    return int(asked.check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,53 @@
-"""README and CONTRIBUTING: their plugins pass the contract, their code runs, their commands and options exist."""
+"""The pages that we write: their plugins pass the contract, their code runs, their commands, links and tables hold.
+
+A command in the guide's blocks of `sh` is run here, in a folder where runs/quickstart is the published run; a suite of
+one's own is planned. Only the arguments are read of what needs data (it says `--data-root`), of what other tests run
+(quickstart, and the contract tests), of a block after ``<!-- not run: WHY -->``, in results/, and within a sentence.
+"""
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import readme
 import typer
+from ruamel.yaml import YAML as Yaml
 
 from zoo import check, cli, discover
 from zoo.bench.suite import Suite
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BOTH = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"^```python\n(.*?)^```", BOTH, re.DOTALL | re.MULTILINE)
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*WRITTEN, ROOT / "CHANGELOG.md", *sorted((ROOT / "results").rglob("README.md"))]
+TEXT = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in LINKED}
+GUIDE = "\n".join(TEXT[path.relative_to(ROOT).as_posix()] for path in WRITTEN)
+FENCE = re.compile(r"^(?:<!-- (not run): [^\n]* -->\n)?```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PYTHON = list(dict.fromkeys(code for _, language, code in FENCE.findall(GUIDE) if language == "python"))
 PLUGINS = {m[1]: code for code in PYTHON if (m := re.match(r"# (\w+\.py)\n", code))}  # others are run as they are
-SHELL = "".join(re.findall(r"^```sh\n(.*?)^```", BOTH, re.DOTALL | re.MULTILINE))
-INLINE = "\n".join(re.findall(r"`(zoo [^`\n]+)`", BOTH))
-COMMANDS = [c.strip() for c in re.findall(r"(?:^|&& )(zoo [a-z][^#\n]*)", SHELL + INLINE, re.M)]
-TOOL = [sys.executable, str(ROOT / "benchmarks" / "readme.py")]
+YAML = list(dict.fromkeys(code for _, language, code in FENCE.findall(GUIDE) if language == "yaml"))
+INLINE = re.findall(r"`(zoo [a-z]+ [^`\n]+)`", GUIDE)
+
+
+def shell(text):
+    """The commands of blocks of `sh`, each with whether a comment takes it out."""
+    blocks = [(bool(marked), code) for marked, language, code in FENCE.findall(text) if language == "sh"]
+    return {c.strip(): m for m, code in blocks for c in re.findall(r"(?:^|&& )(zoo [a-z][^#\n]*)", code, re.M)}
+
+
+load = Yaml(typ="safe").load
+COMMANDS = list(shell("\n".join(TEXT.values()))) + list(dict.fromkeys(INLINE))
+RUN = [c for c, marked in shell(GUIDE).items() if not marked and not re.search(r"--data-root|zoo run quickstart|zoo check", c)]
 
 
 def parse(command):
     """Parse a command line as the command would, without running it."""
     group = typer.main.get_command(cli.app)
     words = shlex.split(command, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words
     root = group.make_context("zoo", list(words))
     name, sub, rest = group.resolve_command(root, words)
     return name, sub.make_context(name, rest, parent=root).params
@@ -62,10 +83,10 @@ def test_other_code_runs(server, tmp_path, monkeypatch, capsys):
     assert scope["scores"].sum(1).numpy() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command):
     name, given = parse(command)
-    known = {*discover.methods(), *(Path(file).stem for file in PLUGINS)}
+    known = {*discover.methods(), *(Path(file).stem for file in PLUGINS), "my_other"}
     if name == "run":
         assert given["suite"] in {*discover.suites(), "SUITE", "mine.yaml"}
         assert {*(given["methods"] or "").split(","), *(s.split(".")[0] for s in given["set_"] or ())} - {""} <= known
@@ -79,46 +100,120 @@ def test_an_option_that_is_not_there_is_found():
         parse("zoo run quickstart --method coral")
 
 
+@pytest.fixture
+def desk(zoo):
+    """The folder that the guide's commands are typed in: a finished run, our results, two files of one's own."""
+    for name in ("quickstart", "shared"):
+        shutil.copytree(ROOT / "results" / "quickstart", Path("runs", name))
+    Path("results").symlink_to(ROOT / "results")
+    for name in ("clinic", "home"):
+        rows = [f"{i % 7},{i % 5},{'ill' if i % 2 else 'well'}" for i in range(40)]
+        Path(f"{name}.csv").write_text("\n".join(["f1,f2,diagnosis", *rows]) + "\n")
+    Path("mine.yaml").write_text(next(code for code in YAML if "clinic.csv" in code))
+    return zoo
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_commands_run(command, desk):
+    words, _, file = command.partition(" > ")
+    words = shlex.split(words)[1:]
+    done = desk(*words, *(["--dry-run"] if words[0] == "run" else []))
+    assert done.code == 0, done.err
+    assert done.out or "--out" in words
+    assert not file or Suite.model_validate({"name": "mine", "dataset": "own"} | load(done.out))
+
+
+@pytest.mark.parametrize("code", YAML, ids=[f"{i}" for i in range(len(YAML))])
+def test_suites_are_valid(code):
+    assert Suite.model_validate({"name": "mine", "dataset": "own"} | load(code)).data.domains
+
+
+@pytest.mark.parametrize("page", TEXT)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
+
+
+def anchors(text):
+    """What a page's headings are called in links."""
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def test_a_link_to_nowhere_is_found(monkeypatch):
+    monkeypatch.setitem(TEXT, "docs/faq.md", "[there](data.md#no-such-heading)")
+    with pytest.raises(AssertionError, match="no-such-heading"):
+        test_links_lead_somewhere("docs/faq.md")
+
+
+def test_the_site_has_every_page_of_the_guide():
+    assert set(re.findall(r"(\S+\.md)$", (ROOT / "mkdocs.yml").read_text().split("\nnav:")[1], re.M)) == {
+        *(path.name for path in (ROOT / "docs").glob("*.md")),
+        "results/README.md",
+    }
+
+
+def test_the_readme_is_one_page():
+    assert len(TEXT["README.md"].splitlines()) <= 200
+
+
 def test_all_options_of_run_are_in_the_table_and_no_others():
-    section = README.split("## Options")[1]
+    section = TEXT["docs/suites.md"].split("## Options")[1]
     run = typer.main.get_command(cli.app).commands["run"]
     assert set(re.findall(r"--[a-z][a-z-]*", section)) == {o for p in run.params for o in p.opts if o.startswith("--")}
 
 
 def test_all_keys_of_a_suite_are_listed():
-    listed = re.search(r"its keys are\n`([^`]+)`", README)[1]
+    listed = re.search(r"its keys are\n`([^`]+)`", TEXT["docs/suites.md"])[1]
     assert set(re.split(r",\s*", listed)) == set(Suite.model_fields)
 
 
 def test_all_suites_have_a_section():
-    assert set(re.findall(r"^### ([a-z0-9_]+)$", README, re.M)) == set(discover.suites())
+    assert set(re.findall(r"^### ([a-z0-9_]+)$", TEXT["docs/suites.md"], re.M)) == set(discover.suites())
 
 
-def test_tables_are_those_of_the_records():
-    assert set(re.findall(r"<!-- table (\w+) -->", README)) == {
-        path.parent.name for path in (ROOT / "results").glob("*/run.json")
-    }
-    done = subprocess.run([*TOOL, "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_all_methods_are_on_the_page_of_the_zoo():
+    assert set(re.findall(r"^### ([a-z0-9_]+)$", TEXT["docs/methods.md"], re.M)) == set(discover.methods())
 
 
-def test_a_table_that_differs_is_found_then_written(zoo, tmp_path):
-    zoo("run", "quickstart", "--methods", "coral", "--seeds", 1, "--out", tmp_path / "quickstart")
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- table quickstart -->\n| 99.9 |\n<!-- end -->\nafter\n")
-    tool = [*TOOL, "--readme", readme, "--results", tmp_path]
-    assert subprocess.run([*tool, "--check"], capture_output=True).returncode == 1
-    assert "99.9" in readme.read_text()
-    assert subprocess.run(tool).returncode == 0
-    assert subprocess.run([*tool, "--check"]).returncode == 0
-    table = zoo("table", tmp_path / "quickstart", "--no-cost").out.strip()
-    assert readme.read_text() == f"before\n<!-- table quickstart -->\n{table}\n<!-- end -->\nafter\n"
+def test_every_run_has_its_table_on_the_page_of_its_folder():
+    for name in readme.blocks.runs(ROOT / "results"):
+        page = TEXT[f"results/{name.split('/')[0]}/README.md"]
+        assert f"<!-- table {name} -->" in page
+        assert re.search(rf"<!-- command .*\b{name}\b.* -->", page)
+
+
+def test_pages_are_those_of_the_records(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["readme.py", "--check"])
+    assert readme.main() == 0, capsys.readouterr().err
+
+
+def test_a_table_that_differs_is_found_then_written(zoo, tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- table quickstart -->\n| 99.9 |\n<!-- end -->\nafter\n")
+
+    def tool(*more):
+        monkeypatch.setattr(sys, "argv", ["readme.py", "--readme", str(page), *more])
+        return readme.main()
+
+    assert tool("--check") == 1
+    assert "99.9" in page.read_text()
+    assert tool() == 0
+    assert tool("--check") == 0
+    table = zoo("table", ROOT / "results" / "quickstart", "--no-cost").out.strip()
+    assert page.read_text() == f"before\n<!-- table quickstart -->\n{table}\n<!-- end -->\nafter\n"
 
 
 def test_a_missing_run_is_named(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table quickstart -->\n<!-- end -->\n")
-    done = subprocess.run([*TOOL, "--readme", readme, "--results", tmp_path], capture_output=True, text=True)
+    page = tmp_path / "README.md"
+    page.write_text("<!-- table quickstart -->\n<!-- end -->\n")
+    tool = [sys.executable, ROOT / "benchmarks" / "readme.py", "--readme", page, "--results", tmp_path]
+    done = subprocess.run(tool, capture_output=True, text=True)
     assert done.returncode == 2
     assert "no run here" in done.stderr
-    assert readme.read_text() == "<!-- table quickstart -->\n<!-- end -->\n"
+    assert page.read_text() == "<!-- table quickstart -->\n<!-- end -->\n"
