@@ -12,7 +12,8 @@ from scipy.io import loadmat
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from zoo.bench import protocol, rank, suite
+from zoo.bench import protocol, suite
+from zoo.measure import rank
 from zoo.report import rank as report
 from zoo.task import Domain
 

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import answers, cost, graphs, messages, plugins
+from zoo.bench import graphs, messages, plugins
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.jobs import MAKERS, Job, Slot, View
 from zoo.bench.plan import Cell
 from zoo.bench.protocol import Pair, Protocol, Round
+from zoo.bench.view import cost
 from zoo.errors import one_line
 from zoo.records import FINAL
 from zoo.records.store import Store, predictions
+from zoo.vault import answers
 from zoo.vault.wire import Malformed
 
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise

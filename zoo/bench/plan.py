@@ -11,9 +11,9 @@ from typing import Any
 from zoo import discover, plain
 from zoo.access import setting_of
 from zoo.bench import graphs, plugins
-from zoo.bench.document import scalar
 from zoo.bench.protocol import Data
 from zoo.bench.suite import PRETRAINED, Suite, origins
+from zoo.document import scalar
 from zoo.errors import BadInput
 from zoo.records.ids import canonical
 

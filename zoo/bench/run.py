@@ -243,7 +243,7 @@ def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
     benchmark = Benchmark(name, **options)
     if quiet:
         return benchmark.run()
-    from zoo.bench.progress import progress
+    from zoo.bench.view.progress import progress
 
     with progress(benchmark) as view:
         return benchmark.run(view)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from zoo import discover, plain
-from zoo.bench import document, graphs
+from zoo import discover, document, plain
+from zoo.bench import graphs
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:

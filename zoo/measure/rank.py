@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from zoo.bench import plan, protocol, suite
-from zoo.bench.distance import CAP, SPLITS, _flat
 from zoo.bench.run import versions
 from zoo.errors import BadInput
 from zoo.learners.base import fit_base
+from zoo.measure.distance import CAP, SPLITS, _flat
 from zoo.ops import distance, transferability
 from zoo.seeds import derive
 

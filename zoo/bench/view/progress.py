@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo import records
-from zoo.bench import cost
 from zoo.bench.jobs import Job, View
 from zoo.bench.plan import Cell
 from zoo.bench.run import Benchmark
+from zoo.bench.view import cost
 
 LINES = 10  # of a run's progress when piped, beside the first
 
