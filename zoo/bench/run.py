@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover, plain, records
-from zoo.bench import folds, plan, plugins, protocol, suite
+from zoo.bench import plan, plugins, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
@@ -118,7 +118,7 @@ class Benchmark:
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
-            self.data = protocol.load(self.suite, pairs_, self.root, self.device)
+            self.data = self.suite.kind.load(self.suite, pairs_, self.root, self.device)
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.watched = self._watched()
             self.shard = shard
@@ -174,9 +174,8 @@ class Benchmark:
                     plugins.keep(self.store.folder, self._code(row), row.info, row.files)
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
-                facts = self.suite.source.facts
                 driver = Driver(
-                    (folds.Folds if facts else protocol.Protocol)(self.suite, self.data),
+                    self.suite.kind.draws(self.suite, self.data),
                     self.store,
                     executor,
                     common={"device": self.device, "versions": versions()},
