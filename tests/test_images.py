@@ -144,7 +144,7 @@ def test_what_is_trainable(trainable, moving):
     """Of resnet18's blocks (conv1 with norm, 8 residual units) the last N move, with neck and head; the rest stays."""
     torch.manual_seed(0)
     net = nets.build("resnet18", (3, 64, 64), 3, trainable=trainable, bottleneck=16)
-    blocks = _torchvision.blocks(net.body)
+    blocks = nets.units(net.body)
     assert len(blocks) == 9
     before = {k: v.clone() for k, v in net.state_dict().items()}
     X = torch.randint(0, 256, (12, 3, 64, 64), dtype=torch.uint8)

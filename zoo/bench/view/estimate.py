@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo import records
 from zoo.bench.plan import Cell
-from zoo.bench.run import Benchmark
+
+if TYPE_CHECKING:
+    from zoo.bench.run import Benchmark
 
 PROBE_STEPS = 20
 GUESS_S = 2.0  # seconds of a relational method and fold that has not run before
