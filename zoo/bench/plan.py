@@ -281,7 +281,7 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
 
 
 def _code(suite: Suite, row: Row, use: str) -> str:
-    """Hash of the adapter's file and of the learner's, with all zoo files that they import, and what a plugin loads."""
+    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what a plugin loads."""
     own = _own_code(suite, row.info, use)
     if not row.files:
         return own
@@ -289,14 +289,19 @@ def _code(suite: Suite, row: Row, use: str) -> str:
 
 
 def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
-    net = _net_files(suite)
+    net, kind = _net_files(suite), _kind_file(suite)
     if use == "net":
-        return discover.code_hash(info.path, *net)
+        return discover.code_hash(info.path, kind, *net)
     if not suite.kind.learners:
-        return discover.code_hash(info.path)
+        return discover.code_hash(info.path, kind)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
-    return discover.code_hash(info.path, base, *seen)
+    return discover.code_hash(info.path, kind, base, *seen)
+
+
+def _kind_file(suite: Suite) -> Path:
+    """The file that decides how the suite's domains are split, normalised and scored."""
+    return discover.kinds()[suite.source.kind].path
 
 
 def _net_files(suite: Suite) -> list[Path]:
@@ -343,7 +348,7 @@ def _cell(
                 "seed": seed,
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
-                "code": discover.code_hash(*_net_files(suite)),
+                "code": discover.code_hash(_kind_file(suite), *_net_files(suite)),
             }
         )
     return Cell(canonical(identity), row, identity, grant, use, model)
