@@ -6,7 +6,8 @@ from torch import Tensor
 
 from zoo.adapters.base import Reweighting
 from zoo.errors import BadInput
-from zoo.ops.ratios import domain_logits, ess, principal, ranked, temper
+from zoo.ops.densities import domain_logits, principal
+from zoo.ops.ratios import ess, ranked, temper
 
 if TYPE_CHECKING:
     from zoo.task import Task

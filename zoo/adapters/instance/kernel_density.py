@@ -6,7 +6,8 @@ from torch import Tensor
 
 from zoo.adapters.base import Reweighting
 from zoo.errors import BadInput
-from zoo.ops.ratios import ess, kernel_log_ratio, principal, temper
+from zoo.ops.densities import kernel_log_ratio, principal
+from zoo.ops.ratios import ess, temper
 
 if TYPE_CHECKING:
     from zoo.task import Task
