@@ -337,4 +337,4 @@ def test_awkward_samples(cls, Xs, Xt):
 def test_refuses(cls, bad):
     name = cls.__module__.rsplit(".", 1)[1]
     with pytest.raises(BadInput, match=f"^{name}: "):
-        cls(**bad).weights(task(*small()))
+        cls(**bad).fit(task(*small()))
