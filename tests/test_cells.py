@@ -6,9 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from zoo import source
+from zoo import machine, source
 from zoo.bench import plan
-from zoo.bench import run as bench
 from zoo.bench.run import Benchmark, Results
 from zoo.errors import BadInput
 
@@ -59,7 +58,7 @@ def test_nothing_that_is_no_part_of_the_result_changes_an_id(ids, surf, suite_fi
     named = shutil.copy(suite_file, elsewhere / "another_name.yaml")
     assert ids(named, data_root=elsewhere / "data") == before
     assert ids(plugin=shutil.copy(tmp_path / "mine.py", elsewhere / "mine.py")) == before
-    monkeypatch.setattr(bench, "_device", lambda name: name)
+    monkeypatch.setattr(machine, "device", lambda name: name)
     assert ids(device="cuda:1") == before
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert ids() == before

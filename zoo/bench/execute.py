@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import messages, plugins
+from zoo.bench import messages
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.jobs import MAKERS, Job, Slot, View
 from zoo.bench.plan import Cell
@@ -20,7 +20,7 @@ from zoo.errors import one_line
 from zoo.kinds.base import Draws, Pair, Round
 from zoo.records import FINAL
 from zoo.records.store import Store, predictions
-from zoo.vault import answers
+from zoo.vault import answers, plugins
 from zoo.vault.wire import Malformed
 
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise

@@ -10,12 +10,12 @@ from typing import Any
 
 from zoo import discover, plain
 from zoo.access import setting_of
-from zoo.bench import plugins
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
 from zoo.kinds.base import PRETRAINED, Data, origins
 from zoo.records.ids import canonical
+from zoo.vault import plugins
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
 HERE = Path(__file__).parent.parent

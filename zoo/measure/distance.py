@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from zoo.bench import plan, suite
-from zoo.bench.run import versions
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
 from zoo.kinds.samples import Protocol
+from zoo.machine import versions
 from zoo.ops import distance
 from zoo.seeds import derive
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from zoo.bench import plan, suite
-from zoo.bench.run import versions
 from zoo.errors import BadInput
 from zoo.kinds.base import Data
 from zoo.kinds.samples import Protocol
 from zoo.learners.base import fit_base
+from zoo.machine import versions
 from zoo.measure.distance import CAP, SPLITS, _flat
 from zoo.ops import distance, transferability
 from zoo.seeds import derive
