@@ -27,7 +27,7 @@ def test_every_model_is_split(name, monkeypatch):
     cut = {k: v for k, v in whole.state_dict().items() if k in gone and not k.startswith(_torchvision.AUXILIARY)}
     assert len({k.rpartition(".")[0] for k in cut}) == 1
     assert [tuple(v.shape[:2]) for k, v in cut.items() if k.endswith("weight")] == [(1000, width)]
-    blocks = _torchvision.blocks(body)
+    blocks = nets.units(body)
     assert len(blocks) >= 5
     assert len({id(p) for b in blocks for p in b}) == sum(map(len, blocks))
 

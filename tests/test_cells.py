@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from zoo import source
+from zoo import machine, source
 from zoo.bench import plan
-from zoo.bench import run as bench
 from zoo.bench.run import Benchmark, Results
 from zoo.errors import BadInput
 
 BASE = {"kmm", "coral", "dummy", "source_only", "target_only", "label_propagation", "mine"}
+EDIT = "\nEDITED = True\n"
 NET = {"dann", "dan", "fine_tune", "source_only", "target_only"}
 
 
@@ -58,7 +58,7 @@ def test_nothing_that_is_no_part_of_the_result_changes_an_id(ids, surf, suite_fi
     named = shutil.copy(suite_file, elsewhere / "another_name.yaml")
     assert ids(named, data_root=elsewhere / "data") == before
     assert ids(plugin=shutil.copy(tmp_path / "mine.py", elsewhere / "mine.py")) == before
-    monkeypatch.setattr(bench, "_device", lambda name: name)
+    monkeypatch.setattr(machine, "device", lambda name: name)
     assert ids(device="cuda:1") == before
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert ids() == before
@@ -122,7 +122,7 @@ def test_data_change_the_cells_that_see_them(ids, surf, write_surf, tmp_path):
 
 
 def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
-    """On a copy of the package: every edit, even a comment, moves exactly the cells whose code it is."""
+    """On a copy of the package: every edit moves exactly the cells whose code it is."""
     copy = shutil.copytree(source.ROOT, tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(source, "ROOT", copy)
     monkeypatch.setattr(plan, "HERE", copy)
@@ -141,6 +141,11 @@ def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
             "nets/mlp.py": rows(net=NET),
             "nets/cnn.py": set(),
             "adapters/base.py": rows(BASE, NET),
+            "kinds/samples.py": rows(BASE, NET),
+            "kinds/scores.py": rows(BASE, NET),
+            "secret.py": rows(BASE, NET),
+            "kinds/images.py": set(),
+            "kinds/facts.py": set(),
             "cli.py": set(),
             "bench/execute.py": set(),
             "report/table.py": set(),
@@ -148,19 +153,106 @@ def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
         }.items():
             path = copy / name
             text = path.read_text()
-            path.write_text(text + "\n# edited\n")
+            path.write_text(text + ("\n# edited\n" if name.endswith(".yaml") else EDIT))
             assert moved(before, ids()) == expected, name
             path.write_text(text)
         plugin = tmp_path / "mine.py"
-        plugin.write_text(plugin.read_text() + "\n# edited\n")
+        plugin.write_text(plugin.read_text() + EDIT)
         assert moved(before, ids()) == rows(["mine"])
         # A plugin that imports a file of the zoo depends on it.
         plugin.write_text("import zoo.ops.reversal\n" + plugin.read_text())
         before = ids()
-        (copy / "ops/reversal.py").write_text("# edited\n")
+        (copy / "ops/reversal.py").write_text(EDIT)
         assert moved(before, ids()) == rows(["mine"], ["dann"])
     finally:
         source.located.cache_clear()
+
+
+TEXT = '''"""A method."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from zoo.task import Task
+
+
+@dataclass
+class Shape:
+    """A shape."""
+
+    depth: int = 3
+
+
+class Method:
+    """Does it."""
+
+    def fit(self, task: "Task", how: str = "weight") -> "Method":
+        """Fits."""
+        self.x_ = np.zeros(2)  # nothing yet
+        if how == "weight":
+            self.x_ += 1
+        return self
+
+    def nothing(self):
+        pass
+'''
+
+IDLE = {
+    "comment": ("# nothing yet", "# nothing so far"),
+    "no comment": ("  # nothing yet", ""),
+    "docstring of the file": ('"""A method."""', '"""A better sentence."""'),
+    "docstring of a class": ('"""Does it."""', '"""Does it well."""'),
+    "docstring of a function": ('        """Fits."""\n', ""),
+    "docstring in place of pass": ("        pass\n", '        """Nothing."""\n'),
+    "annotation of an argument": ('task: "Task", how: str', "task, how: object"),
+    "annotation of a result": (' -> "Method"', ""),
+    "import for types": ("    from zoo.task import Task", "    from zoo.task import Task, Domain"),
+    "layout": ("        self.x_ = np.zeros(2)", "\n        self.x_ = (\n            np.zeros(\n                2))"),
+    "quotes": ('== "weight"', "== 'weight'"),
+    "line ends": ("\n", "\r\n"),
+}
+RUNS = {
+    "literal": ("np.zeros(2)", "np.zeros(3)"),
+    "type of a literal": ("np.zeros(2)", "np.zeros(2.0)"),
+    "truth for one": ("+= 1", "+= True"),
+    "text": ('== "weight"', '== "resample"'),
+    "default": ('how: str = "weight"', 'how: str = "resample"'),
+    "no default": ('how: str = "weight"', "how: str"),
+    "field": ("depth: int = 3", "width: int = 3"),
+    "type of a field": ("depth: int = 3", "depth: float = 3"),
+    "default of a field": ("depth: int = 3", "depth: int = 4"),
+    "import": ("import numpy as np", "import scipy as np"),
+    "import more": ("import numpy as np", "import math\nimport numpy as np"),
+    "operator": ("+= 1", "-= 1"),
+    "decorator": ("@dataclass\n", "@dataclass(frozen=True)\n"),
+    "base class": ("class Method:", "class Method(Shape):"),
+    "name": ("def nothing", "def something"),
+    "place of a statement": ("            self.x_ += 1\n", "            pass\n        self.x_ += 1\n"),
+    "a statement more": ("import numpy as np\n", "import numpy as np\n\nLIMIT = 1\n"),
+}
+
+
+def hashed(tmp_path, text):
+    path = tmp_path / "method.py"
+    path.write_bytes(text.encode())
+    return source.code_hash(path)
+
+
+@pytest.mark.parametrize("what", IDLE)
+def test_what_does_not_run_moves_no_cell(what, tmp_path):
+    old, new = IDLE[what]
+    assert old in TEXT
+    assert hashed(tmp_path, TEXT.replace(old, new)) == hashed(tmp_path, TEXT)
+
+
+@pytest.mark.parametrize("what", RUNS)
+def test_what_runs_moves_the_cell(what, tmp_path):
+    old, new = RUNS[what]
+    assert old in TEXT
+    assert hashed(tmp_path, TEXT.replace(old, new)) != hashed(tmp_path, TEXT)
 
 
 def test_an_edited_plugin_shows_its_new_rows_and_counts_the_stale(zoo, suite_file, write_plugin, tmp_path):

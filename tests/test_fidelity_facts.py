@@ -21,12 +21,12 @@ from zoo.adapters.relational.propositional import Propositional
 from zoo.adapters.relational.second_order import SecondOrder
 from zoo.data.relational import Relational
 from zoo.facts import Database, Facts
-from zoo.ops.logic import Grounder, Literal
+from zoo.ops.logic.clauses import Grounder, Literal
+from zoo.ops.logic.paths import Counter, Path, paths
+from zoo.ops.logic.predicates import Match, match, statistics
+from zoo.ops.logic.templates import amounts, instances, rule
+from zoo.ops.logic.trees import Node, Pool, Shape, boost, outputs
 from zoo.ops.logistic import logistic
-from zoo.ops.paths import Counter, Path, paths
-from zoo.ops.predicates import Match, match, statistics
-from zoo.ops.relational_trees import Node, Pool, Shape, boost, outputs
-from zoo.ops.templates import amounts, instances, rule
 from zoo.task import Task
 
 TYPES = {
@@ -109,7 +109,7 @@ def test_many_queries_are_counted_in_chunks(monkeypatch):
     facts, X = made_up(), np.array(list(product(PEOPLE, PEOPLE)))
     asked = paths(facts, "person", 2)
     whole = Counter(facts).between(X, asked), Counter(facts).common(X, asked)
-    monkeypatch.setattr("zoo.ops.paths.CHUNK", 7)
+    monkeypatch.setattr("zoo.ops.logic.paths.CHUNK", 7)
     for one, parts in zip(whole, (Counter(facts).between(X, asked), Counter(facts).common(X, asked)), strict=True):
         np.testing.assert_array_equal(one, parts)
 

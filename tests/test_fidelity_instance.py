@@ -165,4 +165,4 @@ def test_kmm_survives_equal_rows_and_constant_columns():
 @pytest.mark.parametrize("bad", [{"how": "magic"}, {"B": 0.0}, {"eps": -1.0}, {"B": 0.5, "eps": 0.1}])
 def test_kmm_refuses(bad):
     with pytest.raises(BadInput, match="kmm"):
-        Kmm(**bad).weights(task(torch.randn(10, 2), torch.randn(10, 2)))
+        Kmm(**bad).fit(task(torch.randn(10, 2), torch.randn(10, 2)))

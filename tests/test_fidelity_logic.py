@@ -15,13 +15,13 @@ from sklearn.tree import DecisionTreeRegressor
 
 from zoo.adapters.relational.predicate_mapping import PredicateMapping
 from zoo.adapters.relational.rdn_boost import RdnBoost
-from zoo.bench.folds import merged
 from zoo.data.relational import Relational
 from zoo.facts import Facts
+from zoo.kinds.facts import merged
 from zoo.learners import Learner
-from zoo.ops.logic import EQUALS, Grounder, Literal, paths, refinements, text, types_of, values_of
-from zoo.ops.predicate_map import revised
-from zoo.ops.relational_trees import Node, Pool, Shape, boost, grow, outputs, split_gains
+from zoo.ops.logic.clauses import EQUALS, Grounder, Literal, paths, refinements, text, types_of, values_of
+from zoo.ops.logic.mapping import revised
+from zoo.ops.logic.trees import Node, Pool, Shape, boost, grow, outputs, split_gains
 from zoo.task import Task
 from zoo.train import Budget
 

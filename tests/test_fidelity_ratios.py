@@ -22,7 +22,7 @@ from zoo.adapters.instance.nearest_neighbor import NearestNeighbor
 from zoo.adapters.instance.rulsif import Rulsif
 from zoo.adapters.instance.ulsif import Ulsif
 from zoo.errors import BadInput
-from zoo.ops import ratios
+from zoo.ops import densities, ratios
 from zoo.task import Task
 
 METHODS = (Kliep, Ulsif, Rulsif, Discriminator, NearestNeighbor, GaussianDensity, KernelDensity)
@@ -193,7 +193,7 @@ def test_logistic_is_scikit_learns(reg, apart):
     rng = np.random.default_rng(0)
     y = np.arange(80) % 2
     X = rng.normal(size=(80, 4)) + apart * y[:, None]
-    ours = ratios.logistic(torch.from_numpy(X), torch.from_numpy(y).double(), reg).numpy()
+    ours = densities.logistic(torch.from_numpy(X), torch.from_numpy(y).double(), reg).numpy()
     theirs = LogisticRegression(C=1 / (reg * 80), tol=1e-12, max_iter=20_000).fit(X, y)
     np.testing.assert_allclose(ours[:-1], theirs.coef_[0], atol=2e-4, rtol=2e-4)
     np.testing.assert_allclose(ours[-1], theirs.intercept_[0], atol=5e-4, rtol=5e-4)
@@ -244,7 +244,7 @@ def test_nearest_neighbor_by_loops():
 @pytest.mark.parametrize("shape", [(50, 5), (8, 12), (300, 1)])
 def test_ledoit_wolf_is_scikit_learns(shape):
     X = np.random.default_rng(0).normal(size=shape) * np.arange(1, shape[1] + 1)
-    mean, C = ratios.ledoit_wolf(torch.from_numpy(X))
+    mean, C = densities.ledoit_wolf(torch.from_numpy(X))
     np.testing.assert_allclose(mean, X.mean(0), atol=1e-12)
     np.testing.assert_allclose(C, ledoit_wolf(X)[0], atol=1e-9)
 
@@ -263,7 +263,7 @@ def test_gaussian_density_by_scipy():
 def test_log_kde_is_scikit_learns():
     Xs, Xt = (torch.from_numpy(a).double() for a in small(50, 30))
     theirs = SklearnKde(bandwidth=0.4).fit(Xt.numpy()).score_samples(Xs.numpy())
-    ours = ratios.log_kde(Xs, Xt, 0.16 * torch.eye(3, dtype=torch.float64), chunk=7)
+    ours = densities.log_kde(Xs, Xt, 0.16 * torch.eye(3, dtype=torch.float64), chunk=7)
     np.testing.assert_allclose(ours, theirs, atol=1e-8)
 
 
@@ -337,4 +337,4 @@ def test_awkward_samples(cls, Xs, Xt):
 def test_refuses(cls, bad):
     name = cls.__module__.rsplit(".", 1)[1]
     with pytest.raises(BadInput, match=f"^{name}: "):
-        cls(**bad).weights(task(*small()))
+        cls(**bad).fit(task(*small()))

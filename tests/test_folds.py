@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from zoo.bench import plan, protocol, suite
-from zoo.bench.folds import Folds, merged
+from zoo.bench import plan, suite
 from zoo.facts import Facts
+from zoo.kinds.facts import Folds, merged
 
 LEARNS = '''\
 import torch
@@ -76,7 +76,7 @@ def plugin(tmp_path):
 
 def loaded(root, **overrides):
     found = suite.load(str(root / "mine.yaml"), overrides)
-    return Folds(found, protocol.load(found, plan.parse_pairs(found), None))
+    return Folds(found, found.kind.load(found, plan.parse_pairs(found), None))
 
 
 def test_facts_are_run_in_folds_by_default(root):

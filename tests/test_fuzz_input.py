@@ -20,8 +20,9 @@ from scipy.sparse import csr_matrix
 
 from zoo import discover, source
 from zoo.bench import plan, suite
-from zoo.bench.document import scalar
-from zoo.data._own import Own, OwnFacts, inspect, text
+from zoo.data._own import Own, inspect, text
+from zoo.data.formats.facts import Own as OwnFacts
+from zoo.document import scalar
 from zoo.errors import BadInput
 from zoo.facts import Database
 from zoo.graph import Graph, is_sparse

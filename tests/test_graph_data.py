@@ -11,7 +11,6 @@ from scipy.io import savemat
 from scipy.sparse import csr_matrix
 
 from zoo.bench import plan, suite
-from zoo.bench.protocol import Protocol, load
 from zoo.bench.run import Benchmark
 from zoo.data.formats.graph import Graph as File
 from zoo.errors import BadInput
@@ -79,7 +78,7 @@ def cells(path, methods):
     pairs = plan.parse_pairs(s)
     from zoo import discover
 
-    data = load(s, pairs, None)
+    data = s.kind.load(s, pairs, None)
     return plan.build(s, plan.parse_rows(s, discover.methods(), []), pairs, data), data
 
 
@@ -264,7 +263,7 @@ def test_defaults_of_graph_suites(graph_suite):
 def test_transductive_fit_sees_the_whole_target_graph(graph_suite):
     s = suite.load(str(graph_suite()), {})
     _, data = cells(graph_suite(), ["source_only"])
-    pair = Protocol(s, data).pair("one", "two", 0)
+    pair = s.kind.draws(s, data).pair("one", "two", 0)
     assert pair.fields["At"] is data.domains["two"].graph
     assert pair.fields["Xt"].tolist() == list(range(60))
     assert np.array_equal(pair.y_test, data.domains["two"].y)
@@ -274,7 +273,7 @@ def test_holdout_fit_sees_the_subgraph_of_the_adapt_part(graph_suite):
     path = graph_suite(name="held", protocol="holdout", labels=2)
     s = suite.load(str(path), {})
     _, data = cells(path, ["source_only"])
-    protocol = Protocol(s, data)
+    protocol = s.kind.draws(s, data)
     pair, two = protocol.pair("one", "two", 0), data.domains["two"]
     adapt = protocol.adapt_rows(s, two, 0)
     At = pair.fields["At"]
@@ -293,7 +292,7 @@ def test_holdout_fit_sees_the_subgraph_of_the_adapt_part(graph_suite):
 def test_base_learners_see_features_of_the_same_nodes(graph_suite):
     s = suite.load(str(graph_suite()), {})
     _, data = cells(graph_suite(), ["source_only"])
-    protocol = Protocol(s, data)
+    protocol = s.kind.draws(s, data)
     nodes, rows = protocol.pair("one", "two", 0), protocol.pair("one", "two", 0, base=True)
     assert np.array_equal(rows.fields["Xs"], nodes.fields["As"].x[nodes.fields["Xs"]])
     assert np.array_equal(rows.fields["ys"], nodes.fields["ys"])
@@ -318,7 +317,7 @@ def test_normalisation_of_sparse_features(tmp_path, graph_suite):
     s = suite.load(str(path), {})
     _, data = cells(path, ["source_only"])
     assert hasattr(data.domains["one"].graph.x, "indptr")
-    pair = Protocol(s, data).pair("one", "two", 0)
+    pair = s.kind.draws(s, data).pair("one", "two", 0)
     norms = np.linalg.norm(pair.fields["As"].x.toarray(), axis=1)
     assert set(np.round(norms, 5)) <= {0.0, 1.0}
     with pytest.raises(BadInput, match=r"normalise: zscore would make the sparse node features of domain one dense"):

@@ -10,11 +10,12 @@ from PIL import Image
 from torch import nn
 
 from zoo import discover, nets
-from zoo.bench import features, protocol, suite
+from zoo.bench import suite
 from zoo.data import _cache, _images
 from zoo.data.domainnet import Domainnet
 from zoo.data.office_home import OfficeHome
 from zoo.errors import BadInput
+from zoo.kinds import images
 from zoo.nets import _torchvision
 from zoo.ops.augment import crop, crop_flip
 from zoo.train import Budget, Streams, run
@@ -143,7 +144,7 @@ def test_what_is_trainable(trainable, moving):
     """Of resnet18's blocks (conv1 with norm, 8 residual units) the last N move, with neck and head; the rest stays."""
     torch.manual_seed(0)
     net = nets.build("resnet18", (3, 64, 64), 3, trainable=trainable, bottleneck=16)
-    blocks = _torchvision.blocks(net.body)
+    blocks = nets.units(net.body)
     assert len(blocks) == 9
     before = {k: v.clone() for k, v in net.state_dict().items()}
     X = torch.randint(0, 256, (12, 3, 64, 64), dtype=torch.uint8)
@@ -218,7 +219,7 @@ def test_frozen_features_are_extracted_once(office31, weights, zoo, tmp_path, mo
     net = nets.build("mobilenet_v3_small", (3, 256, 256), 2, weights=str(weights)).eval()
     with torch.no_grad():
         expected = net.features(torch.from_numpy(np.array(X[5:8]))).numpy()
-    np.testing.assert_allclose(features.frozen(s, X)[5:8], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(images.frozen(s, X)[5:8], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_other_weights_or_images_are_other_cells(office31, weights, tmp_path):
@@ -226,7 +227,7 @@ def test_other_weights_or_images_are_other_cells(office31, weights, tmp_path):
 
     def content(file):
         s = suite.load(str(tmp_path / "mine.yaml"), {"weights": str(file)})
-        data = protocol.load(s, [("amazon", "webcam")], office31)
+        data = s.kind.load(s, [("amazon", "webcam")], office31)
         assert data.domains["amazon"].X.shape == (21, 1024)
         return data.domains["amazon"].content
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from zoo.bench.metrics import metrics
+from zoo.kinds.scores import metrics
 
 
 def draw(seed, n=200, n_classes=5, digits=None):

@@ -177,7 +177,7 @@ def test_arrays_of_images(tmp_path, shape, expected):
     X = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     np.savez(tmp_path / "a.npz", X=X, y=np.arange(6) % 2)
     data = own("npz", tmp_path / "a.npz")
-    assert (data.images, data.photographs) == (True, False)
+    assert (data.kind, data.photographs) == ("images", False)
     Z, _ = data.load("a", None)
     assert Z.shape[1:] == expected
     channels_first = X.transpose(0, 3, 1, 2) if shape[-1] == 3 else X.reshape(6, *expected)

@@ -55,7 +55,7 @@ def scores(run, method):
 
 def test_the_recipe_is_a_hand_written_loop(folder, zoo):
     """A frozen ResNet-18 but for a new last layer, SGD 0.001 with momentum 0.9, batches of 32: the same scores."""
-    from zoo.bench import plan, protocol, suite
+    from zoo.bench import plan, suite
 
     done = zoo("run", "mine.yaml", "--methods", "labelled_only,fine_tune", "--out", "run")
     assert done.code == 0, done.err
@@ -63,8 +63,8 @@ def test_the_recipe_is_a_hand_written_loop(folder, zoo):
     assert record["source"] is None
     asked = suite.load("mine.yaml", {})
     pairs = plan.parse_pairs(asked)
-    data = protocol.load(asked, pairs, None)
-    pair = protocol.Protocol(asked, data).pair("weights", "mine", 0)
+    data = asked.kind.load(asked, pairs, None)
+    pair = asked.kind.draws(asked, data).pair("weights", "mine", 0)
 
     net = models.resnet18(weights=None)
     net.load_state_dict(torch.load("resnet18.pt", weights_only=True))

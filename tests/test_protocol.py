@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from zoo.bench.protocol import FOLDS, Data, Protocol
 from zoo.bench.suite import Suite
+from zoo.kinds.base import Data
+from zoo.kinds.samples import FOLDS, Protocol
 from zoo.task import Domain
 
 SIZES = {"a": 20, "b": 15, "c": 11}

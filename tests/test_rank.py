@@ -12,7 +12,10 @@ from scipy.io import loadmat
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from zoo.bench import protocol, rank, suite
+from zoo.bench import suite
+from zoo.kinds.base import Data
+from zoo.kinds.samples import Protocol
+from zoo.measure import rank
 from zoo.report import rank as report
 from zoo.task import Domain
 
@@ -30,7 +33,7 @@ def toy(seed, n=400, classes=4):
         means = math.cos(angle) * own + math.sin(angle) * away
         X = (means[y] + rng.normal(size=(n, 8)) + angle).astype(np.float32)
         domains[name] = Domain.build(name, X, y, list("abcd"))
-    return protocol.Data(domains, list("abcd"))
+    return Data(domains, list("abcd"))
 
 
 def asked(**update):
@@ -50,10 +53,10 @@ def test_every_score_ranks_the_nearer_source_first(seed, normalise):
 def test_target_test_rows_are_not_read(monkeypatch, normalise):
     """Neither samples nor labels; the split, which is drawn from all labels, is held where it was."""
     data, pairs, made = toy(0), [("near", "target")], asked(normalise=normalise)
-    kept = {name: protocol.Protocol.adapt_rows(made, d, 3) for name, d in data.domains.items()}
+    kept = {name: Protocol.adapt_rows(made, d, 3) for name, d in data.domains.items()}
     before = rank.score(made, data, pairs, 3)
     assert before != rank.score(made, data, pairs, 4)  # another split
-    monkeypatch.setattr(protocol.Protocol, "adapt_rows", staticmethod(lambda suite, d, seed: kept[d.name]))
+    monkeypatch.setattr(Protocol, "adapt_rows", staticmethod(lambda suite, d, seed: kept[d.name]))
     target = data.domains["target"]
     held = np.setdiff1d(np.arange(len(target.y)), kept["target"])
     assert len(held) == 80

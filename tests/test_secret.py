@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from zoo.bench.executors.local import Local
-from zoo.bench.protocol import FOLDS, Data, Protocol
 from zoo.bench.run import Benchmark
 from zoo.bench.suite import Suite
 from zoo.data.formats.facts import read
+from zoo.kinds.base import Data
+from zoo.kinds.samples import FOLDS, Protocol
 from zoo.seeds import derive
 from zoo.task import Domain
 
@@ -111,10 +112,9 @@ def test_that_attack_reads_every_label_of_a_permutation_seeded_by_the_published_
 def test_hashes_that_were_published_before_seed_nothing(office_caltech):
     """`results/` print those of the public data sets, whatever becomes of them."""
     from zoo.bench import plan, suite
-    from zoo.bench import protocol as loading
 
     asked = suite.load("office_caltech", {"pairs": ["dslr:webcam"]})
-    data = loading.load(asked, plan.parse_pairs(asked), office_caltech)
+    data = asked.kind.load(asked, plan.parse_pairs(asked), office_caltech)
     for folder in ("office_caltech", "office_caltech_holdout"):
         told = json.loads((RESULTS / folder / "run.json").read_text())["domains"]
         for name, domain in data.domains.items():
@@ -231,7 +231,7 @@ def test_that_attack_reads_classes_off_noise_that_it_knows():
 
 
 def test_examples_of_facts_cannot_be_drawn_again(tmp_path):
-    from zoo.bench.folds import Folds
+    from zoo.kinds.facts import Folds
 
     database = write_facts(tmp_path / "people")
     folds = Folds(

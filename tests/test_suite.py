@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo import discover
-from zoo.bench import document, plan, suite
+from zoo import discover, document
+from zoo.bench import plan, suite
 from zoo.errors import BadInput
 
 

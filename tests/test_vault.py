@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zoo.bench.executors.local import Local
-from zoo.bench.protocol import Protocol
 from zoo.bench.run import Benchmark
+from zoo.kinds.samples import Protocol
 
 ATTACKS = Path(__file__).parent / "attacks"
 HONEST = 31.4  # 1-NN over the 12 Office-Caltech pairs

@@ -210,7 +210,7 @@ def run(
         batch_size=batch_size,
     )
     if dry_run:
-        from zoo.bench.estimate import estimate
+        from zoo.bench.view.estimate import estimate
 
         try:
             plan = estimate(benchmark)
@@ -222,7 +222,7 @@ def run(
 
 
 def _run(suite: str, benchmark: Any, as_json: bool) -> None:
-    from zoo.bench.progress import progress
+    from zoo.bench.view.progress import progress
     from zoo.vault import confine
 
     if any(row.info.plugin for row in benchmark.plan.rows) and benchmark.executor and not confine.abi():
@@ -439,7 +439,7 @@ def distance(
     from rich.console import Console
     from rich.progress import track
 
-    from zoo.bench.distance import measure
+    from zoo.measure.distance import measure
 
     console = Console(stderr=True)
 
@@ -477,7 +477,7 @@ def rank(
     from rich.console import Console
     from rich.progress import track
 
-    from zoo.bench.rank import measure
+    from zoo.measure.rank import measure
 
     console = Console(stderr=True)
 

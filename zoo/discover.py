@@ -46,14 +46,16 @@ class DatasetInfo(FileInfo):
     """What `zoo list datasets` and the planner know of a data set: the literals of its class."""
 
     domains: tuple[str, ...] = ()
-    images: bool = False
+    kind: str = "samples"
     photographs: bool = False
-    facts: bool = False
-    graphs: bool = False
     cite: str = ""
     origin: str = ""
     licence: str = ""
     folder: str = ""
+
+    @property
+    def images(self) -> bool:
+        return self.kind == "images"
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,12 @@ def datasets() -> dict[str, DatasetInfo]:
         own = lineage[0][1]
         found[file.path.stem] = DatasetInfo(**_face(file, own), **attributes(lineage, "zoo.data.base"))
     return found
+
+
+def kinds() -> dict[str, FileInfo]:
+    """The kinds of data: the public subclass of Kind of each file under ``zoo/kinds/``."""
+    found = _subclasses("kinds", "zoo.kinds.base", "Kind")
+    return {file.path.stem: FileInfo(**_face(file, lineage[0][1])) for file, lineage in found}
 
 
 def nets() -> dict[str, NetInfo]:

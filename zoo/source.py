@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zoo.errors import BadInput
 
@@ -69,6 +69,14 @@ class File:
                 found |= {sub if find(sub := f"{origin}.{a.name}") else origin for a in node.names}
         return frozenset(found)
 
+    @cached_property
+    def code(self) -> str:
+        """sha256 of what it runs; a better sentence, annotation of a function or layout changes nothing."""
+        digest = hashlib.sha256()
+        for token in _tokens(self.tree):
+            digest.update(f"{len(token)} {token}".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
     def _origin(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
@@ -101,8 +109,55 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
     while waiting:
         node = waiting.pop()
         yield node
-        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-        waiting += node.orelse if typing_only else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+        waiting += node.orelse if _typing_only(node) else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+
+
+def _typing_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def _tokens(tree: ast.AST) -> Iterator[str]:
+    """What a tree runs, in words that mean one tree only and are the same for all versions of Python.
+
+    `ast.dump` is neither: versions differ in the fields of a node, and in whether empty ones are shown.
+    """
+    waiting: list[Any] = [tree]
+    while waiting:
+        match waiting.pop():
+            case ast.Constant(value=value):
+                yield f"{type(value).__name__} {value!r}"
+            case ast.AST() as node:
+                fields = {k: v for k, v in _run(node).items() if v is not None and v != []}
+                yield f"{type(node).__name__} {' '.join(fields)}"
+                waiting += fields.values()
+            case list() as several:
+                yield f"list {len(several)}"
+                waiting += several
+            case value:  # a name, or the None of a list
+                yield f"{type(value).__name__} {value!r}"
+
+
+def _run(node: ast.AST) -> dict[str, Any]:
+    """A node's fields less what does nothing when it runs: docstrings, functions' annotations, what types need."""
+    fields = dict(ast.iter_fields(node))
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            del fields["returns"]
+        case ast.arg():
+            del fields["annotation"]
+        case ast.If() if _typing_only(node):
+            fields["body"] = []
+    fields.pop("type_comment", None)
+    for name in ("body", "orelse", "finalbody"):
+        if isinstance(part := fields.get(name), list):
+            fields[name] = [s for s in part if not _idle(s)]
+    return fields
+
+
+def _idle(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
 
 
 def module_of(path: Path) -> str:
@@ -163,23 +218,20 @@ def _note(path: Path) -> None:
 
 
 def code_hash(path: Path, *more: Path) -> str:
-    """sha256 of files and the zoo files that they import, transitively, found statically.
+    """sha256 of what files run and the zoo files that they import, transitively, found statically.
 
-    What is imported for type checking only does not count, nor does a package's ``__init__`` unless something in it
-    is imported. The hash knows module names, not folders: a plugin keeps it wherever it is copied.
+    Comments, docstrings, annotations of functions' arguments and results, and layout do not count, nor what is imported
+    for type checking only, nor a package's ``__init__`` unless something in it is imported. The hash knows names of
+    modules, not folders: a plugin keeps it wherever it is copied.
     """
-    waiting, sources = [Path(p).resolve() for p in (path, *more)], {}
+    waiting, codes = [Path(p).resolve() for p in (path, *more)], dict[Path, tuple[str, str]]()
     while waiting:
         path = waiting.pop()
-        if path not in sources:
+        if path not in codes:
             file = read(path)
-            sources[path] = (file.name or path.name, file.source)
+            codes[path] = (file.name or path.name, file.code)
             waiting += [found for name in file.imported if (found := find(name))]
-    digest = hashlib.sha256()
-    for name, source in sorted(sources.values()):
-        digest.update(repr((name, len(source))).encode())
-        digest.update(source)
-    return digest.hexdigest()
+    return hashlib.sha256(repr(sorted(codes.values())).encode()).hexdigest()
 
 
 def refuse(file: File, line: int, why: str) -> NoReturn:

@@ -6,91 +6,18 @@ Nothing here imports torch, so that the driver, which holds the labels, stays li
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from zoo.access import FIELDS
 from zoo.errors import LeakError, Unsupported
-from zoo.secret import Secret
+from zoo.kinds.base import Domain as Domain
 from zoo.seeds import derive
 
 if TYPE_CHECKING:
     import torch
 
-    from zoo.graph import Graph
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Domain:
-    """A named set of samples, in an order that tells nothing.
-
-    Attributes
-    ----------
-    X : array [n, ...]
-        Samples, in a permutation that the secret seeds.
-    y : int array [n]
-        Class indices.
-    rows : int array [n]
-        Where each sample stood in the file it came from. Never leaves the driver.
-    secret : Secret
-        Of samples, labels and class names: it seeds the permutation, and every draw of the protocol. Never leaves the
-        driver; what is written and hashed is ``content``, a one-way hash of it.
-    frozen : array [n, width], or sparse CSR, optional
-        What base learners see in place of X: features of the samples from a pretrained network, or of nodes.
-    graph : Graph, optional
-        The graph whose nodes the samples are; X is their numbers.
-    """
-
-    name: str
-    X: np.ndarray
-    y: np.ndarray
-    rows: np.ndarray
-    secret: Secret
-    frozen: Any = None
-    graph: Graph | None = None
-
-    @classmethod
-    def build(
-        cls,
-        name: str,
-        X: np.ndarray,
-        y: np.ndarray,
-        classes: list[str],
-        *,
-        frozen: np.ndarray | None = None,
-        key: str = "",
-    ) -> Domain:
-        """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
-
-        A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
-        features differ in their last bits from machine to machine.
-        """
-        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
-        secret = Secret.of(key or X, classes, y)
-        rows = secret.generator("order").permutation(len(X))
-        return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
-
-    @classmethod
-    def of_graph(cls, name: str, graph: Graph, y: np.ndarray, classes: list[str]) -> Domain:
-        """The nodes of a graph, numbered anew as samples are permuted."""
-        plain = cls.build(name, np.arange(graph.n), y, classes, key=f"graph {graph.digest}")
-        graph = replace(graph.induced(plain.rows), notes=graph.notes)
-        return cls(name, np.arange(graph.n), plain.y, plain.rows, plain.secret, graph.x, graph)
-
-    @property
-    def content(self) -> str:
-        """A hash of the data that tells nothing of them."""
-        return self.secret.content
-
-    def described(self) -> dict[str, Any]:
-        """What run.json and captions say of it, beside its content and its classes."""
-        notes = list(self.graph.notes) if self.graph is not None else []
-        return {"n": len(self.y), **({"notes": notes} if notes else {})}
 
 
 class Task:

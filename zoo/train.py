@@ -123,7 +123,7 @@ def run(
         groups = [{"params": [p for m in trained for p in m.parameters() if p.requires_grad], "rate": 1.0}]
     opt = optimiser(groups, budget, device)
     feed = Feed(streams, budget, seed, device, views=getattr(method, "views", 1))
-    step = getattr(method, "step", None) or _step
+    step = getattr(method, "step", None) or descend
     refresh = getattr(method, "refresh_every", 0)
     shared = {"budget": budget, "method": method, "penalty": penalty, "amp": autocast(budget.precision, device)}
     starts, begun = [g.get("start", 0.0) for g in groups], len(groups)
@@ -203,7 +203,8 @@ def _compiled(net: Net, budget: Budget) -> Iterator[None]:
         vars(net).pop("features", None)
 
 
-def _step(net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
+def descend(net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
+    """One step of the optimiser down the objective of a batch; returns the loss."""
     with b.amp():
         forward(net, b)
         loss = objective(net, b)

@@ -15,7 +15,7 @@ import torch
 from zoo.adapters.relational.rdn_boost import RdnBoost
 from zoo.data.relational import ASKED, Relational
 from zoo.learners import Learner
-from zoo.ops.logic import Grounder, paths, refinements, values_of
+from zoo.ops.logic.clauses import Grounder, paths, refinements, values_of
 from zoo.task import Task
 from zoo.train import Budget
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import BadInput
+
 if TYPE_CHECKING:
     from zoo.nets import Net
     from zoo.task import Task
@@ -75,7 +77,8 @@ class Adapter:
 class Reweighting(Adapter):
     """Instance family: a method only says `weights`; the base classifier is trained on the source under them.
 
-    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead.
+    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead; with any where
+    its parameter `how`, if it has one, is 'resample' rather than 'weight'.
     """
 
     family = "instance"
@@ -86,11 +89,14 @@ class Reweighting(Adapter):
         raise NotImplementedError
 
     def fit(self, task: Task) -> Reweighting:
+        how = getattr(self, "how", "weight")
+        if how not in ("weight", "resample"):
+            raise BadInput(f"{type(self).__module__.rpartition('.')[2]}: how is 'weight' or 'resample', got {how!r}")
         w = self.weights(task)
         if not bool(torch.isfinite(w).all()) or bool((w < 0).any()) or float(w.sum()) <= 0:
             raise FloatingPointError("weights are not finite, non-negative and somewhere positive")
         self.weights_ = w * (len(w) / w.sum())
-        if task.learner.weighted and getattr(self, "how", "weight") == "weight":
+        if task.learner.weighted and how == "weight":
             self.model_ = task.learner.fit(task.Xs, task.ys, task.n_classes, self.weights_)
         else:
             # On the CPU, so that the draw does not depend on the device.

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import answers, cost, graphs, messages, plugins
+from zoo.bench import messages
 from zoo.bench.executors import Channel, Executor
-from zoo.bench.folds import Folds, FoldsPair
 from zoo.bench.jobs import MAKERS, Job, Slot, View
 from zoo.bench.plan import Cell
-from zoo.bench.protocol import Pair, Protocol, Round
+from zoo.bench.view import cost
 from zoo.errors import one_line
+from zoo.kinds.base import Draws, Pair, Round
 from zoo.records import FINAL
 from zoo.records.store import Store, predictions
+from zoo.vault import answers, plugins
 from zoo.vault.wire import Malformed
 
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
@@ -41,7 +42,7 @@ class Driver:
 
     def __init__(
         self,
-        protocol: Protocol | Folds,
+        protocol: Draws,
         store: Store,
         executor: Executor,
         *,
@@ -162,8 +163,8 @@ class Driver:
         if features is not None:
             fields = fields | {k: features[f"field {k}"] for k in ("Xs", "Xt", "Xl") if f"field {k}" in features}
             message["nodes"] = ""
-        elif message["nodes"] == "net":
-            names |= graphs.granted(names)
+        else:
+            names |= suite.kind.beside(message["nodes"], names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
         wanted = cell.model and not trains and message["nodes"] != "own"
@@ -380,10 +381,9 @@ class Driver:
             slot.channel.close()
         slot.channel, slot.worker, slot.sent = None, (), {}
 
-    def _pair(self, cell: Cell) -> Pair | FoldsPair:
-        nodes = graphs.sees_nodes(self.suite, cell.row.info, cell.use)
-        base = not nodes if self.suite.source.graphs else cell.use == "base"
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, base)
+    def _pair(self, cell: Cell) -> Pair:
+        vectors = self.suite.kind.vectors(self.suite, cell.row.info, cell.use)
+        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, vectors)
 
     def _round(self, job: Job) -> Round:
         """What the job fits and scores now; source models are trained on what all rounds share."""

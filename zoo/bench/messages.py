@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import graphs
 from zoo.bench.plan import Cell
-from zoo.bench.protocol import Round
 from zoo.bench.suite import Suite
+from zoo.kinds.base import Round
 
 CHUNKS = 3  # in which a stranger is sent rows that its fit has not seen
 AGAIN = 0.2  # share of the rows of a chunk that come again in another
@@ -23,7 +22,7 @@ Part = dict[str, np.ndarray]  # one message of a prediction: which rows of which
 
 def on_features(suite: Suite, cell: Cell) -> bool:
     """Whether the cell's samples are features of the source model."""
-    return cell.use == "base" and suite.features == "source" and not of_own_graphs(cell)
+    return cell.use == "base" and suite.features == "source" and nodes(suite, cell) != "own"
 
 
 def stranger_features(suite: Suite, cell: Cell) -> str:
@@ -35,11 +34,6 @@ def stranger_features(suite: Suite, cell: Cell) -> str:
     return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
 
 
-def of_own_graphs(cell: Cell) -> bool:
-    """Whether the method reads the graphs itself."""
-    return cell.use == "base" and bool(cell.grant & graphs.GRAPHS)
-
-
 def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:
     """How the worker makes its learner."""
     spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone}
@@ -48,9 +42,7 @@ def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:
 
 def nodes(suite: Suite, cell: Cell) -> str:
     """How samples are nodes: not at all, to the method itself, or to its network."""
-    if not graphs.sees_nodes(suite, cell.row.info, cell.use):
-        return ""
-    return "own" if of_own_graphs(cell) else "net"
+    return suite.kind.handed(suite, cell.row.info, cell.use)
 
 
 def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from typing import Any
 
 from zoo import discover, plain
 from zoo.access import setting_of
-from zoo.bench import graphs, plugins
-from zoo.bench.document import scalar
-from zoo.bench.protocol import Data
-from zoo.bench.suite import PRETRAINED, Suite, origins
+from zoo.bench.suite import Suite
+from zoo.document import scalar
 from zoo.errors import BadInput
+from zoo.kinds.base import PRETRAINED, Data, origins
 from zoo.records.ids import canonical
+from zoo.vault import plugins
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
-FACTS = frozenset({"Fs", "Ft"})
 HERE = Path(__file__).parent.parent
 
 
@@ -117,9 +116,11 @@ def sourced(suite: Suite) -> list[tuple[str, str]]:
     Raises
     ------
     BadInput
-        As `parse_pairs`; a pair without source samples.
+        As `parse_pairs`; data that are no samples; a pair without source samples.
     """
     pairs = parse_pairs(suite)
+    if "Xt" not in suite.kind.gives:
+        raise BadInput(f"{suite.dataset} holds {suite.kind.name}: there are no samples with features to compare")
     for source, target in pairs:
         if source == PRETRAINED:
             raise BadInput(f"pair '{source}:{target}' has no source samples to compare with its target's")
@@ -230,12 +231,11 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
     unsupported: list[dict[str, str]] = []
     code: dict[str, dict[str, str]] = {}
     asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
-    asked = asked or {"net" if suite.source.images else "base"}
-    kinds = {"base"} if suite.source.facts else asked
+    uses = (asked or {suite.kind.use}) if suite.kind.learners else {"base"}
     for row in rows:
-        for use in sorted(kinds if row.info.learner == "both" else {_use(row.info.learner)}):
+        for use in sorted(uses if row.info.learner == "both" else {_use(row.info.learner)}):
             learner = learner_name(suite, use)
-            if reason := _refusal(suite, row.info):
+            if reason := suite.kind.refusal(suite, row.info):
                 unsupported.append({"label": row.label, "learner": learner, "reason": reason})
                 continue
             code.setdefault(row.label, {})[learner] = _code(suite, row, use)
@@ -262,7 +262,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
 
 def learner_name(suite: Suite, use: str) -> str:
     """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
-    if suite.source.facts:
+    if not suite.kind.learners:
         return "own"
     if use == "net":
         return suite.net
@@ -273,23 +273,6 @@ def _use(learner: str) -> str:
     return "net" if learner == "net" else "base"
 
 
-def _refusal(suite: Suite, info: discover.MethodInfo) -> str:
-    if suite.source.facts:
-        if not info.needs & FACTS:
-            return "learns from samples with features, and this suite has facts"
-        lacking = info.needs - FACTS - {"Xs", "ys", "Xl", "yl"}
-        return f"needs {', '.join(sorted(lacking))}, which facts do not give" if lacking else ""
-    if missing := info.needs & FACTS:
-        return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
-    if info.needs & {"Xl", "yl"} and not suite.labels:
-        return "needs labelled target samples (--labels K)"
-    if info.needs & graphs.GRAPHS and (why := graphs.refusal(suite, info)):
-        return why
-    if info.transductive_only and suite.protocol != "transductive":
-        return "has no rule for new target samples (protocol: transductive only)"
-    return ""
-
-
 def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     """All seeds, or None alone where nothing in the cell depends on the seed."""
     draws = row.info.kind == "reweighting" and (suite.base == "1nn" or row.parameters.get("how") == "resample")
@@ -298,7 +281,7 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
 
 
 def _code(suite: Suite, row: Row, use: str) -> str:
-    """Hash of the adapter's file and of the learner's, with all zoo files that they import, and what a plugin loads."""
+    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what a plugin loads."""
     own = _own_code(suite, row.info, use)
     if not row.files:
         return own
@@ -306,14 +289,19 @@ def _code(suite: Suite, row: Row, use: str) -> str:
 
 
 def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
-    net = _net_files(suite)
+    net, kind = _net_files(suite), _kind_file(suite)
     if use == "net":
-        return discover.code_hash(info.path, *net)
-    if suite.source.facts:
-        return discover.code_hash(info.path)
+        return discover.code_hash(info.path, kind, *net)
+    if not suite.kind.learners:
+        return discover.code_hash(info.path, kind)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
-    return discover.code_hash(info.path, base, *seen)
+    return discover.code_hash(info.path, kind, base, *seen)
+
+
+def _kind_file(suite: Suite) -> Path:
+    """The file that decides how the suite's domains are split, normalised and scored."""
+    return discover.kinds()[suite.source.kind].path
 
 
 def _net_files(suite: Suite) -> list[Path]:
@@ -348,7 +336,7 @@ def _cell(
         "seed": seed,
         "trial": 0,
         "parameters": row.parameters,
-        "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base" and not suite.source.facts),
+        "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base" and suite.kind.learners),
         "code": code,
     }
     model = None
@@ -360,7 +348,7 @@ def _cell(
                 "seed": seed,
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
-                "code": discover.code_hash(*_net_files(suite)),
+                "code": discover.code_hash(_kind_file(suite), *_net_files(suite)),
             }
         )
     return Cell(canonical(identity), row, identity, grant, use, model)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, plain, records
-from zoo.bench import folds, plan, plugins, protocol, suite
+from zoo import discover, machine, plain, records
+from zoo.bench import plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
@@ -25,7 +22,7 @@ from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
 from zoo.records.store import MADE, Store
-from zoo.vault import confine
+from zoo.vault import confine, plugins
 
 MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
 
@@ -100,8 +97,8 @@ class Benchmark:
         part, parts = _shard(shard)
         if fresh and shard:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
-        self.device, self.executor_name, self.timeout = _device(device), executor, timeout
-        self.workers = workers or (_cores() if self.device == "cpu" else 1)
+        self.device, self.executor_name, self.timeout = machine.device(device), executor, timeout
+        self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
         self.known = discover.methods([Path(p) for p in plugins])
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
@@ -118,7 +115,7 @@ class Benchmark:
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
-            self.data = protocol.load(self.suite, pairs_, self.root, self.device)
+            self.data = self.suite.kind.load(self.suite, pairs_, self.root, self.device)
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.watched = self._watched()
             self.shard = shard
@@ -179,12 +176,11 @@ class Benchmark:
                     plugins.keep(self.store.folder, self._code(row), row.info, row.files)
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
-                facts = self.suite.source.facts
                 driver = Driver(
-                    (folds.Folds if facts else protocol.Protocol)(self.suite, self.data),
+                    self.suite.kind.draws(self.suite, self.data),
                     self.store,
                     executor,
-                    common={"device": self.device, "versions": versions()},
+                    common={"device": self.device, "versions": machine.versions()},
                     timeout=self.timeout,
                     view=view or View(),
                 )
@@ -228,9 +224,9 @@ class Benchmark:
             "unsupported": p.unsupported,
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
             "files": self.watched,
-            "versions": versions(),
+            "versions": machine.versions(),
             "device": self.device,
-            "git": _revision(),
+            "git": machine.revision(),
             "command": " ".join(["zoo", *sys.argv[1:]]) if Path(sys.argv[0]).name == "zoo" else sys.argv[0],
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
@@ -248,22 +244,10 @@ def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
     benchmark = Benchmark(name, **options)
     if quiet:
         return benchmark.run()
-    from zoo.bench.progress import progress
+    from zoo.bench.view.progress import progress
 
     with progress(benchmark) as view:
         return benchmark.run(view)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("zoo", "torch", "numpy", "scipy", "scikit-learn"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "?"
-    return found
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -279,42 +263,3 @@ def _shard(text: str | None) -> tuple[int, int]:
     if part > parts:
         raise BadInput(f"--shard {text}: expected I/N with I from 1 to N, such as 1/4")
     return part, parts
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _device(name: str) -> str:
-    """Resolve ``auto`` without importing torch where there can be no GPU."""
-    if name == "cpu" or (name == "auto" and not _cuda_possible()):
-        return "cpu"
-    import torch
-
-    if name == "auto":
-        # Asks the driver's library, so that this process makes no CUDA context.
-        return "cuda" if torch.cuda.device_count() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise BadInput(f"--device {name}: expected auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadInput(f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu")
-    return name
-
-
-def _cuda_possible() -> bool:
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or sys.platform == "win32"
-
-
-def _revision() -> str:
-    """The git revision of the zoo that runs, where it is a checkout."""
-    try:
-        here = Path(__file__).parent
-        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from zoo import discover, plain
-from zoo.bench import document, graphs
+from zoo import discover, document, plain
 from zoo.errors import BadInput
+from zoo.kinds.base import PRETRAINED
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
+    from zoo.kinds.base import Kind
 
 # Keys that matter only to a network, only to a base classifier, and to no single cell.
 BUDGET_KEYS = frozenset(
@@ -36,9 +37,8 @@ BUDGET_KEYS = frozenset(
 BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
-FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of facts
+FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
-PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
 MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
@@ -139,7 +139,24 @@ class Suite(BaseModel):
             return cast("Dataset", discover.load(discover.datasets()[self.dataset])())
         from zoo.data import _own
 
-        return (_own.OwnFacts if self.data.format == "facts" else _own.Own)(self.data.model_dump())
+        return _own.dataset(self.data.model_dump())
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What its domains are made of."""
+        if (name := self.source.kind) not in (known := discover.kinds()):
+            raise discover.unknown(f"kind of {self.dataset}:", name, known)
+        return cast("Kind", discover.load(known[name])())
+
+    @cached_property
+    def network(self) -> discover.NetInfo | None:
+        """What is known of its network; nothing of torchvision's."""
+        return discover.nets().get(self.net)
+
+    @property
+    def convolves(self) -> bool:
+        """Whether its network reads graphs."""
+        return self.network is not None and self.network.graphs
 
     def cell_keys(self, *, net: bool, base: bool) -> dict[str, Any]:
         """What of the suite a cell depends on: the keys of its own learner, and those of the protocol.
@@ -148,7 +165,7 @@ class Suite(BaseModel):
         """
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
-        drop |= frozenset() if self.protocol == "folds" else FOLD_KEYS
+        drop |= FOLD_KEYS - self.kind.keys
         return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
 
     @property
@@ -194,32 +211,17 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
     suite = _resolved(suite)
-    graphs.check(suite)
+    suite.kind.check(suite)
     return suite
 
 
 def _resolved(suite: Suite) -> Suite:
     """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
-    facts = suite.source.facts
-    # Of graphs, all nodes of the target: the field's standard.
-    protocol = suite.protocol or ("folds" if facts else "transductive" if suite.source.graphs else "holdout")
-    reference = suite.reference or ("rdn_boost" if facts else "source_only")
-    suite = suite.model_copy(update={"protocol": protocol, "reference": reference})
-    if facts != (protocol == "folds"):
-        what = "holds facts, which need" if facts else "holds no facts, which alone have"
-        raise BadInput(f"protocol: {protocol}: {suite.dataset} {what} protocol: folds")
+    kind = suite.kind
+    protocol, reference = suite.protocol or kind.protocols[0], suite.reference or kind.reference
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
-    if facts and suite.labels:
-        raise BadInput(
-            f"labels: {suite.labels}: of facts say examples: N, the positives of the fold that is trained on"
-        )
-    if suite.examples and not facts:
-        raise BadInput(
-            f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
-        )
-    images = suite.source.images
-    net = suite.net or ("cnn" if images else "gcn" if suite.source.graphs else "mlp")
+    net = suite.net or kind.net
     torchvision = net not in discover.nets()
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])
@@ -233,14 +235,14 @@ def _resolved(suite: Suite) -> Suite:
     trainable = suite.trainable or ("head" if suite.weights else "all")
     if trainable != "all" and not suite.weights:
         raise BadInput(f"trainable: {trainable} needs weights: what is frozen must have been trained before")
-    features = suite.features or ("raw" if not images else "frozen" if suite.weights else "source")
+    features = suite.features or kind.features(suite)
     if features == "frozen" and not suite.weights:
         raise BadInput("features: frozen needs weights: FILE or default, of a torchvision net")
     if features != "frozen" and trainable == "head" and suite.weights:
         raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
     bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck}
-    return suite.model_copy(update=found)
+    return suite.model_copy(update=found | {"protocol": protocol, "reference": reference})
 
 
 def _beside(path: Path, data: Own | None) -> Own | None:
@@ -248,15 +250,6 @@ def _beside(path: Path, data: Own | None) -> Own | None:
     if data is None:
         return None
     return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
-
-
-def origins(source: str | None) -> list[str]:
-    """The domains that a pair's source stands for; a pretrained network (``weights:target``) is none.
-
-    >>> origins("a+b"), origins("weights"), origins(None)
-    (['a', 'b'], [], [])
-    """
-    return [] if source in (None, PRETRAINED) else str(source).split("+")
 
 
 def _is_member(weights: str) -> bool:

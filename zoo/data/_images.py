@@ -32,7 +32,7 @@ class Photographs(Dataset):
     folders : the domains' folders, where they are not called as the domains
     """
 
-    images = True
+    kind = "images"
     photographs = True
     folders: ClassVar[Mapping[str, str]] = {}
 

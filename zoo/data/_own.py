@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,7 @@ import numpy as np
 from zoo import plain
 from zoo.data import formats
 from zoo.data.base import Dataset
-from zoo.data.formats import facts
-from zoo.data.formats.base import Format, names
+from zoo.data.formats.base import Format, names, reading
 from zoo.errors import BadInput
 from zoo.graph import Graph
 
@@ -40,15 +37,15 @@ class Own(Dataset):
             if why := plain.trouble(file.path, kind.lies_in):
                 raise BadInput(f"data: domains: {name}: {file.path} {why}")
         first, file = next(iter(self._files.items()))
-        with _reading(file, first):
-            images = file.images
+        with reading(file, first):
+            found = file.kind
         self._first: tuple[Path, tuple[Any, ...], set[str]] | None = None
         # The base class has them per class: a data set of the zoo is one class, this is one instance.
-        vars(self).update(domains=tuple(self._files), images=images, photographs=kind.photographs, graphs=kind.graphs)
+        vars(self).update(domains=tuple(self._files), kind=found, photographs=kind.photographs)
 
     def load(self, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
         file = self._files[domain]
-        with _reading(file, domain):
+        with reading(file, domain):
             X, y, layout = file.read()
             labels = names(y, file)
             if len(X) != len(labels):
@@ -77,34 +74,9 @@ class Own(Dataset):
             raise file.bad(f"classes differ only in case from those of {path}, such as {alike}: write them alike")
 
 
-class OwnFacts(Dataset):
-    """The ``data:`` key of a suite of facts: a folder a database, with a folder of files a fold.
-
-    Raises
-    ------
-    BadInput
-        A folder that is not there, a domain without a target predicate; on loading, whatever is wrong in a file.
-    """
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        if unused := [k for k in ("x", "y", "size") if data[k]]:
-            raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
-        self._data = data
-        for name, path in data["domains"].items():
-            if why := plain.trouble(path, "folder"):
-                raise BadInput(f"data: domains: {name}: {path} {why}")
-            if name not in data["target"]:
-                raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
-        vars(self).update(domains=tuple(data["domains"]), facts=True)
-
-    def load(self, domain: str, root: Path | None) -> Any:
-        """The database of a domain."""
-        of = self._data
-        aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
-        path = Path(of["domains"][domain])
-        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
-        with _reading(facts.Facts(path), domain):
-            return facts.read(path, of["target"][domain], **options)
+def dataset(data: dict[str, Any]) -> Dataset:
+    """The ``data:`` key of a suite as a data set; a format that reads whole domains at once brings its own `Own`."""
+    return getattr(_module(data["format"]), "Own", Own)(data)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:
@@ -123,12 +95,12 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
     images = True
     for path, kind in kinds.items():
         form = _format(kind)(path)
-        with _reading(form):
+        with reading(form):
             entry = {"file": str(path), "format": kind, "found": form.rows(), "classes": {}, "problem": ""}
             try:
                 keys, labels = form.guessed()
                 entry["classes"] = dict(sorted(Counter(names(labels, form).tolist()).items()))
-                images = form.images
+                images = form.kind == "images"
             except BadInput as error:
                 entry["problem"] = str(error)
         files.append(entry)
@@ -168,8 +140,11 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _format(name: str) -> type[Format]:
-    module = importlib.import_module(f"{formats.__name__}.{name}")
-    return getattr(module, name.capitalize())
+    return getattr(_module(name), name.capitalize())
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{formats.__name__}.{name}")
 
 
 def _guess(path: Path) -> str:
@@ -202,21 +177,3 @@ def _unlike(layout: tuple[Any, ...], like: tuple[Any, ...], path: str) -> str:
         i = next(i for i, (a, b) in enumerate(zip(layout, like, strict=True)) if a != b)
         return f"feature {i + 1} is {layout[i]!r}, but {like[i]!r} in {path}"
     return f"samples are {'×'.join(map(str, layout))}, but {'×'.join(map(str, like))} in {path}"
-
-
-@contextmanager
-def _reading(file: Format, domain: str = "") -> Iterator[None]:
-    """Whatever goes wrong in a file becomes one line with its key and its path."""
-    where = f"data: domains: {domain}: " if domain else ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of libraries about damage that they read past, or then raise for
-            yield
-    except BadInput as error:
-        raise BadInput(f"{where}{error}") from None
-    except MemoryError:
-        raise BadInput(f"{where}{file.path} needs more memory than there is") from None
-    except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
-        strerror = getattr(error, "strerror", None)
-        reason = strerror or (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{where}{file.path} cannot be read as {type(file).__name__.lower()}: {reason}") from None

@@ -19,7 +19,7 @@ class Airports(Dataset):
     """
 
     domains = ("brazil", "europe", "usa")
-    graphs = True
+    kind = "graphs"
     cite = "ribeiro2017struc2vec"
     origin = "the networks published with Ribeiro et al., struc2vec (KDD 2017), github.com/leoribeiro/struc2vec"
     licence = "none stated; for research"

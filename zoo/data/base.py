@@ -17,20 +17,17 @@ class Dataset:
     Attributes
     ----------
     domains : names of the domains, in the order in which tables show them
-    images : whether samples are images [n, channels, height, width] in [0, 1], rather than vectors [n, d]
-    photographs : whether they are colour images from files, uint8 [n, 3, side, side], as torchvision's models want them
-    facts : whether domains are databases of facts: `load` then gives a `zoo.facts.Database`
-    graphs : whether samples are the nodes of a graph; `load` then gives a `zoo.graph.Graph` in place of an array
+    kind : what domains are made of, a file of ``zoo/kinds/``; `load` gives what that asks for: vectors [n, d],
+        images [n, channels, height, width] in [0, 1], a `zoo.graph.Graph` in their place, or a `zoo.facts.Database`
+    photographs : whether images are colour ones from files, uint8 [n, 3, side, side], as torchvision's models want them
     cite : key in ``zoo/refs.bib``, or several with commas between
     origin : where it comes from; licence: under which terms
     folder : its folder under the data root, or "" where it is embedded
     """
 
     domains: ClassVar[tuple[str, ...]] = ()
-    images: ClassVar[bool] = False
+    kind: ClassVar[str] = "samples"
     photographs: ClassVar[bool] = False
-    facts: ClassVar[bool] = False
-    graphs: ClassVar[bool] = False
     cite: ClassVar[str] = ""
     origin: ClassVar[str] = ""
     licence: ClassVar[str] = ""

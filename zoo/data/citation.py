@@ -17,7 +17,7 @@ class Citation(Dataset):
     """
 
     domains = ("acmv9", "dblpv7")
-    graphs = True
+    kind = "graphs"
     cite = "tang2008arnetminer, shen2021network"
     origin = "the ArnetMiner citation networks as prepared by Shen et al., github.com/shenxiaocam/ACDNE"
     licence = "none stated; for research"

@@ -12,7 +12,7 @@ class Digits(Dataset):
     """Handwritten digits from three sources, 28×28, 16×16 and 8×8 grey, each image resized to 32×32."""
 
     domains = ("mnist", "usps", "optdigits")
-    images = True
+    kind = "images"
     cite = "lecun1998gradient, hull1994database, alpaydin1998optdigits"
     origin = (
         "MNIST at ossci-datasets.s3.amazonaws.com/mnist, USPS at csie.ntu.edu.tw/~cjlin/libsvmtools/datasets, "

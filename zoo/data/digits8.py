@@ -11,7 +11,7 @@ class Digits8(Dataset):
     """Digits at 8×8: printed (typeface, rendered from matplotlib's fonts) and handwritten (optdigits)."""
 
     domains = ("typeface", "optdigits")
-    images = True
+    kind = "images"
     cite = "alpaydin1998optdigits, hunter2007matplotlib"
     origin = "in the package: scikit-learn's load_digits, and the typefaces that matplotlib ships"
     licence = "optdigits: as scikit-learn ships it, from UCI; typefaces: Bitstream Vera and DejaVu, STIX (OFL), BaKoMa"

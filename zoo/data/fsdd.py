@@ -18,7 +18,7 @@ class Fsdd(Dataset):
     """
 
     domains = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
-    images = True
+    kind = "images"
     cite = "jackson2016free"
     origin = "the Free Spoken Digit Dataset, github.com/Jakobovski/free-spoken-digit-dataset"
     licence = "CC BY-SA 4.0"

@@ -21,7 +21,7 @@ class Relational(Dataset):
     """Five databases of facts that share no predicate: films, a university, citations, tweets and proteins."""
 
     domains = ("imdb", "uwcse", "cora", "twitter", "yeast")
-    facts = True
+    kind = "facts"
     cite = "mihalkova2007mapping, azevedo2020boosted"
     origin = "the databases of TreeBoostler's experiments, of which Alchemy published imdb, uwcse and cora"
     licence = "none stated; for research"

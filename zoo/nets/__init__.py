@@ -78,7 +78,30 @@ def build(
 
 def blocks(net: Net) -> list[list[nn.Parameter]]:
     """Parameters of f1's blocks from input to output: layers with their norms, or the units of a larger model."""
-    from zoo.nets import _torchvision
-
     parts = [getattr(net, name) for name in ("body", "neck") if hasattr(net, name)]
-    return [block for part in parts for block in _torchvision.blocks(part)]
+    return [block for part in parts for block in units(part)]
+
+
+def units(body: nn.Module) -> list[list[nn.Parameter]]:
+    """Parameters of a model's blocks from input to output: residual units, encoder layers, or single layers.
+
+    A norm between blocks belongs to the one before it.
+    """
+    found: list[list[nn.Parameter]] = []
+    for module in _members(body):
+        own = list(module.parameters())
+        if found and all(p.dim() < 2 for p in own):
+            found[-1] += own
+        elif own:
+            found.append(own)
+    return found
+
+
+def _members(stage: nn.Module) -> list[nn.Module]:
+    """What a stage holds, stages within it opened too; a convolution with its norm is one block, not a stage."""
+    found: list[nn.Module] = []
+    for child in stage.children():
+        plain = type(child) is nn.Sequential or hasattr(child, "layers")  # an encoder of a transformer has layers
+        holds = isinstance(child, nn.Sequential | nn.ModuleList) and any(list(m.children()) for m in child.children())
+        found += _members(child) if plain or holds else [child]
+    return found

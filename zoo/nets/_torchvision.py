@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, channels_last, nn
 
 from zoo.errors import BadInput
-from zoo.nets import Net
+from zoo.nets import Net, units
 from zoo.ops.augment import crop
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the weights expect
@@ -67,7 +67,7 @@ class Backbone(Net):
             for p in self.body.parameters():
                 p.requires_grad_(False)
             n = int(trainable.removeprefix("top:")) if trainable.startswith("top:") else 0
-            for block in blocks(self.body)[-n:] if n else ():
+            for block in units(self.body)[-n:] if n else ():
                 for p in block:
                     p.requires_grad_(True)
         self.to(memory_format=channels_last)
@@ -83,31 +83,6 @@ class Backbone(Net):
         for norm in self.folded:
             norm.eval()
         return self
-
-
-def blocks(body: nn.Module) -> list[list[nn.Parameter]]:
-    """Parameters of a model's blocks from input to output: residual units, encoder layers, or single layers.
-
-    A norm between blocks belongs to the one before it.
-    """
-    found: list[list[nn.Parameter]] = []
-    for module in _members(body):
-        own = list(module.parameters())
-        if found and all(p.dim() < 2 for p in own):
-            found[-1] += own
-        elif own:
-            found.append(own)
-    return found
-
-
-def _members(stage: nn.Module) -> list[nn.Module]:
-    """What a stage holds, stages within it opened too; a convolution with its norm is one block, not a stage."""
-    found: list[nn.Module] = []
-    for child in stage.children():
-        plain = type(child) is nn.Sequential or hasattr(child, "layers")  # an encoder of a transformer has layers
-        holds = isinstance(child, nn.Sequential | nn.ModuleList) and any(list(m.children()) for m in child.children())
-        found += _members(child) if plain or holds else [child]
-    return found
 
 
 def check(name: str, weights: str, shape: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Distances between domains as a table and a heat map: a pure function of what `zoo.bench.distance` measured."""
+"""Distances between domains as a table and a heat map: a pure function of what `zoo.measure.distance` measured."""
 
 from __future__ import annotations
 

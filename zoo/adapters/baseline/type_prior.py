@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.facts import Facts
-from zoo.ops.paths import holds, unary, values
+from zoo.ops.logic.paths import holds, unary, values
 
 if TYPE_CHECKING:
     from zoo.task import Task

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from zoo.adapters.base import Adapter
+from zoo.adapters._expansion import Expanded
 from zoo.errors import BadInput
-from zoo.ops.joint import unit_rows
-from zoo.ops.regularised import adapted
 from zoo.ops.subspaces import geodesic_flow, spectrum, subspace_pair
 
 if TYPE_CHECKING:
     from zoo.task import Task
 
 
-class Meda(Adapter):
+class Meda(Expanded):
     """Manifold embedded distribution alignment: a kernel classifier on geodesic-flow features, balanced and smooth.
 
     Least squares on the source, with marginals and class-conditionals aligned and a nearest-neighbour graph's
@@ -45,7 +40,6 @@ class Meda(Adapter):
     Office-Caltech SURF, 12 pairs, transductive: 52.5 % (paper: 52.7).
     """
 
-    learner = "own"
     cite = "wang2018visual"
     space = {"d": ("int", 10, 100), "reg": ("log", 1, 100), "eta": ("log", 1e-2, 1), "rho": ("log", 1e-2, 10)}
 
@@ -75,26 +69,14 @@ class Meda(Adapter):
             )
         source, target = task.shared(spectrum, "Xs"), task.shared(spectrum, "Xt")
         n_s, n_t, C = len(task.Xs), len(task.Xt), task.n_classes
-        self.centre_ = (n_s * source.mean + n_t * target.mean) / (n_s + n_t)
-        self.flow_ = geodesic_flow(*subspace_pair(source, target, self.d))
-        self.expansion_ = adapted(
-            torch.cat([self._embed(task.Xs), self._embed(task.Xt)]),
-            task.ys,
-            C,
+        self.expand(
+            task,
+            (n_s * source.mean + n_t * target.mean) / (n_s + n_t),
+            geodesic_flow(*subspace_pair(source, target, self.d)),
             size=self.eta,
             smooth=self.rho,
             matching=self.reg,
             marginal=(1 - self.mu) * C,
             conditional=self.mu,
-            p=self.p,
-            T=self.T,
-            most=self.landmarks,
         )
-        self.certificate_ = self.expansion_.certificate
         return self
-
-    def _embed(self, X: Tensor) -> Tensor:
-        return unit_rows((X.flatten(1).double() - self.centre_) @ self.flow_)
-
-    def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        return self.expansion_.scores(self._embed(X))

@@ -34,8 +34,8 @@ class Bbse(Reweighting):
         self.reg, self.how = reg, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample") or self.reg < 0:
-            raise BadInput(f"bbse: reg is at least 0, how 'weight' or 'resample', got {self.reg} and {self.how!r}")
+        if self.reg < 0:
+            raise BadInput(f"bbse: reg is at least 0, got {self.reg}")
         held = out_of_fold(task.learner, task.Xs, task.ys, task.n_classes)
         predicted = task.learner.fit(task.Xs, task.ys, task.n_classes).predict(task.Xt).argmax(1)
         ratio, condition = confusion_ratio(held, task.ys, predicted, self.reg)

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from zoo.adapters.base import Reweighting
 from zoo.errors import BadInput
-from zoo.ops.ratios import domain_logits, ess, principal, ranked, temper
+from zoo.ops.densities import domain_logits, principal
+from zoo.ops.ratios import ess, ranked, temper
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -42,8 +43,6 @@ class Discriminator(Reweighting):
         self.k, self.reg, self.ess, self.how = k, reg, ess, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"discriminator: how is 'weight' or 'resample', got {self.how!r}")
         if self.k < 1 or self.reg < 0 or not 0 <= self.ess <= 1:
             raise BadInput(
                 f"discriminator: k is from 1, reg from 0, ess in [0, 1], got {self.k}, {self.reg} and {self.ess}"

@@ -43,8 +43,6 @@ class Kliep(Reweighting):
         self.b, self.sigma, self.how = b, sigma, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"kliep: how is 'weight' or 'resample', got {self.how!r}")
         if self.b < 1 or self.sigma < 0:
             raise BadInput(f"kliep: b is at least 1 and sigma at least 0, got {self.b} and {self.sigma}")
         D = task.shared(design, "Xs", "Xt", b=self.b)

@@ -50,8 +50,6 @@ class Kmm(Reweighting):
         self.B, self.eps, self.gamma, self.tol, self.how = B, eps, gamma, tol, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"kmm: how is 'weight' or 'resample', got {self.how!r}")
         if self.B <= 0 or self.eps < 0 or self.gamma < 0 or self.tol <= 0:
             got = f"{self.B}, {self.eps}, {self.gamma} and {self.tol}"
             raise BadInput(f"kmm: B and tol are above 0, eps and gamma at least 0, got {got}")

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from zoo.adapters.base import Reweighting
-from zoo.errors import BadInput
 from zoo.learners.base import fit_base
 from zoo.ops.priors import calibrate, class_weights, most_likely_priors, out_of_fold, source_priors
 
@@ -42,8 +41,6 @@ class Mlls(Reweighting):
         self.calibrated, self.how = calibrated, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"mlls: how is 'weight' or 'resample', got {self.how!r}")
         Xs, Xt = task.Xs.flatten(1), task.Xt.flatten(1)
         posterior = _Logistic.fit(Xs, task.ys, task.n_classes).predict(Xt).double()  # type: ignore[attr-defined]
         source = source_priors(task.ys, task.n_classes)

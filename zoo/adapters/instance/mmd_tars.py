@@ -39,9 +39,8 @@ class MmdTars(Reweighting):
         self.gamma, self.floor, self.how = gamma, floor, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample") or self.gamma < 0 or not 0 <= self.floor <= 1:
-            got = f"{self.gamma}, {self.floor} and {self.how!r}"
-            raise BadInput(f"mmd_tars: gamma is at least 0, floor in [0, 1], how 'weight' or 'resample', got {got}")
+        if self.gamma < 0 or not 0 <= self.floor <= 1:
+            raise BadInput(f"mmd_tars: gamma is at least 0, floor in [0, 1], got {self.gamma} and {self.floor}")
         gamma = self.gamma or float(inverse_scale(task.Xs.flatten(1), task.Xt.flatten(1)))
         source = source_priors(task.ys, task.n_classes)
         seen = source > 0

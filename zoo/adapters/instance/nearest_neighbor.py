@@ -35,8 +35,6 @@ class NearestNeighbor(Reweighting):
         self.smoothing, self.how = smoothing, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"nearest_neighbor: how is 'weight' or 'resample', got {self.how!r}")
         if self.smoothing < 0:
             raise BadInput(f"nearest_neighbor: smoothing is at least 0, got {self.smoothing}")
         counts = task.shared(nearest_counts, "Xs", "Xt")

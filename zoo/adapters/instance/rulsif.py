@@ -48,8 +48,6 @@ class Rulsif(Reweighting):
         self.alpha, self.b, self.sigma, self.reg, self.how = alpha, b, sigma, reg, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"rulsif: how is 'weight' or 'resample', got {self.how!r}")
         if not 0 <= self.alpha < 1:
             raise BadInput(f"rulsif: alpha is in [0, 1), got {self.alpha}")
         if self.b < 1 or self.sigma < 0 or self.reg < 0:

@@ -44,8 +44,6 @@ class Ulsif(Reweighting):
         self.b, self.sigma, self.reg, self.how = b, sigma, reg, how
 
     def weights(self, task: Task) -> Tensor:
-        if self.how not in ("weight", "resample"):
-            raise BadInput(f"ulsif: how is 'weight' or 'resample', got {self.how!r}")
         if self.b < 1 or self.sigma < 0 or self.reg < 0:
             raise BadInput(
                 f"ulsif: b is at least 1, sigma and reg at least 0, got {self.b}, {self.sigma} and {self.reg}"

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from zoo.adapters.base import Adapter
+from zoo.adapters._expansion import Expanded
 from zoo.errors import BadInput
-from zoo.ops.joint import unit_rows
-from zoo.ops.regularised import adapted
 from zoo.ops.subspaces import joint_spectrum
 
 if TYPE_CHECKING:
     from zoo.task import Task
 
 
-class Manifold(Adapter):
+class Manifold(Expanded):
     """Adaptation regularisation (ARTL): kernel least squares, joint distributions matched, smooth along a graph.
 
     A function per class in the Gaussian kernel's space is fitted to the source's one-hot labels. It is small; its
@@ -42,7 +37,6 @@ class Manifold(Adapter):
     marginal part times the number of classes). Office-Caltech SURF, 12 pairs, transductive: 52.5 %.
     """
 
-    learner = "own"
     cite = "long2014adaptation"
     space = {"sigma": ("log", 1e-2, 1), "reg": ("log", 1, 100), "gamma": ("log", 1e-2, 10), "d": ("int", 10, 100)}
 
@@ -72,25 +66,14 @@ class Manifold(Adapter):
         joint = task.shared(joint_spectrum, "Xs", "Xt")
         if not len(joint.values):
             raise FloatingPointError("all samples are equal, so that there are no components")
-        self.centre_, self.basis_ = joint.mean, joint.vectors[:, : self.d or None]
-        self.expansion_ = adapted(
-            self._embed(torch.cat([task.Xs, task.Xt])),
-            task.ys,
-            task.n_classes,
+        self.expand(
+            task,
+            joint.mean,
+            joint.vectors[:, : self.d or None],
             size=self.sigma,
             smooth=self.gamma,
             matching=self.reg,
             marginal=task.n_classes,
             conditional=1,
-            p=self.p,
-            T=self.T,
-            most=self.landmarks,
         )
-        self.certificate_ = self.expansion_.certificate
         return self
-
-    def _embed(self, X: Tensor) -> Tensor:
-        return unit_rows((X.flatten(1).double() - self.centre_) @ self.basis_)
-
-    def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        return self.expansion_.scores(self._embed(X))

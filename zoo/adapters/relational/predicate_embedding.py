@@ -9,10 +9,10 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.errors import Unsupported
-from zoo.ops.logic import EQUALS, Grounder, Literal, Test
+from zoo.ops.logic.clauses import EQUALS, Grounder, Literal, Test
+from zoo.ops.logic.predicates import Match, match, statistics
+from zoo.ops.logic.trees import Node, Pool, Shape, boost, learnt, outputs, told
 from zoo.ops.logistic import logistic
-from zoo.ops.predicates import Match, match, statistics
-from zoo.ops.relational_trees import Node, Pool, Shape, boost, learnt, outputs, told
 from zoo.seeds import derive
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.errors import Unsupported
-from zoo.ops.logic import Grounder
-from zoo.ops.predicate_map import SWAP, Search, carry, inverted
-from zoo.ops.relational_trees import Pool, Shape, boost, learnt, outputs, told
+from zoo.ops.logic.clauses import Grounder
+from zoo.ops.logic.mapping import SWAP, Search, carry, inverted
+from zoo.ops.logic.trees import Pool, Shape, boost, learnt, outputs, told
 from zoo.seeds import derive
 
 if TYPE_CHECKING:

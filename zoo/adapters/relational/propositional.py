@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.facts import Facts
-from zoo.ops.paths import Counter, end, holds, paths, unary, values
+from zoo.ops.logic.paths import Counter, end, holds, paths, unary, values
 from zoo.seeds import derive
 
 if TYPE_CHECKING:

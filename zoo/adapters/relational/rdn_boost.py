@@ -7,8 +7,8 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
-from zoo.ops.logic import Grounder
-from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
+from zoo.ops.logic.clauses import Grounder
+from zoo.ops.logic.trees import Pool, Shape, boost, outputs, told
 from zoo.seeds import derive
 
 if TYPE_CHECKING:

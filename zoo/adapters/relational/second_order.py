@@ -9,10 +9,10 @@ from scipy.special import expit, logit
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
-from zoo.ops.logic import Grounder
+from zoo.ops.logic.clauses import Grounder
+from zoo.ops.logic.templates import Instance, amounts, instances, links, rule
+from zoo.ops.logic.trees import Pool, Shape, boost, outputs, told
 from zoo.ops.logistic import logistic
-from zoo.ops.relational_trees import Pool, Shape, boost, outputs, told
-from zoo.ops.templates import Instance, amounts, instances, links, rule
 from zoo.seeds import derive
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from zoo.adapters.feature.dann import Dann
 from zoo.errors import BadInput
-from zoo.train import forward, objective
+from zoo.train import descend
 
 if TYPE_CHECKING:
     from zoo.graph import Graph
@@ -75,13 +75,7 @@ class StructReweight(Dann):
         graphs: Any = net.nodes
         if graphs.s.weights is not self.edges_:
             graphs.bind(s=replace(graphs.s, weights=self.edges_))
-        with b.amp():
-            forward(net, b)
-            loss = objective(net, b)
-        opt.zero_grad(set_to_none=True)
-        loss.backward()
-        opt.step()
-        return loss.detach()
+        return descend(net, opt, b)
 
 
 def edge_probabilities(graph: Graph, Y: Tensor) -> Tensor:

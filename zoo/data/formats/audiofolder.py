@@ -23,6 +23,6 @@ class Audiofolder(Folder):
         X = _audio.log_mel(torch.from_numpy(waves)).numpy()
         return X, y, X.shape[1:]
 
-    def kind(self, path: Path) -> str:
+    def described(self, path: Path) -> str:
         rate, wave = _audio.read(path)
         return f"{rate} Hz {wave.dtype}, {wave[:1].size} channel{'s' * (wave.ndim > 1)}"

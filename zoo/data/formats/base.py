@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
@@ -31,14 +33,13 @@ class Format:
     ----------
     keys : which of ``x, y, size`` the format takes
     suffixes : how its files end, for ``zoo data inspect``
-    images, photographs, graphs : as in `zoo.data.base.Dataset`
+    kind, photographs : as in `zoo.data.base.Dataset`
     """
 
     keys: ClassVar[tuple[str, ...]] = ("x", "y")
     suffixes: ClassVar[tuple[str, ...]] = ()
-    images: bool = False
+    kind: str = "samples"
     photographs: ClassVar[bool] = False
-    graphs: ClassVar[bool] = False
     lies_in: ClassVar[str] = "file"  # or a folder, or '' for either
     row, first_row = "row", 0  # how a sample's place in the file is called, and the first one's number
 
@@ -89,9 +90,9 @@ class Arrays(Format):
         raise NotImplementedError
 
     @property
-    def images(self) -> bool:  # type: ignore[override]
+    def kind(self) -> str:  # type: ignore[override]
         headers = self.headers()
-        return len(headers[self._names(headers)[0]][0]) in (3, 4)
+        return "images" if len(headers[self._names(headers)[0]][0]) in (3, 4) else "samples"
 
     def _names(self, headers: Iterable[str]) -> tuple[str, str]:
         names = list(headers)
@@ -188,20 +189,20 @@ class Table(Format):
 class Folder(Format):
     """A folder with a folder of files per class."""
 
-    images = True
+    kind = "images"
     lies_in = "folder"
 
     def tree(self) -> tuple[list[Path], np.ndarray]:
         return _images.tree(self.path, self.suffixes)
 
-    def kind(self, path: Path) -> str:
+    def described(self, path: Path) -> str:
         """What kind of file it is, in a few words."""
         raise NotImplementedError
 
     def rows(self) -> list[dict[str, Any]]:
         seen: dict[str, Counter[str]] = {}
         for path, c in zip(*self.tree(), strict=True):
-            seen.setdefault(str(c), Counter())[self.kind(path)] += 1
+            seen.setdefault(str(c), Counter())[self.described(path)] += 1
         return [
             {"name": c, "type": "; ".join(k for k, _ in kinds.most_common(3)), "shape": [kinds.total()]}
             for c, kinds in seen.items()
@@ -243,3 +244,21 @@ def _name(value: Any, i: int, form: Format) -> str:
     if text in ("", "<NA>", "[]") or value is None or value != value:
         raise form.bad(f"{place} has no label")
     return str(int(whole[1])) if (whole := WHOLE.fullmatch(text)) else text
+
+
+@contextmanager
+def reading(file: Format, domain: str = "") -> Iterator[None]:
+    """Whatever goes wrong in a file becomes one line with its key and its path."""
+    where = f"data: domains: {domain}: " if domain else ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of libraries about damage that they read past, or then raise for
+            yield
+    except BadInput as error:
+        raise BadInput(f"{where}{error}") from None
+    except MemoryError:
+        raise BadInput(f"{where}{file.path} needs more memory than there is") from None
+    except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
+        strerror = getattr(error, "strerror", None)
+        reason = strerror or (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"{where}{file.path} cannot be read as {type(file).__name__.lower()}: {reason}") from None

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo import discover
+from zoo import discover, plain
 from zoo.data import _atoms
 from zoo.data._atoms import Atom
-from zoo.data.formats.base import Format
+from zoo.data.base import Dataset
+from zoo.data.formats.base import Format, reading
 from zoo.errors import BadInput
 from zoo.facts import Database, Fold
 from zoo.facts import Facts as Evidence
@@ -33,6 +34,7 @@ Rows = dict[str, np.ndarray]
 class Facts(Format):
     """Facts over constants, ``pred(a,b).`` a line; a folder per fold."""
 
+    kind = "facts"
     keys = ()
     lies_in = "folder"
 
@@ -40,6 +42,36 @@ class Facts(Format):
         atoms = [a for fold in _folds(self.path) for a in _atoms.facts(fold / "facts.txt")]
         counts = Counter((a.predicate, len(a.arguments)) for a in atoms)
         return [{"name": p, "type": "facts", "shape": [n, arity]} for (p, arity), n in sorted(counts.items())]
+
+
+class Own(Dataset):
+    """The ``data:`` key of a suite of facts: a folder a database, with a folder of files a fold.
+
+    Raises
+    ------
+    BadInput
+        A folder that is not there, a domain without a target predicate; on loading, whatever is wrong in a file.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        if unused := [k for k in ("x", "y", "size") if data[k]]:
+            raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
+        self._data = data
+        for name, path in data["domains"].items():
+            if why := plain.trouble(path, "folder"):
+                raise BadInput(f"data: domains: {name}: {path} {why}")
+            if name not in data["target"]:
+                raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
+        vars(self).update(domains=tuple(data["domains"]), kind="facts")
+
+    def load(self, domain: str, root: Path | None) -> Any:
+        """The database of a domain."""
+        of = self._data
+        aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
+        path = Path(of["domains"][domain])
+        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
+        with reading(Facts(path), domain):
+            return read(path, of["target"][domain], **options)
 
 
 def read(

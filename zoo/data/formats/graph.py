@@ -33,7 +33,7 @@ class Graph(Format):
     """
 
     keys = ("x", "y")
-    graphs = True
+    kind = "graphs"
     lies_in = ""
 
     def read(self) -> tuple[Any, Any, tuple[Any, ...]]:

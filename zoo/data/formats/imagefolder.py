@@ -21,7 +21,7 @@ class Imagefolder(Folder):
         X = _images.load(files, self.size or _images.SIZE)
         return X, y, X.shape[1:]
 
-    def kind(self, path: Path) -> str:
+    def described(self, path: Path) -> str:
         from PIL import Image
 
         try:

@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 from torch import Tensor
 
 from zoo.facts import Facts
-from zoo.ops.logic import Grounder, Test, paths, refinements, text, types_of, values_of
+from zoo.ops.logic.clauses import Grounder, Test, paths, refinements, text, types_of, values_of
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from zoo.facts import Facts
-from zoo.ops.logic import Grounder, Literal, Test, types_of
-from zoo.ops.relational_trees import Node
+from zoo.ops.logic.clauses import Grounder, Literal, Test, types_of
+from zoo.ops.logic.trees import Node
 
 SWAP, REUSE, UNLIKE = 2.0, 1.0, 0.5  # what a mapping must gain in log-likelihood: prior beliefs, in nats
 

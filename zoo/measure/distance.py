@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.bench import plan, protocol, suite
-from zoo.bench.run import versions
+from zoo.bench import plan, suite
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
+from zoo.kinds.samples import Protocol
+from zoo.machine import versions
 from zoo.ops import distance
 from zoo.seeds import derive
 
@@ -55,12 +56,12 @@ def measure(
     asked = asked.model_copy(update=whole)
     wanted = plan.sourced(asked)
     root = data_root or os.environ.get("ZOO_DATA")
-    data = protocol.load(asked, wanted, Path(root) if root else None)
+    data = asked.kind.load(asked, wanted, Path(root) if root else None)
     for domain in data.domains.values():
         if len(domain.y) < distance.LEAST:
             where = f"{asked.dataset}: domain {domain.name}"
             raise BadInput(f"{where}: a distance needs {distance.LEAST} samples or more, got {len(domain.y)}")
-    samples = protocol.Protocol(asked, data)
+    samples = Protocol(asked, data)
     same: dict[frozenset[str], list[tuple[str, str]]] = {}
     for pair in wanted:
         same.setdefault(frozenset(pair), []).append(pair)
@@ -80,7 +81,7 @@ def measure(
     }  # fmt: skip
 
 
-def _row(samples: protocol.Protocol, same: list[tuple[str, str]], seed: int) -> dict[str, Any]:
+def _row(samples: Protocol, same: list[tuple[str, str]], seed: int) -> dict[str, Any]:
     """A pair and, if asked for, its reverse; computed in alphabetical order, so that both give the same numbers."""
     source, target = same[0]
     fields = samples.pair(source, target, 0, base=True).fields

@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 
 from zoo.facts import Facts
-from zoo.ops.paths import Counter, Path, Step, end, paths
+from zoo.ops.logic.paths import Counter, Path, Step, end, paths
 
 FAR = 3  # steps from the target's types, at most
 

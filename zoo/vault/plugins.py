@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.bench import answers
 from zoo.errors import BadInput, one_line
+from zoo.vault import answers
 from zoo.vault.wire import Malformed
 
 if TYPE_CHECKING:

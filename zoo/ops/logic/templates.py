@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.facts import Facts
-from zoo.ops.paths import Counter, Path, end, holds, paths, unary, values
+from zoo.ops.logic.paths import Counter, Path, end, holds, paths, unary, values
 
 LETTERS = "ABC"
 OTHERS = "XYZ"

@@ -41,30 +41,6 @@ def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def of_facts(scores: np.ndarray, y: np.ndarray, groups: np.ndarray) -> dict[str, float | None]:
-    """`metrics` of each group of query atoms, averaged, with those of statistical-relational learning.
-
-    ``auprc`` is the average precision of the true atoms; ``cll`` the mean conditional log-likelihood of the labels, of
-    probabilities kept within 1e-6 of 0 and 1. A metric that has no meaning in one of the groups is None.
-
-    >>> scores = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]])
-    >>> round(of_facts(scores, np.array([1, 1, 0]), np.zeros(3, int))["cll"], 3)
-    -0.415
-    """
-    from sklearn.metrics import average_precision_score
-
-    found = []
-    for g in np.unique(groups):
-        s, labels = scores[groups == g], y[groups == g]
-        own = metrics(s, labels) | {"auprc": float(average_precision_score(labels, s[:, 1]))}
-        own["cll"] = float(np.log(np.clip(s[np.arange(len(s)), labels], 1e-6, 1 - 1e-6)).mean())
-        found.append(own)
-    return {
-        name: None if any(f[name] is None for f in found) else float(np.mean([f[name] for f in found]))
-        for name in found[0]
-    }
-
-
 def _auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray) -> float | None:
     if (counts == 0).any() or (counts == len(y)).any():
         return None

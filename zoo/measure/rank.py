@@ -13,11 +13,13 @@ from typing import Any
 
 import torch
 
-from zoo.bench import plan, protocol, suite
-from zoo.bench.distance import CAP, SPLITS, _flat
-from zoo.bench.run import versions
+from zoo.bench import plan, suite
 from zoo.errors import BadInput
+from zoo.kinds.base import Data
+from zoo.kinds.samples import Protocol
 from zoo.learners.base import fit_base
+from zoo.machine import versions
+from zoo.measure.distance import CAP, SPLITS, _flat
 from zoo.ops import distance, transferability
 from zoo.seeds import derive
 
@@ -64,9 +66,9 @@ def measure(
     asked = asked.model_copy(update={"labels": 0})  # the whole adapt part is read
     wanted = plan.sourced(asked)
     root = data_root or os.environ.get("ZOO_DATA")
-    data = protocol.load(asked, wanted, Path(root) if root else None)
+    data = asked.kind.load(asked, wanted, Path(root) if root else None)
     for domain in data.domains.values():
-        n = len(protocol.Protocol.adapt_rows(asked, domain, seed))
+        n = len(Protocol.adapt_rows(asked, domain, seed))
         if n < distance.LEAST:
             where = f"{asked.dataset}: domain {domain.name}"
             raise BadInput(f"{where}: a distance needs {distance.LEAST} samples or more, got {n}")
@@ -83,17 +85,17 @@ def measure(
 
 
 def score(
-    asked: suite.Suite, data: protocol.Data, wanted: list[tuple[str, str]], seed: int, track: Track = iter
+    asked: suite.Suite, data: Data, wanted: list[tuple[str, str]], seed: int, track: Track = iter
 ) -> list[dict[str, Any]]:
     """A row a pair, sorted by target; computed one by one, so that a row does not depend on the other pairs."""
-    samples = protocol.Protocol(asked, data)
-    raw = protocol.Protocol(asked.model_copy(update={"normalise": ()}), data)
+    samples = Protocol(asked, data)
+    raw = Protocol(asked.model_copy(update={"normalise": ()}), data)
     names = list(data.domains)
     ordered = sorted(wanted, key=lambda pair: names.index(pair[1]))
     return [_row(samples, raw, source, target, seed) for source, target in track(ordered)]
 
 
-def _row(samples: protocol.Protocol, raw: protocol.Protocol, source: str, target: str, seed: int) -> dict[str, Any]:
+def _row(samples: Protocol, raw: Protocol, source: str, target: str, seed: int) -> dict[str, Any]:
     found = samples.pair(source, target, seed, base=True).oracle  # Xt and yt of the adapt part
     Xs, Xt = _flat(found["Xs"]), _flat(found["Xt"])
     ys, yt = torch.from_numpy(found["ys"]), torch.from_numpy(found["yt"])
@@ -113,7 +115,7 @@ def _row(samples: protocol.Protocol, raw: protocol.Protocol, source: str, target
     }
 
 
-def _proxy_a(raw: protocol.Protocol, source: str, target: str, seed: int) -> float:
+def _proxy_a(raw: Protocol, source: str, target: str, seed: int) -> float:
     """Computed in alphabetical order, so that a pair and its reverse are equally far apart."""
     fields = raw.pair(source, target, seed, base=True).oracle
     X, Y = (_flat(fields[key]) for key in (("Xs", "Xt") if source < target else ("Xt", "Xs")))

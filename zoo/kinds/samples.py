@@ -17,60 +17,133 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import discover
-from zoo.bench import features, graphs
-from zoo.bench.metrics import metrics
-from zoo.bench.suite import Suite, origins
-from zoo.data import _cache
 from zoo.errors import BadInput
-from zoo.graph import Graph, stacked
-from zoo.task import Domain
+from zoo.graph import is_sparse, stacked
+from zoo.kinds import base
+from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
+from zoo.kinds.scores import metrics
+
+if TYPE_CHECKING:
+    from zoo.bench.suite import Suite
+    from zoo.discover import MethodInfo
+    from zoo.graph import Graph
 
 FOLDS = 5
 
 
+class Samples(Kind):
+    """Rows of numbers with a class each."""
+
+    def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
+        """Load the domains of `pairs`, check them, and match their classes by name.
+
+        Raises
+        ------
+        BadInput
+            NaN or infinite features, differing shapes, one class only, a target class that no source has in any of the
+            pairs, too few samples for ``labels: K``, weights that do not fit — each with the domain's name.
+        """
+        names = needed(suite, pairs)
+        raw = {name: suite.source.load(name, root) for name in names}
+        shape = raw[names[0]][0].shape[1:]
+        self.fits(suite, shape)
+        for name, (X, labels) in raw.items():
+            where = f"{suite.dataset}: domain {name}"
+            if (row := self.damaged(X)) is not None:
+                raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
+            if X.shape[1:] != shape:
+                raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
+            if len(X) != len(labels):
+                raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
+        classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
+        index = {c: i for i, c in enumerate(classes)}
+        domains = {}
+        for name, (X, labels) in raw.items():
+            y = np.array([index[str(c)] for c in labels])
+            domains[name] = self.domain(suite, name, X, y, classes, device)
+        return _matched(suite, pairs, domains, classes)
+
+    def fits(self, suite: Suite, shape: tuple[int, ...]) -> None:
+        """Refuse samples that the network cannot read."""
+        least = 0 if suite.network is None else suite.network.smallest
+        if least and (len(shape) != 3 or min(shape[1:]) < least):
+            got = "×".join(map(str, shape))
+            what = f"takes images of {least}×{least} pixels and more"
+            raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
+
+    def damaged(self, X: Any) -> int | None:
+        """The first row that holds NaN or infinity."""
+        if np.isfinite(X).all():
+            return None
+        return int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
+
+    def domain(self, suite: Suite, name: str, X: Any, y: np.ndarray, classes: list[str], device: str) -> Domain:
+        """A domain as the suite's learners see it, hashed and permuted."""
+        return Domain.build(name, X, y, classes)
+
+    def draws(self, suite: Suite, data: Data) -> Protocol:
+        return Protocol(suite, data)
+
+    def refusal(self, suite: Suite, info: MethodInfo) -> str:
+        if why := super().refusal(suite, info):
+            return why
+        if info.needs & {"Xl", "yl"} and not suite.labels:
+            return "needs labelled target samples (--labels K)"
+        if info.transductive_only and suite.protocol != "transductive":
+            return "has no rule for new target samples (protocol: transductive only)"
+        return ""
+
+    def rounds(self, suite: Suite, domain: Any, oracle: bool) -> int:
+        return FOLDS if oracle and suite.protocol == "transductive" else 1
+
+
+def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str]) -> Data:
+    """Which pairs have the classes that their methods need."""
+    open_set, partial = {}, {}
+    for source, target in pairs:
+        wanted = set(domains[target].y.tolist())
+        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
+        if len(have) < 2:
+            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
+        if missing := wanted - have:
+            open_set[source, target] = f"closed-set, but no source sample has {_named(missing, classes)}"
+        if extra := have - wanted:
+            partial[source, target] = f"no target sample has {_named(extra, classes)}"
+        if isinstance(suite.labels, int) and suite.labels:
+            _enough(suite, domains[target], classes)
+    if len(open_set) == len(pairs):
+        (source, target), why = next(iter(open_set.items()))
+        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}")
+    return Data(domains, classes, open_set, partial)
+
+
+def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
+    adapt = Protocol.adapt_rows(suite, domain, 0)
+    counts = np.bincount(domain.y[adapt], minlength=len(classes))
+    for c in np.unique(domain.y):
+        if counts[c] < int(suite.labels) + 1:
+            raise BadInput(
+                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples of every class in the adapt part, but "
+                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
+            )
+
+
+def _named(some: set[int], classes: list[str]) -> str:
+    names = [classes[c] for c in sorted(some)]
+    what = "class" if len(names) == 1 else f"any of {len(names)} classes:"
+    return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    return (0, int(name), "") if name.isdigit() else (1, 0, name)
+
+
 @dataclass(frozen=True)
-class Data:
-    """The domains that a suite uses, with classes matched by name.
-
-    Attributes
-    ----------
-    open_set : pairs that no closed-set method can run on, and why
-    partial : pairs whose target lacks classes of the source, and which
-    """
-
-    domains: dict[str, Any]  # each a Domain, or all a Database
-    classes: list[str]
-    open_set: dict[tuple[str, str], str] = field(default_factory=dict)
-    partial: dict[tuple[str, str], str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Round:
-    """One fit of a cell, and the sets that it scores then.
-
-    Attributes
-    ----------
-    fields : what the fit may be granted
-    sets : rows to be scored, by name; ``validation`` is of the source
-    context : what `predict` gets beside the rows of a set, by the set's name
-    whole : of nodes, the graphs in which the sets are numbered
-    fitted : the set that is the Xt of the fit, if one is
-    """
-
-    fields: dict[str, Any]
-    sets: dict[str, np.ndarray]
-    context: dict[str, Any] = field(default_factory=dict)
-    whole: dict[str, Graph] = field(default_factory=dict)
-    fitted: str | None = None
-
-
-@dataclass(frozen=True)
-class Pair:
+class Pair(base.Pair):
     """Everything there is to a pair at a seed; the labels in it stay with the driver.
 
     ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
@@ -120,117 +193,11 @@ class Pair:
         return metrics(scores, self.y_test)
 
 
-def load(suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
-    """Load the domains of `pairs`, check them, and match their classes by name.
-
-    Parameters
-    ----------
-    device : where features of pretrained networks are extracted, if the suite asks for them
-
-    Raises
-    ------
-    BadInput
-        NaN or infinite features, differing shapes, one class only, a target class that no source has in any of the
-        pairs, too few samples for ``labels: K``, weights that do not fit — each with the domain's name.
-    """
-    dataset = suite.source
-    names = [d for d in dataset.domains if any(d in (*origins(s), t) for s, t in pairs)]
-    if dataset.facts:
-        from zoo.bench import folds
-
-        return folds.load(suite, pairs, names, root)
-    raw = {name: dataset.load(name, root) for name in names}
-    shape = raw[names[0]][0].shape[1:]
-    _fits(suite, shape)
-    for name, (X, labels) in raw.items():
-        where = f"{suite.dataset}: domain {name}"
-        if not isinstance(X, Graph) and X.dtype != np.uint8 and not np.isfinite(X).all():
-            row = int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
-            raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
-        if X.shape[1:] != shape:
-            raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
-        if len(X) != len(labels):
-            raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
-    classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
-    index = {c: i for i, c in enumerate(classes)}
-    domains = {}
-    for name, (X, labels) in raw.items():
-        y = np.array([index[str(c)] for c in labels])
-        domains[name] = _domain(suite, name, X, y, classes, device)
-    open_set, partial = {}, {}
-    for source, target in pairs:
-        wanted = set(domains[target].y.tolist())
-        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
-        if len(have) < 2:
-            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
-        if missing := wanted - have:
-            open_set[source, target] = f"closed-set, but no source sample has {_named(missing, classes)}"
-        if extra := have - wanted:
-            partial[source, target] = f"no target sample has {_named(extra, classes)}"
-        if isinstance(suite.labels, int) and suite.labels:
-            _enough(suite, domains[target], classes)
-    if len(open_set) == len(pairs):
-        (source, target), why = next(iter(open_set.items()))
-        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}")
-    return Data(domains, classes, open_set, partial)
-
-
-def _named(some: set[int], classes: list[str]) -> str:
-    names = [classes[c] for c in sorted(some)]
-    what = "class" if len(names) == 1 else f"any of {len(names)} classes:"
-    return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
-
-
-def _domain(suite: Suite, name: str, X: np.ndarray, y: np.ndarray, classes: list[str], device: str) -> Domain:
-    """A domain as the suite's learners see it: photographs with, or as, the features of a pretrained network."""
-    if isinstance(X, Graph):
-        graphs.normalisable(suite, name, X)
-        return Domain.of_graph(name, X, y, classes)
-    if X.dtype != np.uint8:
-        return Domain.build(name, X, y, classes)
-    key = _cache.key_of(X)
-    if suite.features == "frozen":
-        Z = features.frozen(suite, X, device)
-        if suite.trainable == "head":
-            return Domain.build(name, Z, y, classes, key=f"{key} {suite.net} {suite.pretrained}")
-        return Domain.build(name, X, y, classes, key=key, frozen=Z)
-    if suite.net in discover.nets():  # the zoo's own networks take images in [0, 1]
-        X = X.astype(np.float32) / 255
-    return Domain.build(name, X, y, classes, key=key)
-
-
-def _fits(suite: Suite, shape: tuple[int, ...]) -> None:
-    """Refuse samples that the network cannot read, and weights that do not fit it."""
-    if (net := discover.nets().get(suite.net)) is None:
-        features.check(suite, shape)
-        return
-    least = net.smallest
-    if least and (len(shape) != 3 or min(shape[1:]) < least):
-        got = "×".join(map(str, shape))
-        what = f"takes images of {least}×{least} pixels and more"
-        raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
-
-
-def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
-    adapt = Protocol.adapt_rows(suite, domain, 0)
-    counts = np.bincount(domain.y[adapt], minlength=len(classes))
-    for c in np.unique(domain.y):
-        if counts[c] < int(suite.labels) + 1:
-            raise BadInput(
-                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples of every class in the adapt part, but "
-                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
-            )
-
-
-class Protocol:
+class Protocol(Draws):
     """Splits, labelled draws and normalisation of one suite over loaded data."""
 
     def __init__(self, suite: Suite, data: Data) -> None:
-        self.suite, self.data = suite, data
+        super().__init__(suite, data)
         self._pairs = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
         self._scaled = lru_cache(maxsize=None)(self._rows_scaled)
         self._own = lru_cache(maxsize=8)(self._normalised_by_own)
@@ -249,8 +216,6 @@ class Protocol:
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.domains[target]
         sources = origins(source)
-        if t.graph is not None and not frozen:
-            return graphs.pair(self, sources, target, seed)
         X, adapt, held = self._own(target, seed, frozen)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(target, self._statistics(sources, seed, frozen), frozen)
@@ -282,7 +247,7 @@ class Protocol:
             t.y[test],
             validation,
             rows,
-            _folds(t) if transductive else None,
+            folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
         )
 
@@ -302,7 +267,7 @@ class Protocol:
             return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
-            X = graphs.divided(X, graphs.row_norms(X, orders[how]))
+            X = _divided(X, _row_norms(X, orders[how]))
         return X
 
     def _normalised_by_own(self, name: str, seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -334,6 +299,25 @@ class Protocol:
         return X if X.dtype == np.uint8 else X.astype(np.float32, copy=False)
 
 
+def _row_norms(X: Any, order: int) -> np.ndarray:
+    """Norms of rows, of sparse features too; 1 for rows of zeros."""
+    if is_sparse(X):
+        values = abs(X).power(order).astype(np.float64)
+        flat = np.asarray(values.sum(1)).ravel() ** (1 / order)
+    else:
+        flat = np.linalg.norm(X.reshape(len(X), -1).astype(np.float64), ord=order, axis=1)
+    return np.where(flat > 0, flat, 1.0)
+
+
+def _divided(X: Any, norms: np.ndarray) -> Any:
+    """Rows over their norms."""
+    if is_sparse(X):
+        from scipy.sparse import diags
+
+        return (diags(1 / norms) @ X).tocsr()
+    return X / norms.reshape(-1, *[1] * (X.ndim - 1))
+
+
 def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Rows in ascending order; all of them without a copy."""
     return X if len(rows) == X.shape[0] else X[rows]
@@ -356,7 +340,7 @@ def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> 
     return _rank_in_class(y, generator) < held[y]
 
 
-def _folds(domain: Domain) -> np.ndarray:
+def folded(domain: Domain) -> np.ndarray:
     """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
 
     Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.

@@ -7,13 +7,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo import records
-from zoo.bench import cost
 from zoo.bench.jobs import Job, View
 from zoo.bench.plan import Cell
-from zoo.bench.run import Benchmark
+from zoo.bench.view import cost
+
+if TYPE_CHECKING:
+    from zoo.bench.run import Benchmark
 
 LINES = 10  # of a run's progress when piped, beside the first
 

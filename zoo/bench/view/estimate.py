@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo import records
-from zoo.bench.graphs import sees_nodes
 from zoo.bench.plan import Cell
-from zoo.bench.protocol import FOLDS, Protocol
-from zoo.bench.run import Benchmark
+
+if TYPE_CHECKING:
+    from zoo.bench.run import Benchmark
 
 PROBE_STEPS = 20
 GUESS_S = 2.0  # seconds of a relational method and fold that has not run before
@@ -60,13 +60,14 @@ def estimate(benchmark: Benchmark) -> Estimate:
         known = earlier.get((cell.row.info.name, cell.identity["learner"]))
         if known:
             return sum(known) / len(known)
-        if benchmark.suite.source.facts:
-            return GUESS_S * len(benchmark.data.domains[cell.target].folds)
+        domain = benchmark.data.domains[cell.target]
+        rounds = benchmark.suite.kind.rounds(benchmark.suite, domain, "yt" in cell.grant)
+        if not benchmark.suite.kind.learners:
+            return GUESS_S * rounds
         if cell.use not in probes:
             probes[cell.use] = _probe(benchmark, cell.use)
         streams = len(cell.grant & {"Xs", "Xt", "Xl"})
-        folds = FOLDS if "yt" in cell.grant and benchmark.suite.protocol == "transductive" else 1
-        return probes[cell.use] * folds * (streams if cell.use == "net" else 1)
+        return probes[cell.use] * rounds * (streams if cell.use == "net" else 1)
 
     counts: Counter[tuple[str, str, str]] = Counter()
     costs: Counter[tuple[str, str, str]] = Counter()
@@ -95,16 +96,17 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     """Seconds that the learner takes on the first pair's source."""
     suite = benchmark.suite
     source, target = benchmark.plan.pairs[0]
-    nodes = sees_nodes(suite, benchmark.known["source_only"], use)
-    base = not nodes if suite.source.graphs else use == "base"
-    fields = Protocol(suite, benchmark.data).pair(source, target, 0, base).fields
+    kind, info = suite.kind, benchmark.known["source_only"]
+    nodes = kind.handed(suite, info, use)
+    pair = kind.draws(suite, benchmark.data).pair(source, target, 0, kind.vectors(suite, info, use))
+    fields = pair.round(0, oracle=False).fields
     executor = benchmark.executor = benchmark.executor or benchmark._executor()
     channel = executor.open()
     budget = {**suite.net_budget, "steps": min(PROBE_STEPS, suite.steps)}
     message = {
         "op": "model",
-        "arrays": {k: fields[k] for k in (("Xs", "ys", "As") if nodes else ("Xs", "ys"))},
-        "nodes": "net" if nodes else "",
+        "arrays": {k: fields[k] for k in sorted({"Xs", "ys"} | kind.beside(nodes, {"Xs"}))},
+        "nodes": nodes,
         "learner": {
             **{"base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
@@ -114,7 +116,6 @@ def _probe(benchmark: Benchmark, use: str) -> float:
         "checkpoint_s": float("inf"),
         "state": None,
     }
-    info = benchmark.known["source_only"]
     if use == "base":
         message |= {"op": "fit", "info": info, "parameters": {}, "needs": sorted(info.needs), "model": None}
         message |= {"featurise": False, "shaped": False, "seed": 0}

@@ -1,0 +1,151 @@
+"""Kinds of data: a new one is one file, and what it says is what a run does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from zoo import discover, source
+from zoo.bench import suite
+from zoo.errors import BadInput
+
+KIND = '''
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.errors import BadInput
+from zoo.kinds.base import Domain
+from zoo.kinds.samples import Pair, Protocol, Samples
+
+
+class Bags(Samples):
+    """Bags of any number of vectors, seen as their means."""
+
+    protocols = ("transductive",)
+
+    def damaged(self, X):
+        return next((i for i, bag in enumerate(X) if not np.isfinite(bag).all()), None)
+
+    def domain(self, suite, name, X, y, classes, device):
+        if suite.augment != "none":
+            raise BadInput("augment: bags have none")
+        return Domain.build(name, np.stack([bag.mean(0) for bag in X]).astype(np.float32), y, classes)
+
+    def draws(self, suite, data):
+        return Bagged(suite, data)
+
+
+class Bagged(Protocol):
+    def _pair(self, *what):
+        return Scored(**vars(super()._pair(*what)))
+
+
+class Scored(Pair):
+    def metrics(self, scores):
+        return {"accuracy": 0.5 + super().metrics(scores)["accuracy"] / 2}
+'''
+
+DATA = '''
+import numpy as np
+
+from zoo.data.base import Dataset
+
+
+class Fruit(Dataset):
+    """Two baskets."""
+
+    domains = ("here", "there")
+    kind = "bags"
+
+    def load(self, domain, root):
+        rng = np.random.default_rng(len(domain))
+        y = np.repeat([0, 1], 12)
+        X = np.empty(24, object)
+        X[:] = [rng.normal(3 * c, 1, size=(2 + i % 3, 4)) for i, c in enumerate(y)]
+        return X, np.array(["pear", "plum"])[y]
+'''
+
+RUN = """
+import json, sys
+import zoo
+from zoo.bench.run import Benchmark
+from zoo.vault import session
+
+seen = {}
+fit = session.Session.on_fit
+def spy(self, message):
+    seen.update({k: list(v.shape) for k, v in message["arrays"].items() if v is not None})
+    return fit(self, message)
+session.Session.on_fit = spy
+benchmark = Benchmark(sys.argv[1], methods=["coral"], executor="local", out=sys.argv[2])
+frame = benchmark.run().frame()
+print(json.dumps({
+    "zoo": zoo.__file__, "seen": seen, "protocol": benchmark.suite.protocol,
+    "cells": dict(zip(frame.cell, frame.status)), "accuracy": frame.accuracy.min(),
+}))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(source.ROOT, tmp_path / "copy" / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_a_new_kind_is_one_file(copy, tmp_path):
+    """In a copy of the package: the file, a data set that says its name, and a suite; nothing else is written."""
+    (copy / "kinds" / "bags.py").write_text(KIND)
+    (copy / "data" / "fruit.py").write_text(DATA)
+    (tmp_path / "baskets.yaml").write_text("dataset: fruit\nbase: 1nn\nseeds: 1\n")
+
+    def run(out):
+        command = [sys.executable, "-c", RUN, tmp_path / "baskets.yaml", tmp_path / out]
+        env = os.environ | {"PYTHONPATH": str(copy.parent)}
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    first = run("first")
+    assert first["zoo"].startswith(str(copy))
+    assert first["protocol"] == "transductive"  # its standard one
+    assert first["seen"] == {"Xs": [24, 4], "ys": [24], "Xt": [24, 4]}
+    assert len(first["cells"]) == 4
+    assert set(first["cells"].values()) == {"ok"}
+    assert first["accuracy"] > 0.9
+    # What scores is its own, and its file is in the id of its cells.
+    text = KIND.replace("0.5 + super().metrics(scores)", "super().metrics(scores)")
+    (copy / "kinds" / "bags.py").write_text(text)
+    second = run("second")
+    assert second["accuracy"] == pytest.approx(first["accuracy"] - 0.5)
+    assert not second["cells"].keys() & first["cells"].keys()
+    # What it refuses ends a run.
+    (tmp_path / "baskets.yaml").write_text("dataset: fruit\nbase: 1nn\nseeds: 1\nprotocol: holdout\n")
+    with pytest.raises(AssertionError, match="fruit holds bags, which need protocol: transductive"):
+        run("third")
+
+
+def test_every_kind_is_a_file_and_every_data_set_has_one():
+    kinds = discover.kinds()
+    assert {"samples", "images", "graphs", "facts"} <= kinds.keys()
+    assert {info.kind for info in discover.datasets().values()} <= kinds.keys()
+    for name, info in kinds.items():
+        kind = discover.load(info)()
+        assert kind.name == name
+        assert {"Xs", "ys"} <= kind.gives
+
+
+def test_an_unknown_kind_is_named(monkeypatch, suite_file):
+    known = discover.kinds()
+    monkeypatch.setattr(discover, "kinds", lambda: {"graphs": known["graphs"]})
+    with pytest.raises(BadInput, match="unknown kind of office_caltech: 'samples': there are graphs"):
+        suite.load(str(suite_file), {})
+
+
+def test_data_that_are_no_samples_cannot_be_compared(zoo):
+    for command in ("distance", "rank"):
+        done = zoo(command, "relational")
+        assert done.code == 2
+        assert "relational holds facts: there are no samples with features to compare" in done.err

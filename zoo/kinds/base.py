@@ -1,0 +1,272 @@
+"""What a kind of data has to say, and the nouns that all kinds have in common. numpy only.
+
+A suite, the plan and the driver ask the kind; nothing outside this folder knows what a domain is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from zoo.errors import BadInput
+from zoo.secret import Secret
+
+if TYPE_CHECKING:
+    from zoo.bench.suite import Suite
+    from zoo.discover import MethodInfo
+    from zoo.graph import Graph
+
+PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A named set of samples, in an order that tells nothing.
+
+    Attributes
+    ----------
+    X : array [n, ...]
+        Samples, in a permutation that the secret seeds.
+    y : int array [n]
+        Class indices.
+    rows : int array [n]
+        Where each sample stood in the file it came from. Never leaves the driver.
+    secret : Secret
+        Of samples, labels and class names: it seeds the permutation, and every draw of the protocol. Never leaves the
+        driver; what is written and hashed is ``content``, a one-way hash of it.
+    frozen : array [n, width], or sparse CSR, optional
+        What base learners see in place of X: features of the samples from a pretrained network, or of nodes.
+    graph : Graph, optional
+        The graph whose nodes the samples are; X is their numbers.
+    notes : tuple of str
+        What was left out or assumed at loading, a line each.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    rows: np.ndarray
+    secret: Secret
+    frozen: Any = None
+    graph: Graph | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        name: str,
+        X: np.ndarray,
+        y: np.ndarray,
+        classes: list[str],
+        *,
+        frozen: np.ndarray | None = None,
+        key: str = "",
+    ) -> Domain:
+        """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
+
+        A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
+        features differ in their last bits from machine to machine.
+        """
+        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        secret = Secret.of(key or X, classes, y)
+        rows = secret.generator("order").permutation(len(X))
+        return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
+
+    @property
+    def content(self) -> str:
+        """A hash of the data that tells nothing of them."""
+        return self.secret.content
+
+    def described(self) -> dict[str, Any]:
+        """What run.json and captions say of it, beside its content and its classes."""
+        return {"n": len(self.y), **({"notes": list(self.notes)} if self.notes else {})}
+
+
+@dataclass(frozen=True)
+class Data:
+    """The domains that a suite uses, with classes matched by name.
+
+    Attributes
+    ----------
+    domains : each with ``name, secret, content`` and ``described()``
+    open_set : pairs that no closed-set method can run on, and why
+    partial : pairs whose target lacks classes of the source, and which
+    """
+
+    domains: dict[str, Any]
+    classes: list[str]
+    open_set: dict[tuple[str, str], str] = field(default_factory=dict)
+    partial: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One fit of a cell, and the sets that it scores then.
+
+    Attributes
+    ----------
+    fields : what the fit may be granted
+    sets : rows to be scored, by name; ``validation`` is of the source
+    context : what `predict` gets beside the rows of a set, by the set's name
+    whole : of nodes, the graphs in which the sets are numbered
+    fitted : the set that is the Xt of the fit, if one is
+    """
+
+    fields: dict[str, Any]
+    sets: dict[str, np.ndarray]
+    context: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Graph] = field(default_factory=dict)
+    fitted: str | None = None
+
+
+class Pair:
+    """Everything there is to a pair at a seed; the labels in it stay with the driver.
+
+    Attributes
+    ----------
+    y_test : labels of the test rows of all rounds
+    rows : where the rows of each set stood in their files
+    """
+
+    y_test: np.ndarray
+    rows: dict[str, np.ndarray]
+
+    def n_rounds(self, oracle: bool) -> int:
+        """How often a cell is fitted."""
+        raise NotImplementedError
+
+    def round(self, i: int, oracle: bool) -> Round:
+        """The i-th fit of a cell."""
+        raise NotImplementedError
+
+    def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The scores of all rounds as those of the test rows and the other sets."""
+        raise NotImplementedError
+
+    def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
+        """Metrics of the scores of the test rows."""
+        raise NotImplementedError
+
+
+class Draws:
+    """Splits, labelled draws and normalisation of one suite over loaded data."""
+
+    def __init__(self, suite: Suite, data: Data) -> None:
+        self.suite, self.data = suite, data
+
+    def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
+        """The `Pair` at a seed, for networks or for `base` learners, which may see other features."""
+        raise NotImplementedError
+
+
+class Kind:
+    """What a suite, the plan and the driver ask of the kind of their data.
+
+    Attributes
+    ----------
+    protocols : those that it has, its standard one first
+    reference : the method that others are compared with, unless the suite says another
+    net : the network, unless the suite says another
+    use : the learner of methods that take either, where no other method says which: base or net
+    learners : whether methods train the suite's learners; else each brings its own
+    gives : the fields of a Task that it can grant
+    keys : those keys of a suite that are about this kind alone
+    """
+
+    protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive")
+    reference: ClassVar[str] = "source_only"
+    net: ClassVar[str] = "mlp"
+    use: ClassVar[str] = "base"
+    learners: ClassVar[bool] = True
+    gives: ClassVar[frozenset[str]] = frozenset({"Xs", "ys", "ds", "Xt", "Xl", "yl", "yt", "model"})
+    keys: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    # Of a suite -------------------------------------------------------------------------------------------------------
+
+    def features(self, suite: Suite) -> str:
+        """What base learners see, unless the suite says it."""
+        return "raw"
+
+    def check(self, suite: Suite) -> None:
+        """Refuse what has no meaning for data of this kind.
+
+        Raises
+        ------
+        BadInput
+            With the suite's key.
+        """
+        if suite.protocol not in self.protocols:
+            need = f"{suite.dataset} holds {self.name}, which need protocol: {' or '.join(self.protocols)}"
+            raise BadInput(f"protocol: {suite.protocol}: {need}")
+        if suite.examples and "examples" not in self.keys:
+            raise BadInput(
+                f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
+            )
+        if suite.convolves and "At" not in self.gives:
+            raise BadInput(f"net {suite.net}: reads graphs, and {suite.dataset} has none (data: format: graph)")
+
+    def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
+        """Load the domains of `pairs`, check them, and match their classes.
+
+        Parameters
+        ----------
+        device : where features of pretrained networks are extracted, if the suite asks for them
+
+        Raises
+        ------
+        BadInput
+            Whatever is wrong with the data, with the domain's name.
+        """
+        raise NotImplementedError
+
+    def draws(self, suite: Suite, data: Data) -> Draws:
+        """The protocol over loaded data."""
+        raise NotImplementedError
+
+    # Of the plan ------------------------------------------------------------------------------------------------------
+
+    def refusal(self, suite: Suite, info: MethodInfo) -> str:
+        """Why a method cannot run; empty if it can."""
+        if missing := info.needs - self.gives:
+            return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
+        return ""
+
+    def rounds(self, suite: Suite, domain: Any, oracle: bool) -> int:
+        """How often a cell of this target is fitted."""
+        return 1
+
+    # Of the driver ----------------------------------------------------------------------------------------------------
+
+    def handed(self, suite: Suite, info: MethodInfo, use: str) -> str:
+        """How samples are nodes: not at all (''), to the method itself ('own'), or to its network ('net')."""
+        return ""
+
+    def vectors(self, suite: Suite, info: MethodInfo, use: str) -> bool:
+        """Whether a cell sees what base learners see of a domain."""
+        return use == "base"
+
+    def beside(self, handed: str, names: Iterable[str]) -> set[str]:
+        """Fields that are sent for the network, with those that the method is granted."""
+        return set()
+
+
+def needed(suite: Suite, pairs: list[tuple[str, str]]) -> list[str]:
+    """The domains of the pairs, in the data set's order."""
+    return [d for d in suite.source.domains if any(d in (*origins(s), t) for s, t in pairs)]
+
+
+def origins(source: str | None) -> list[str]:
+    """The domains that a pair's source stands for; a pretrained network (``weights:target``) is none.
+
+    >>> origins("a+b"), origins("weights"), origins(None)
+    (['a', 'b'], [], [])
+    """
+    return [] if source in (None, PRETRAINED) else str(source).split("+")
