@@ -1,4 +1,4 @@
-.PHONY: check lint test faults bench
+.PHONY: docs check lint test faults bench
 
 check: lint test
 
@@ -16,3 +16,6 @@ faults:
 
 bench:
 	pytest benchmarks/perf -s
+
+docs:
+	mkdocs build --strict

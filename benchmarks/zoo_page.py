@@ -71,9 +71,9 @@ def _safe(text: str) -> str:
 
 
 def paper(entry: str) -> str:
-    """A BibTeX entry in one line: who, what, when.
+    r"""A BibTeX entry in one line: who, what, when.
 
-    >>> paper('@article{k, author = {Peyr{\\\\'e}, Gabriel and Cuturi, Marco}, title = {{OT}}, year = {2019},}')
+    >>> paper("@article{k, author = {Peyr{\\'e}, Gabriel and Cuturi, Marco}, title = {{OT}}, year = {2019},}")
     'Peyré and Cuturi, OT, 2019'
     """
     field = {name: _plain(_braced(entry, name)) for name in ("author", "title", "year")}

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zoo import machine, source
+from zoo import discover, machine, source
 from zoo.bench import plan
 from zoo.bench.run import Benchmark, Results
 from zoo.errors import BadInput
@@ -253,6 +256,23 @@ def test_what_runs_moves_the_cell(what, tmp_path):
     old, new = RUNS[what]
     assert old in TEXT
     assert hashed(tmp_path, TEXT.replace(old, new)) != hashed(tmp_path, TEXT)
+
+
+OTHERS = sorted(Path(sys.base_prefix).parent.glob("3.1[2-9]*/bin/python"))
+
+
+@pytest.mark.parametrize("python", OTHERS, ids=lambda p: p.parts[-3])
+def test_another_version_of_python_knows_the_same_code(python):
+    """Versions differ in the trees that they parse; a record made on one is found on the other."""
+    files = [i.path for i in discover.methods().values()] + [i.path for i in discover.kinds().values()]
+    script = (
+        "import pathlib as p, sys; from zoo import source; print(*map(source.code_hash, map(p.Path, sys.argv[1:])))"
+    )
+    root = Path(source.__file__).parents[1]
+    done = subprocess.run(
+        [python, "-c", script, *files], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(root)}
+    )
+    assert done.stdout.split() == [source.code_hash(f) for f in files]
 
 
 def test_an_edited_plugin_shows_its_new_rows_and_counts_the_stale(zoo, suite_file, write_plugin, tmp_path):

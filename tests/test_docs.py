@@ -5,6 +5,8 @@ one's own is planned. Only the arguments are read of what needs data (it says `-
 (quickstart, and the contract tests), of a block after ``<!-- not run: WHY -->``, in results/, and within a sentence.
 """
 
+import doctest
+import json
 import re
 import shlex
 import shutil
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 import readme
 import typer
+import zoo_page
 from ruamel.yaml import YAML as Yaml
 
 from zoo import check, cli, discover
@@ -40,7 +43,11 @@ def shell(text):
 
 load = Yaml(typ="safe").load
 COMMANDS = list(shell("\n".join(TEXT.values()))) + list(dict.fromkeys(INLINE))
-RUN = [c for c, marked in shell(GUIDE).items() if not marked and not re.search(r"--data-root|zoo run quickstart|zoo check", c)]
+RUN = [
+    c
+    for c, marked in shell(GUIDE).items()
+    if not marked and not re.search(r"--data-root|zoo run quickstart|zoo check", c)
+]
 
 
 def parse(command):
@@ -140,6 +147,14 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
 
 
+@pytest.mark.parametrize("page", [page for page in TEXT if page not in ("CHANGELOG.md", "docs/methods.md")])
+def test_files_that_are_named_exist(page):
+    for path in re.findall(r"`((?:zoo|tests|benchmarks|docs)/[a-z0-9_./]+)`", TEXT[page]):  # not FAMILY and the like
+        assert (ROOT / path).exists(), path
+    for path, name in re.findall(r"`(zoo/[\w/]+\.py)`: `(\w+)`", TEXT[page]):
+        assert re.search(rf"^ *(def|class) {name}\b", (ROOT / path).read_text(encoding="utf-8"), re.M), (path, name)
+
+
 def anchors(text):
     """What a page's headings are called in links."""
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)}
@@ -186,6 +201,22 @@ def test_every_run_has_its_table_on_the_page_of_its_folder():
         page = TEXT[f"results/{name.split('/')[0]}/README.md"]
         assert f"<!-- table {name} -->" in page
         assert re.search(rf"<!-- command .*\b{name}\b.* -->", page)
+
+
+@pytest.mark.parametrize("name", ["fsdd", "amazon_reviews", "office31_labels/5", "office31_end_to_end", "relational"])
+def test_the_command_of_a_run_is_the_one_that_was_typed(name):
+    """Of runs that one command made; what it says of a folder, a machine and an order is left out."""
+    (line,) = readme.blocks.of_run(readme.blocks.read(ROOT / "results" / name), name)
+    meta = json.loads((ROOT / "results" / name / "run.json").read_text())
+    found, typed = parse(line)[1], parse(meta["command"])[1]
+    for given in (found, typed):
+        given |= {"out": None, "data_root": None, "workers": None, "methods": {*(given["methods"] or "").split(",")}}
+        given["weights"] = given["weights"] and Path(given["weights"]).name
+    assert found == typed
+
+
+def test_a_paper_is_one_line():
+    assert doctest.testmod(zoo_page) == (0, 1)
 
 
 def test_pages_are_those_of_the_records(monkeypatch, capsys):
