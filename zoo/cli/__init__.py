@@ -631,7 +631,3 @@ def _columns(rows: list[list[str]], head: list[str]) -> None:
     for row in [head, *rows]:
         line = "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         print(line if limit is None or len(line) <= limit else line[: limit - 1] + "…")
-
-
-if __name__ == "__main__":
-    main()
