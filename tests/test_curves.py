@@ -6,8 +6,8 @@ import pytest
 from zoo import records
 from zoo.errors import BadInput
 from zoo.records import Run
-from zoo.report import plot
-from zoo.report.curves import curves, gathered
+from zoo.report import plots as plot
+from zoo.report.plots.curves import curves, gathered
 
 
 def record(cell, method, omega, **more):

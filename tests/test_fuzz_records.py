@@ -19,7 +19,8 @@ from zoo.bench.run import Benchmark
 from zoo.errors import BadInput, one_line, printable
 from zoo.records import schema
 from zoo.records.ids import cell_id
-from zoo.report import cite, compare, explain, plot, status, table
+from zoo.report import cite, compare, explain, status, table
+from zoo.report import plots as plot
 from zoo.report.frame import frame
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())

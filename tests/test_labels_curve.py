@@ -6,7 +6,8 @@ import pytest
 from zoo import records
 from zoo.bench.run import Benchmark
 from zoo.errors import BadInput
-from zoo.report import labels, plot
+from zoo.report import labels
+from zoo.report import plots as plot
 from zoo.report.frame import frame
 
 

@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 
 from zoo import records
 from zoo.errors import BadInput
-from zoo.report import plot
+from zoo.report import plots as plot
 from zoo.report.frame import frame
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -49,7 +49,7 @@ def plot(
 ) -> None:
     """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
     from zoo import records
-    from zoo.report import plot as plots
+    from zoo.report import plots
 
     output(plots.render([told(records.read(folder), folder) for folder in folders], kind, out.suffix), out)
 

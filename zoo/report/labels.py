@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import BadInput
 from zoo.records import Run
+from zoo.report.formats import escape
 from zoo.report.lines import Line, lines
-from zoo.report.render import escape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +107,7 @@ def labels(runs: Sequence[Run]) -> Figure:
     BadInput
         As `gathered`.
     """
-    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
+    from zoo.report.plots import COLOURS, COLUMN, _figure, drawable
 
     amounts, curves = gathered(runs)
     references = [c for c in curves if c.label in REFERENCES]

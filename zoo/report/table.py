@@ -11,9 +11,9 @@ from typing import Any
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations, caption
+from zoo.report.formats import render, rich
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
-from zoo.report.render import render, rich
 
 __all__ = ["Cell", "Column", "Row", "Table", "build", "render", "rich"]
 

@@ -46,8 +46,8 @@ def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
     """
     from matplotlib import rc_context
 
-    from zoo.report.curves import curves
     from zoo.report.labels import labels
+    from zoo.report.plots.curves import curves
 
     runs = [run] if isinstance(run, Run) else list(run)
     single = {"bars": bars, "gains": gains, "time": time, "curves": curves}

@@ -20,7 +20,7 @@ def curves(run: Run) -> Figure:
 
     The domain accuracy is that of a method's domain classifier on a batch; it cannot tell the domains apart at 0.5.
     """
-    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
+    from zoo.report.plots import COLOURS, COLUMN, _figure, drawable
 
     rows = gathered(run)
     if not rows:
