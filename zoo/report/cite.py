@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.records import Run
 from zoo.report.caption import domain_names
-from zoo.report.formats import tex
+from zoo.report.formats.latex import tex
 from zoo.report.lines import Line, lines
 
 LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}
