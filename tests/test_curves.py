@@ -6,8 +6,8 @@ import pytest
 from zoo import records
 from zoo.errors import BadInput
 from zoo.records import Run
-from zoo.report import plot
-from zoo.report.curves import curves, gathered
+from zoo.report import plots
+from zoo.report.plots import curves
 
 
 def record(cell, method, omega, **more):
@@ -25,10 +25,10 @@ def run(*rows):
 
 def test_a_line_is_the_mean_over_cells_and_its_band_their_range():
     found = run(record("a", "dan", [0.4, 0.1]), record("b", "dan", [0.6, 0.3]), record("c", "kmm", [0, 0], curves={}))
-    ((name, _, spans),) = gathered(found)
+    ((name, _, spans),) = curves.gathered(found)
     assert name == "dan (cnn)"
     np.testing.assert_allclose(spans["omega"][1:], [[0.4, 0.1], [0.5, 0.2], [0.6, 0.3]])
-    figure = curves(found)
+    figure = curves.draw(found)
     drawn = [axes.lines[0].get_ydata() for axes in figure.axes]
     np.testing.assert_allclose(drawn, [[1.5, 0.5], [0.5, 0.2]])
     assert [axes.get_xlabel() for axes in figure.axes] == ["step\nsource loss", "step\nΩ"]
@@ -37,9 +37,9 @@ def test_a_line_is_the_mean_over_cells_and_its_band_their_range():
 def test_failed_and_stale_cells_are_left_out():
     good = record("a", "dan", [0.4, 0.1])
     found = run(good, record("b", "dan", [9, 9], status="diverged"), record("c", "dan", [9, 9], code="older"))
-    assert gathered(found)[0][2]["omega"][3].tolist() == [0.4, 0.1]
+    assert curves.gathered(found)[0][2]["omega"][3].tolist() == [0.4, 0.1]
     with pytest.raises(BadInput, match="no finished cell of the run has learning curves"):
-        plot.render(run(record("b", "dan", [9, 9], status="diverged")), "curves", ".png")
+        plots.render(run(record("b", "dan", [9, 9], status="diverged")), "curves", ".png")
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path):
@@ -48,6 +48,6 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
     results = zoo.run(
         "quickstart", methods=["dann"], seeds=1, steps=40, pairs=["typeface:optdigits"], out=tmp_path / "run"
     )
-    one = plot.render(records.read(results.folder), "curves", ".svg")
-    assert one == plot.render(records.read(results.folder), "curves", ".svg")
+    one = plots.render(records.read(results.folder), "curves", ".svg")
+    assert one == plots.render(records.read(results.folder), "curves", ".svg")
     assert "domain accuracy" in one.decode()

@@ -19,7 +19,7 @@ from zoo.bench.run import Benchmark
 from zoo.errors import BadInput, one_line, printable
 from zoo.records import schema
 from zoo.records.ids import cell_id
-from zoo.report import cite, compare, explain, plot, status, table
+from zoo.report import cite, compare, explain, plots, status, table
 from zoo.report.frame import frame
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())
@@ -119,7 +119,7 @@ def read_all(folder, draw):
         one(lambda: str(explain.explaining(folder)) and "")
         one(lambda: repr(frame(read)) and "")
         for kind in ("bars", "gains", "time", "curves") if draw.random() < 0.03 else ():
-            one(lambda kind=kind: str(len(plot.render(read, kind, ".png"))))
+            one(lambda kind=kind: str(len(plots.render(read, kind, ".png"))))
     for text in texts:
         assert "\x1b" not in text
         text.encode()

@@ -6,8 +6,9 @@ import pytest
 from zoo import records
 from zoo.bench.run import Benchmark
 from zoo.errors import BadInput
-from zoo.report import labels, plot
+from zoo.report import labels, plots
 from zoo.report.frame import frame
+from zoo.report.plots import labels as picture
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,11 @@ def test_the_table_has_a_row_a_method_and_one_best_a_column(runs):
 
 
 def test_the_picture_has_a_panel_with_three_lines(runs, tmp_path):
-    (panel,) = [a for a in labels.labels(runs).axes if a.get_visible()]
+    (panel,) = [a for a in picture.draw(*runs).axes if a.get_visible()]
     assert len([line for line in panel.lines if len(line.get_xdata())]) == 3
     assert [t.get_text() for t in panel.get_xticklabels()] == ["1", "3"]
-    assert plot.render(runs, "labels", ".png").startswith(b"\x89PNG")
-    assert plot.render(runs, "labels", ".svg") == plot.render(runs, "labels", ".svg")
+    assert plots.render(runs, "labels", ".png").startswith(b"\x89PNG")
+    assert plots.render(runs, "labels", ".svg") == plots.render(runs, "labels", ".svg")
 
 
 def test_runs_that_make_no_curve(runs):
@@ -62,7 +63,7 @@ def test_runs_that_make_no_curve(runs):
     with pytest.raises(BadInput, match="two or more numbers of labels"):
         labels.gathered([runs[0], runs[0]])
     with pytest.raises(BadInput, match="draws one run folder, got 2"):
-        plot.render(runs, "bars", ".png")
+        plots.render(runs, "bars", ".png")
     other = records.Run({**runs[1].meta, "suite": {**runs[1].meta["suite"], "steps": 9}}, runs[1].records)
     with pytest.raises(BadInput, match="steps is 9, 8"):
         labels.gathered([runs[0], other])

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from matplotlib import rc_context
 from matplotlib.text import Annotation, Text
-from scipy.stats import bootstrap
+from scipy import stats
 
-from zoo import records
+from zoo import discover, records
 from zoo.errors import BadInput
-from zoo.report import plot
+from zoo.report import drawing, plots
 from zoo.report.frame import frame
+from zoo.report.plots import bars as bars_
+from zoo.report.plots import gains, time
+from zoo.report.points import bootstrap
 
 RESULTS = Path(__file__).parents[1] / "results"
 NAMES = ["quickstart", "office_caltech"]
@@ -63,7 +66,7 @@ def drawn(figure):
 
 
 def test_gains_are_differences_to_the_reference_of_the_same_learner(run):
-    figure = drawn(plot.gains(run))
+    figure = drawn(gains.draw(run))
     axes = figure.axes[0]
     (image,) = axes.images
     names = [tick.get_text() for tick in axes.get_yticklabels()]
@@ -78,7 +81,7 @@ def test_gains_are_differences_to_the_reference_of_the_same_learner(run):
 
 
 def test_losses_are_red_and_gains_blue_around_a_neutral_zero(caltech):
-    (image,) = plot.gains(caltech).axes[0].images
+    (image,) = gains.draw(caltech).axes[0].images
     low, high = image.get_clim()
     assert low == -high
     assert high >= np.abs(image.get_array()).max()
@@ -90,14 +93,14 @@ def test_losses_are_red_and_gains_blue_around_a_neutral_zero(caltech):
 
 def test_a_pair_that_is_not_finished_is_a_dash(caltech):
     lost = [r for r in caltech.records if not (r["method"] == "coral" and r["source"] == "amazon")]
-    axes = plot.gains(replace(caltech, records=lost)).axes[0]
+    axes = gains.draw(replace(caltech, records=lost)).axes[0]
     (image,) = axes.images
     assert image.get_array().mask.sum() == 3
     assert [t.get_text() for t in axes.texts].count("–") == 3
 
 
 def test_bars_are_means_over_pairs_with_lines_at_reference_and_ceiling(run):
-    figure = drawn(plot.bars(run))
+    figure = drawn(bars_.draw(run))
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert set(panels) == {run.meta["suite"]["base"], run.meta["suite"]["net"]}
     for learner, axes in panels.items():
@@ -116,22 +119,22 @@ def whiskers(axes, name):
 
 
 def test_whiskers_are_the_bootstrap_interval_of_the_difference_over_pairs(caltech):
-    axes = drawn(plot.bars(caltech)).axes[0]
+    axes = drawn(bars_.draw(caltech)).axes[0]
     reference = expected(caltech, "source_only", "none", "1nn")
     gain = expected(caltech, "coral", "unsupervised", "1nn") - reference
-    interval = bootstrap((gain,), np.mean, n_resamples=9999, method="percentile").confidence_interval
+    interval = stats.bootstrap((gain,), np.mean, n_resamples=9999, method="percentile").confidence_interval
     assert whiskers(axes, "coral") - reference.mean() == pytest.approx([interval.low, interval.high], abs=0.5)
     assert "bootstrap over pairs" in axes.figure.axes[-1].get_xlabel()
 
 
 def test_bootstrap_of_a_constant_and_of_two_values():
-    assert plot.bootstrap(np.full(7, 3.0)) == (3, 3)
-    assert plot.bootstrap(np.array([0.0, 1.0])) == (0, 1)  # a quarter of the draws each
+    assert bootstrap(np.full(7, 3.0)) == (3, 3)
+    assert bootstrap(np.array([0.0, 1.0])) == (0, 1)  # a quarter of the draws each
 
 
 def test_whiskers_of_few_pairs_are_over_seeds():
     run = records.read(RESULTS / "quickstart_all")
-    axes = drawn(plot.bars(run)).axes[1]
+    axes = drawn(bars_.draw(run)).axes[1]
     f, _ = means(run)
     f = f[(f.label == "dan") & (f.setting == "unsupervised")]
     seeds = 100 * f.groupby("seed").accuracy.mean()
@@ -141,7 +144,7 @@ def test_whiskers_of_few_pairs_are_over_seeds():
 
 def test_only_pairs_that_all_finished_are_averaged(caltech):
     lost = [r for r in caltech.records if not (r["method"] == "kmm" and (r["source"], r["seed"]) == ("amazon", 3))]
-    axes = drawn(plot.bars(replace(caltech, records=lost))).axes
+    axes = drawn(bars_.draw(replace(caltech, records=lost))).axes
     assert "mean of 9 of 12 pairs" in axes[-1].get_xlabel()
     names = [tick.get_text() for tick in axes[0].get_yticklabels()]
     kept = [not pair.startswith("amazon") for pair in caltech.meta["pairs"]]
@@ -156,7 +159,7 @@ def points(axes):
 
 
 def test_time_against_accuracy(run):
-    (axes,) = drawn(plot.time(run)).axes
+    (axes,) = drawn(time.draw(run)).axes
     assert axes.get_xscale() == "log"
     f, _ = means(run)
     f = f.assign(time=f.fit_s + f.shared_s.fillna(0))
@@ -175,8 +178,8 @@ def test_time_against_accuracy(run):
 
 @pytest.mark.parametrize("kind", ["bars", "gains", "time"])
 def test_no_text_covers_another_or_leaves_the_picture(run, kind):
-    with rc_context(plot.STYLE):
-        figure = drawn(getattr(plot, kind)(run))
+    with rc_context(drawing.STYLE):
+        figure = drawn(discover.load(discover.plots()[kind]).draw(run))
         unseen = {id(text) for axes in figure.axes for text in out_of_view(axes)}
         texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and id(t) not in unseen]
         boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
@@ -200,8 +203,8 @@ def out_of_view(axes):
 @pytest.mark.parametrize("kind", ["bars", "gains", "time"])
 def test_the_same_records_give_the_same_bytes(small, kind, suffix):
     again = replace(small, records=small.records[::-1])
-    one = plot.render(small, kind, suffix)
-    assert one == plot.render(again, kind, suffix)
+    one = plots.render(small, kind, suffix)
+    assert one == plots.render(again, kind, suffix)
     assert one.startswith({".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}[suffix])
     assert not re.search(rb"CreationDate|<dc:date>", one)
 
@@ -211,7 +214,7 @@ def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
     out = tmp_path / "gains.svg"
     done = zoo("plot", folder, "--kind", "gains", "--out", out)
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert out.read_bytes() == plot.render(records.read(folder), "gains", ".svg")
+    assert out.read_bytes() == plots.render(records.read(folder), "gains", ".svg")
     (tmp_path / "empty").mkdir()
     meta = json.loads((folder / "run.json").read_text())
     (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
@@ -235,5 +238,5 @@ def test_a_run_with_nothing_but_the_reference(caltech):
     alone = replace(caltech, records=[r for r in caltech.records if r["method"] == "source_only"])
     for kind in ("bars", "gains"):
         with pytest.raises(BadInput, match="nothing to draw"):
-            plot.render(alone, kind, ".png")
-    assert plot.render(alone, "time", ".png")
+            plots.render(alone, kind, ".png")
+    assert plots.render(alone, "time", ".png")

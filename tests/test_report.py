@@ -701,6 +701,6 @@ def test_tables_import_nothing_heavy():
 
 
 def test_latex_tells_hyphens_of_an_option_from_a_dash():
-    from zoo.report.render import tex
+    from zoo.report.formats.latex import tex
 
     assert (tex("--labels K"), tex("1–2"), tex("a_b → 5 %")) == ("-{}-labels K", "1--2", r"a\_b $\to$ 5 \%")

@@ -28,6 +28,7 @@ from zoo.source import code_hash as code_hash
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS = ("base", "net", "both", "own")
 ATTRIBUTES = ("needs", "learner", "cite", "space", "deterministic", "transductive_only")
+FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
 
@@ -173,8 +174,28 @@ def torchvision_nets() -> list[str]:
 
 def executors() -> dict[str, FileInfo]:
     """The known executors: the files under ``zoo/bench/executors/``."""
-    paths = sorted(p for p in source.ROOT.glob("bench/executors/*.py") if not p.name.startswith("_"))
-    return {p.stem: FileInfo(p.stem, summary(read(p).tree), p) for p in paths}
+    return _modules("bench/executors")
+
+
+def formats() -> dict[str, FileInfo]:
+    """The known formats of a table: the files under ``zoo/report/formats/``."""
+    return _modules("report/formats", FORMATS)
+
+
+def plots() -> dict[str, FileInfo]:
+    """The known plots: the files under ``zoo/report/plots/``."""
+    return _modules("report/plots", PLOTS)
+
+
+def names(folder: str, first: Sequence[str] = ()) -> list[str]:
+    """What the files of a folder of the package are called; `first` before the others, which follow by name."""
+    found = sorted(p.stem for p in source.ROOT.glob(f"{folder}/*.py") if not p.name.startswith("_"))
+    return [*(n for n in first if n in found), *(n for n in found if n not in first)]
+
+
+def _modules(folder: str, first: Sequence[str] = ()) -> dict[str, FileInfo]:
+    paths = {name: source.ROOT / folder / f"{name}.py" for name in names(folder, first)}
+    return {name: FileInfo(name, summary(read(path).tree), path) for name, path in paths.items()}
 
 
 def suites() -> dict[str, FileInfo]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from zoo.records import Run
 from zoo.report.caption import domain_names
+from zoo.report.formats.latex import tex
 from zoo.report.lines import Line, lines
-from zoo.report.render import tex
 
 LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}
 NORMALISATIONS = {"l1": "unit L1 norm", "l2": "unit L2 norm", "zscore": "standardised features"}

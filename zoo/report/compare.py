@@ -11,9 +11,10 @@ import numpy as np
 from zoo.errors import BadInput, printable
 from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations
+from zoo.report.cells import LOWER, PERCENT
+from zoo.report.formats.md import escape
 from zoo.report.lines import Line, lines
-from zoo.report.render import escape
-from zoo.report.table import LOWER, PERCENT, reference_of
+from zoo.report.table import reference_of
 
 LEVEL, DRAWS = 0.95, 10_000
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.report.caption import normalisation
-from zoo.report.plot import UNDATED
-from zoo.report.render import tex
+from zoo.report.drawing import UNDATED
+from zoo.report.formats.latex import tex
 
 METRICS = {
     "proxy_a": "proxy A-distance",

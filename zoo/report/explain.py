@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from zoo import records
 from zoo.errors import BadInput, printable
 from zoo.records.schema import check_tree
-from zoo.report.plot import drawable
+from zoo.report.drawing import drawable
 
 Number = Annotated[float, Field(ge=-1e100, le=1e100)]
 

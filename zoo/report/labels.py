@@ -6,18 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
 
 from zoo.errors import BadInput
 from zoo.records import Run
+from zoo.report.formats.md import escape
 from zoo.report.lines import Line, lines
-from zoo.report.render import escape
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 REFERENCES = ("source_only", "labelled_only")  # what a method has to beat: no target label, no source
-ACROSS = 3  # panels
 
 
 @dataclass
@@ -97,39 +92,3 @@ def table(runs: Sequence[Run]) -> str:
         *([escape(c.label), *(text(c, k) for k in amounts)] for c in curves),
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
-
-
-def labels(runs: Sequence[Run]) -> Figure:
-    """A panel for each method of the parameter family, against its references; bands: ± standard deviation over seeds.
-
-    Raises
-    ------
-    BadInput
-        As `gathered`.
-    """
-    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
-
-    amounts, curves = gathered(runs)
-    references = [c for c in curves if c.label in REFERENCES]
-    methods = [c for c in curves if c.label not in REFERENCES]
-    down = math.ceil(len(methods) / ACROSS)
-    figure = _figure(2 * COLUMN, 0.5 + 1.25 * down)
-    grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
-    styles = dict(zip(REFERENCES, ((":", "black"), ("--", "#777777")), strict=True))
-    x = range(len(amounts))
-    for panel, method in zip(grid.flat, methods, strict=False):
-        for c in (*references, method):
-            line, colour = styles.get(c.label, ("-", COLOURS["parameter"]))
-            mean, by = [c.mean(k) for k in amounts], [c.deviation(k) for k in amounts]
-            band = [(m - d, m + d) if not math.isnan(d) else (m, m) for m, d in zip(mean, by, strict=True)]
-            panel.fill_between(x, *zip(*band, strict=True), color=colour, alpha=0.2, linewidth=0)
-            panel.plot(x, mean, line, color=colour, linewidth=1, marker="o", markersize=2)
-        panel.set_title(drawable(method.label), loc="left", fontsize=7, fontweight="bold", pad=2)
-        panel.set_xticks(list(x), [str(k) for k in amounts])
-    for panel in list(grid.flat)[len(methods) :]:
-        panel.set_visible(False)
-    shown = [grid.flat[0].plot([], [], styles[c.label][0], color=styles[c.label][1], lw=1)[0] for c in references]
-    figure.legend(shown, [c.label for c in references], loc="outside upper right", ncols=2)
-    figure.supxlabel("labelled target samples a class", fontsize=7)
-    figure.supylabel("accuracy (%)", fontsize=7)
-    return figure

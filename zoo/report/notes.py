@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from zoo.errors import one_line
 from zoo.records import FINAL, Run, main_metric
+from zoo.report.cells import Table
 from zoo.report.lines import EQUAL, Line
 
 LIBRARIES = ("python", "torch", "numpy", "scipy", "scikit-learn")
-
-if TYPE_CHECKING:
-    from zoo.report.table import Table
 
 
 def notes(

@@ -8,8 +8,8 @@ from statistics import fmean
 
 from zoo.published import Figure
 from zoo.records import Run
+from zoo.report.cells import PERCENT, Cell, Row, Table
 from zoo.report.lines import Line, lines
-from zoo.report.table import PERCENT, Cell, Row, Table
 
 # What papers call a baseline by its classifier is source_only of that learner here. All other names are ours.
 CLASSIFIERS = {"1nn": "1nn", "svm": "linear_svm"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any
@@ -11,79 +11,16 @@ from typing import Any
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations, caption
+from zoo.report.cells import LOWER, PERCENT, Cell, Column, Row, Table
+from zoo.report.formats import render
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
-from zoo.report.render import render, rich
+from zoo.report.terminal import rich
 
-__all__ = ["Cell", "Column", "Row", "Table", "build", "render", "rich"]
+__all__ = ["build", "render", "rich"]
 
-PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece")
-LOWER = ("nll", "ece", "mae")
 KNOWN = (*PERCENT, "nll", "cll", "mae", "r2")
 TOO_WIDE = 40  # characters of all pair heads together, beyond which they are abbreviated
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry.
-
-    Attributes
-    ----------
-    value, std : in the unit of the records (an accuracy is a fraction); None where there is none
-    n : how many seeds (negative transfer: pairs; time and memory: cells) the value comes from
-    text : the value as printed, or a status, or "–"
-    tail : what is printed behind it: ± and, where it is not the caption's, n
-    mark : "best", "second" or ""
-    ranked : whether it takes part in the ranking of its column
-    """
-
-    value: float | None = None
-    std: float | None = None
-    n: int = 0
-    text: str = "–"
-    tail: str = ""
-    mark: str = ""
-    ranked: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method with one learner in one setting; `cells` in the order of the table's columns.
-
-    `name` is the label as printed, with the n of the whole row where that is not the caption's.
-    """
-
-    setting: str
-    learner: str
-    family: str
-    label: str
-    method: str
-    cells: list[Cell]
-    remark: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.label + self.remark
-
-
-@dataclass(frozen=True)
-class Column:
-    """`key` for machines (``amazon:caltech``, ``average``), `head` as printed, `unit` in which values are printed."""
-
-    key: str
-    head: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table before it has a format; `groups` are the settings in order, oracle last."""
-
-    caption: str
-    metric: str
-    columns: list[Column]
-    groups: list[tuple[str, list[Row]]]
-    notes: list[str]
 
 
 def build(run: Run, metric: str = "", cost: bool = True) -> Table:

@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.records import Run
+from zoo.report import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,18 +16,16 @@ if TYPE_CHECKING:
 TERMS = {"source": "source loss", "target": "target loss", "omega": "Ω", "domain_accuracy": "domain accuracy"}
 
 
-def curves(run: Run) -> Figure:
+def draw(run: Run) -> Figure:
     """A row of panels for each trained method, one for each term of its loss: the mean over its cells, and their range.
 
     The domain accuracy is that of a method's domain classifier on a batch; it cannot tell the domains apart at 0.5.
     """
-    from zoo.report.plot import COLOURS, COLUMN, _figure, drawable
-
     rows = gathered(run)
     if not rows:
         raise BadInput("nothing to draw: no finished cell of the run has learning curves")
     terms = [t for t in TERMS if any(t in found for _, _, found in rows)]
-    figure = _figure(COLUMN * len(terms) / 2, 0.5 + 0.75 * len(rows))
+    figure = drawing.figure(drawing.COLUMN * len(terms) / 2, 0.5 + 0.75 * len(rows))
     grid = figure.subplots(len(rows), len(terms), sharex=True, squeeze=False)
     for axes, (name, family, found) in zip(grid, rows, strict=True):
         for panel, term in zip(axes, terms, strict=True):
@@ -34,7 +33,7 @@ def curves(run: Run) -> Figure:
                 panel.set_visible(False)
                 continue
             steps, low, mean, high = found[term]
-            colour = COLOURS.get(family, "black")
+            colour = drawing.COLOURS.get(family, "black")
             panel.fill_between(steps, low, high, color=colour, alpha=0.25, linewidth=0)
             panel.plot(steps, mean, color=colour, linewidth=1)
             panel.locator_params(axis="y", nbins=3)
@@ -42,7 +41,7 @@ def curves(run: Run) -> Figure:
                 panel.axhline(0.5, color="black", linestyle=":", linewidth=0.6)
                 panel.set_ylim(0, 1)
         first = next(panel for panel in axes if panel.get_visible())
-        first.set_title(drawable(name), loc="left", fontsize=7, fontweight="bold", pad=2)
+        first.set_title(drawing.drawable(name), loc="left", fontsize=7, fontweight="bold", pad=2)
     for column, term in zip(grid.T, terms, strict=True):
         last = [panel for panel in column if panel.get_visible()][-1]
         last.set_xlabel(f"step\n{TERMS[term]}")

@@ -1,0 +1,70 @@
+"""What else a run folder tells: `zoo status`, `zoo explain` and `zoo cite`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.options import AsJson, Folder, Out, Plugins
+from zoo.cli.shown import columns, output, print_json
+from zoo.errors import BadInput, printable
+
+
+def status(folder: Folder, as_json: AsJson = False) -> None:
+    """How far a run is: cells planned, done and failed, time spent, and what running it again would do."""
+    from zoo import records
+    from zoo.report import status as states
+
+    state = states.build(records.read(folder))
+    if as_json:
+        print_json({"run": str(folder), **state.to_json()})
+        return
+    print(f"{printable(folder)}: {printable(state.head)}\n")
+    columns([[str(v) for v in row.texts()] for row in state.rows], list(states.COLUMNS))
+    print("\n".join(["", *map(printable, state.notes)]))
+
+
+def explain(
+    cell: Annotated[str, typer.Argument(help="A cell's id or its beginning; '' or a method lists what there is.")] = "",
+    run: Annotated[Path | None, typer.Option(metavar="DIR", help="Its run folder; default: those in runs/.")] = None,
+    fold: Annotated[int, typer.Option(help="Which of the folds it was trained on, from 1.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Text, or the trees as a picture (.png, .pdf, .svg).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a relational method learned: the mapping of predicates with the sign of their effect, and its trees."""
+    from zoo.report import explain as explanations
+
+    folders = [run] if run else sorted(p.parent for p in Path("runs").glob("*/run.json"))
+    listed = [r for f in folders for r in explanations.explaining(f, cell)]
+    if listed or not cell:
+        keys = ("cell", "method", "source", "target", "seed")
+        rows = [
+            {k: r[k] for k in keys}
+            for r in sorted(listed, key=lambda r: (r["method"], str(r["source"]), r["target"], r["seed"] or 0))
+        ]
+        if not rows:
+            raise BadInput("no cell explains anything here: run a suite of facts, or give --run DIR")
+        print_json(rows) if as_json else columns([[str(v or "") for v in r.values()] for r in rows], list(keys))
+        return
+    record, found = explanations.find(cell, folders)
+    if as_json:
+        print_json({"cell": record["cell"], "explanations": found})
+    elif out is not None and out.suffix in (".png", ".pdf", ".svg"):
+        output(explanations.picture(record, found, fold, out.suffix), out)
+    else:
+        output(explanations.text(record, found, fold), out)
+
+
+def cite(
+    folder: Folder,
+    plugin: Plugins = None,
+    out: Out = None,
+) -> None:
+    """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
+    from zoo import discover, records
+    from zoo.report import cite as citations
+
+    known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
+    output(citations.bibtex(records.read(folder), known), out)

@@ -1,0 +1,76 @@
+"""What is made of a run's records: `zoo table`, `zoo plot` and `zoo compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli.options import AsJson, Folders, Out
+from zoo.cli.shown import output, run_table, say, show
+from zoo.errors import printable
+
+
+def table(
+    folders: Folders,
+    format: Annotated[str | None, typer.Option(help="md, latex, csv, html or json.")] = None,
+    metric: Annotated[
+        str,
+        typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll, ece; of facts also auprc, cll."),
+    ] = "",
+    published: Annotated[bool, typer.Option("--published", help="Published figures, and ours minus them.")] = False,
+    no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave time and memory out.")] = False,
+    out: Out = None,
+) -> None:
+    """The comparison table of one or more run folders."""
+    from zoo import records
+    from zoo.report import table as tables
+
+    if format == "csv":  # which has no place for notes
+        for folder in folders:
+            told(records.read(folder), folder)
+    if format is None and out is None:
+        for folder in folders:
+            show(folder, metric, not no_cost, published)
+        return
+    built = [run_table(folder, metric, not no_cost, published) for folder in folders]
+    text = "\n".join(tables.render(t, format or "md") for t in built)
+    if format == "json" and len(built) > 1:
+        text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
+    output(text, out)
+
+
+def plot(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run folder; for labels several.")],
+    kind: Annotated[str, typer.Option(help="bars, gains, time, curves or labels.")],
+    out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
+) -> None:
+    """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
+    from zoo import records
+    from zoo.report import plots
+
+    output(plots.render([told(records.read(folder), folder) for folder in folders], kind, out.suffix), out)
+
+
+def compare(
+    folders: Folders,
+    metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
+    reference: Annotated[str, typer.Option(help="The row to compare with; default: the suite's own.")] = "",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    from zoo import records
+    from zoo.report import compare as comparisons
+
+    runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
+    output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
+
+
+def told(run: Any, folder: Path) -> Any:
+    """A run as read; where the output has no place for it, stderr says what was refused."""
+    for remark in run.remarks():
+        say(f"{printable(folder)}: {remark}")
+    return run

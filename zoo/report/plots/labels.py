@@ -1,0 +1,49 @@
+"""Accuracy against the number of labelled target samples; of several runs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zoo.records import Run
+from zoo.report import drawing
+from zoo.report.labels import REFERENCES, gathered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ACROSS = 3  # panels
+
+
+def draw(*runs: Run) -> Figure:
+    """A panel for each method of the parameter family, against its references; bands: ± standard deviation over seeds.
+
+    Raises
+    ------
+    BadInput
+        As `gathered`.
+    """
+    amounts, curves = gathered(runs)
+    references = [c for c in curves if c.label in REFERENCES]
+    methods = [c for c in curves if c.label not in REFERENCES]
+    down = math.ceil(len(methods) / ACROSS)
+    figure = drawing.figure(2 * drawing.COLUMN, 0.5 + 1.25 * down)
+    grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
+    styles = dict(zip(REFERENCES, ((":", "black"), ("--", "#777777")), strict=True))
+    x = range(len(amounts))
+    for panel, method in zip(grid.flat, methods, strict=False):
+        for c in (*references, method):
+            line, colour = styles.get(c.label, ("-", drawing.COLOURS["parameter"]))
+            mean, by = [c.mean(k) for k in amounts], [c.deviation(k) for k in amounts]
+            band = [(m - d, m + d) if not math.isnan(d) else (m, m) for m, d in zip(mean, by, strict=True)]
+            panel.fill_between(x, *zip(*band, strict=True), color=colour, alpha=0.2, linewidth=0)
+            panel.plot(x, mean, line, color=colour, linewidth=1, marker="o", markersize=2)
+        panel.set_title(drawing.drawable(method.label), loc="left", fontsize=7, fontweight="bold", pad=2)
+        panel.set_xticks(list(x), [str(k) for k in amounts])
+    for panel in list(grid.flat)[len(methods) :]:
+        panel.set_visible(False)
+    shown = [grid.flat[0].plot([], [], styles[c.label][0], color=styles[c.label][1], lw=1)[0] for c in references]
+    figure.legend(shown, [c.label for c in references], loc="outside upper right", ncols=2)
+    figure.supxlabel("labelled target samples a class", fontsize=7)
+    figure.supylabel("accuracy (%)", fontsize=7)
+    return figure
