@@ -14,10 +14,10 @@ from scipy import stats
 from zoo import discover, records
 from zoo.errors import BadInput
 from zoo.report import drawing, plots
+from zoo.report import points as table_points
 from zoo.report.frame import frame
 from zoo.report.plots import bars as bars_
 from zoo.report.plots import gains, time
-from zoo.report.points import bootstrap
 
 RESULTS = Path(__file__).parents[1] / "results"
 NAMES = ["quickstart", "office_caltech"]
@@ -128,8 +128,8 @@ def test_whiskers_are_the_bootstrap_interval_of_the_difference_over_pairs(caltec
 
 
 def test_bootstrap_of_a_constant_and_of_two_values():
-    assert bootstrap(np.full(7, 3.0)) == (3, 3)
-    assert bootstrap(np.array([0.0, 1.0])) == (0, 1)  # a quarter of the draws each
+    assert table_points.bootstrap(np.full(7, 3.0)) == (3, 3)
+    assert table_points.bootstrap(np.array([0.0, 1.0])) == (0, 1)  # a quarter of the draws each
 
 
 def test_whiskers_of_few_pairs_are_over_seeds():

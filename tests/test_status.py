@@ -126,7 +126,7 @@ def test_records_of_other_code_or_data_are_not_done(tiny, tmp_path, write_plugin
     folder, plugin = tmp_path / "run", write_plugin(tmp_path / "mine.py")
     command = ("run", "tiny.yaml", "--methods", "mine", "--plugin", plugin, "--out", folder)
     tiny(*command)
-    plugin.write_text(plugin.read_text() + "\n# changed\n")
+    plugin.write_text(plugin.read_text() + "\nCHANGED = True\n")
     tiny(*command)
     found = status.build(records.read(folder))
     assert (found.planned, found.done, found.left) == (4, 4, 0)

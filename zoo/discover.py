@@ -34,12 +34,16 @@ KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "dee
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A thing that is one file: a net, an executor, a suite. `cls` is its class, if it is one."""
+    """A thing that is one file: a net, an executor, a suite, a plot, a format. `cls` is its class, if it is one."""
 
     name: str
     summary: str
     path: Path
     cls: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """One row of ``zoo list --json``."""
+        return {"name": self.name, "summary": self.summary}
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class DatasetInfo(FileInfo):
     @property
     def images(self) -> bool:
         return self.kind == "images"
+
+    def to_json(self) -> dict[str, Any]:
+        """One row of ``zoo list datasets --json``."""
+        texts = {"summary": self.summary, "cite": self.cite}
+        return {"name": self.name, "domains": list(self.domains), "images": self.images} | texts
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli.options import AsJson, Plugins
 from zoo.cli.shown import columns, print_json, text
 
+if TYPE_CHECKING:
+    from zoo.discover import MethodInfo
+
+KINDS = ("methods", "datasets", "suites", "nets", "plots", "formats")  # functions of zoo.discover
+COLUMNS = ("family", "name", "setting", "learner", "domains", "summary")  # those that a kind has are shown
 LEARNERS = {
     "base": "the suite's base classifier",
     "net": "the suite's network",
@@ -18,39 +23,31 @@ LEARNERS = {
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, datasets, suites or nets.")] = "methods",
+    what: Annotated[str, typer.Argument(help="methods, datasets, suites, nets, plots or formats.")] = "methods",
     family: Annotated[str, typer.Option(help="Only methods of this family.")] = "",
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """What there is: methods, datasets, suites, nets."""
+    """What there is: methods, datasets, suites, nets, plots, formats."""
+    from zoo import discover, listing
+
+    if what not in KINDS:
+        raise discover.unknown("list", what, KINDS)
+    found = _of(family, listing.methods(plugin or ())) if what == "methods" else getattr(discover, what)()
+    rows = [info.to_json() for info in found.values()]
+    if what == "nets":
+        rows += [{"name": name, "summary": "torchvision's, for images"} for name in discover.torchvision_nets()]
+    shown = [column for column in COLUMNS if column in rows[0]]
+    print_json(rows) if as_json else columns([[text(row[c]) for c in shown] for row in rows], shown)
+
+
+def _of(family: str, methods: dict[str, MethodInfo]) -> dict[str, MethodInfo]:
     from zoo import discover
 
-    if what == "methods":
-        from zoo import listing
-
-        known = listing.methods(plugin or ())
-        families = sorted({m.family for m in known.values()})
-        if family and family not in families:
-            raise discover.unknown("family", family, families)
-        rows = [m.to_json() for m in known.values() if family in ("", m.family)]
-        shown = ["family", "name", "setting", "learner", "summary"]
-    elif what == "datasets":
-        rows = [
-            {"name": d.name, "domains": list(d.domains), "images": d.images, "summary": d.summary, "cite": d.cite}
-            for d in discover.datasets().values()
-        ]
-        shown = ["name", "domains", "summary"]
-    elif what == "suites":
-        rows = [{"name": name, "summary": s.summary} for name, s in discover.suites().items()]
-        shown = ["name", "summary"]
-    elif what == "nets":
-        rows = [{"name": n.name, "summary": n.summary} for n in discover.nets().values()]
-        rows += [{"name": name, "summary": "torchvision's, for images"} for name in discover.torchvision_nets()]
-        shown = ["name", "summary"]
-    else:
-        raise discover.unknown("list", what, ("methods", "datasets", "suites", "nets"))
-    print_json(rows) if as_json else columns([[text(row[c]) for c in shown] for row in rows], shown)
+    families = sorted({m.family for m in methods.values()})
+    if family and family not in families:
+        raise discover.unknown("family", family, families)
+    return {name: m for name, m in methods.items() if family in ("", m.family)}
 
 
 def info(method: str, plugin: Plugins = None) -> None:

@@ -24,3 +24,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on
 def split(text: str | None) -> list[str] | None:
     """The parts of an option with commas; None where it was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def either(names: list[str]) -> str:
+    """Names as a help text lists them.
+
+    >>> either(["md", "latex", "csv"])
+    'md, latex or csv.'
+    """
+    return f"{', '.join(names[:-1])} or {names[-1]}."

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from zoo.cli.options import AsJson, Folders, Out
+from zoo import discover
+from zoo.cli.options import AsJson, Folders, Out, either
 from zoo.cli.shown import output, run_table, say, show
 from zoo.errors import printable
+
+FORMATS = either(discover.names("report/formats", discover.FORMATS))
+PLOTS = either(discover.names("report/plots", discover.PLOTS))
 
 
 def table(
     folders: Folders,
-    format: Annotated[str | None, typer.Option(help="md, latex, csv, html or json.")] = None,
+    format: Annotated[str | None, typer.Option(help=FORMATS)] = None,
     metric: Annotated[
         str,
         typer.Option(help="accuracy, balanced_accuracy, f1_macro, auroc, nll, ece; of facts also auprc, cll."),
@@ -44,7 +48,7 @@ def table(
 
 def plot(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run folder; for labels several.")],
-    kind: Annotated[str, typer.Option(help="bars, gains, time, curves or labels.")],
+    kind: Annotated[str, typer.Option(help=PLOTS)],
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
 ) -> None:
     """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
