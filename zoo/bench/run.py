@@ -58,7 +58,7 @@ class Results:
 class Benchmark:
     """A run that has been checked and planned, but has written nothing yet.
 
-    Parameters are those of ``zoo run``; see the README.
+    Parameters are those of ``zoo run``; see docs/suites.md.
 
     Raises
     ------

@@ -71,7 +71,7 @@ class Own(BaseModel):
 
 
 class Suite(BaseModel):
-    """A resolved suite; DESIGN section 5 and the README list its keys."""
+    """A resolved suite; DESIGN section 5 and docs/suites.md list its keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
