@@ -7,15 +7,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
 
+_LAZY = {"run": "zoo.bench.run", "Results": "zoo.bench.run", "Task": "zoo.task"}  # where each is
+
 
 def __getattr__(name: str) -> Any:
-    """``zoo.run`` and ``zoo.Results``, imported when asked for, so that the command starts at once."""
-    if name in ("run", "Results"):
-        from zoo.bench import run as module
-
-        return getattr(module, name)
+    """``zoo.run``, ``zoo.Results`` and ``zoo.Task``, imported when asked for, so that the command starts at once."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import BadInput
+from zoo.report import files
 from zoo.report.caption import normalisation
 from zoo.report.drawing import UNDATED
 from zoo.report.formats.latex import tex
+from zoo.report.formats.md import padded
 
 METRICS = {
     "proxy_a": "proxy A-distance",
@@ -26,29 +28,20 @@ HEADS = ("domains", "samples", "A-distance", "null 95 %", "MMD²", "p", "CORAL",
 FIELDS = ("pairs", "n", "proxy_a", "proxy_a_null", "balanced_error", "mmd2", "mmd2_p", "coral", "sliced_wasserstein")
 
 
-def check(metric: str, files: list[Path]) -> None:
+def check(metric: str, out: list[Path]) -> None:
     """Refuse, before anything is computed, what could not be written afterwards."""
     if metric not in METRICS:
         raise BadInput(f"--metric {metric}: it is one of {', '.join(METRICS)}")
-    for file in files:
-        if file.suffix[1:] not in (*PICTURES, *TABLES):
-            kinds = f"a heat map (.{', .'.join(PICTURES)}) or a table (.{', .'.join(TABLES)})"
-            raise BadInput(f"--out {file}: its ending says what is written: {kinds}")
-        if not file.parent.is_dir():
-            raise BadInput(f"--out {file}: there is no folder {file.parent}")
-        if file.is_dir():
-            raise BadInput(f"--out {file}: is a folder")
+    files.check(out, TABLES, PICTURES)
 
 
 def write(found: dict[str, Any], file: Path, metric: str) -> None:
     """A heat map or a table, by the file's ending."""
-    try:
+    with files.writing(file):
         if file.suffix[1:] in PICTURES:
             heat_map(found, file, metric)
         else:
             file.write_text(render(found, file.suffix[1:]), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"--out {file}: {error.strerror}") from None
 
 
 def render(found: dict[str, Any], format: str = "md") -> str:
@@ -77,10 +70,7 @@ def render(found: dict[str, Any], format: str = "md") -> str:
         rules = [rf"\begin{{tabular}}{{l{'r' * (len(HEADS) - 1)}}}", r"\toprule", body[0], r"\midrule"]
         rules[0] = r"\resizebox{\linewidth}{!}{" + rules[0]
         return "\n".join([*head, *rules, *body[1:], r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
-    widths = [max(map(len, column)) for column in zip(HEADS, *lines, strict=True)]
-    rule = [":" + "-" * (w - 1) if j == 0 else "-" * (w - 1) + ":" for j, w in enumerate(widths)]
-    padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in (HEADS, rule, *lines)]
-    return "\n".join([caption(found), "", *(f"| {' | '.join(line)} |" for line in padded)]) + "\n"
+    return "\n".join([caption(found), "", *padded([HEADS, *lines], 1)]) + "\n"
 
 
 def caption(found: dict[str, Any]) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.records import Run
+from zoo.report import files
 from zoo.report.caption import PROTOCOLS, normalisation
+from zoo.report.formats.md import padded
 from zoo.report.lines import Line, lines
 
 SCORES = {"leep": "LEEP*", "nce": "NCE*", "log_me": "LogME*", "h_score": "H-score*", "proxy_a": "A-distance"}
@@ -23,23 +25,15 @@ LEAST = 3  # sources of a target, or pairs, for a correlation
 Pair = tuple[str, str]
 
 
-def check(files: Iterable[Path]) -> None:
+def check(out: Iterable[Path]) -> None:
     """Refuse, before anything is computed, what could not be written afterwards."""
-    for file in files:
-        if file.suffix[1:] not in TABLES:
-            raise BadInput(f"--out {file}: its ending says what is written: a table (.{', .'.join(TABLES)})")
-        if not file.parent.is_dir():
-            raise BadInput(f"--out {file}: there is no folder {file.parent}")
-        if file.is_dir():
-            raise BadInput(f"--out {file}: is a folder")
+    files.check(out, TABLES)
 
 
 def write(found: dict[str, Any], file: Path) -> None:
     """The table, by the file's ending."""
-    try:
+    with files.writing(file):
         file.write_text(render(found, file.suffix[1:]), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"--out {file}: {error.strerror}") from None
 
 
 def join(found: dict[str, Any], run: Run | None, folder: Path) -> dict[str, Any]:
@@ -191,13 +185,13 @@ def render(found: dict[str, Any], format: str = "md") -> str:
         scores = [f"{row[score]:.3f} ({row['ranks'][score]})" for score in SCORES]
         reached = [f"{100 * values[pair]:.1f}" if pair in values else "–" for values in shown.values()]
         table.append([row["target"], row["source"], *scores, *reached])
-    text = [caption(found), "", *_markdown(table, 2)]
+    text = [caption(found), "", *padded(table, 2)]
     if found["correlations"]:
         table = [["Spearman: within targets / all pairs", "targets", "pairs", *SCORES.values()]]
         for row in found["correlations"]:
             cells = [f"{_rho(c['within'])} / {_rho(c['all'])}" for c in row["scores"].values()]
             table.append([row["achieved"], str(row["targets"]), str(row["pairs"]), *cells])
-        text += ["", *_markdown(table, 1)]
+        text += ["", *padded(table, 1)]
     return "\n".join([*text, "", *(f"- {note}" for note in (*_legend(found), *found["notes"]))]) + "\n"
 
 
@@ -250,15 +244,3 @@ def caption(found: dict[str, Any]) -> str:
         ", ".join(f"{x} {found['versions'][x]}" for x in ("zoo", "torch", "scikit-learn", "numpy")),
     ]
     return ". ".join(parts) + "."
-
-
-def _markdown(table: list[list[str]], left: int) -> list[str]:
-    """Padded lines; the first `left` columns are text."""
-    widths = [max(3, *map(len, column)) for column in zip(*table, strict=True)]
-    rule = [":" + "-" * (w - 1) if j < left else "-" * (w - 1) + ":" for j, w in enumerate(widths)]
-
-    def padded(line: list[str]) -> str:
-        cells = (c.ljust(w) if j < left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True)))
-        return f"| {' | '.join(cells)} |"
-
-    return [padded(line) for line in (table[0], rule, *table[1:])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from zoo.errors import printable
 from zoo.report.cells import STUB, Cell, Table, ruled
@@ -37,3 +38,15 @@ def escape(text: str) -> str:
     a\\|b \\<c>
     """
     return re.sub(r"([<*|`\\])", r"\\\1", printable(text))
+
+
+def padded(table: Sequence[Sequence[str]], left: int) -> list[str]:
+    """The lines of a table, its head first, padded; the first `left` columns are text."""
+    widths = [max(3, *map(len, column)) for column in zip(*table, strict=True)]
+    rule = [":" + "-" * (w - 1) if j < left else "-" * (w - 1) + ":" for j, w in enumerate(widths)]
+
+    def one(line: Sequence[str]) -> str:
+        cells = (c.ljust(w) if j < left else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True)))
+        return f"| {' | '.join(cells)} |"
+
+    return [one(line) for line in (table[0], rule, *table[1:])]

@@ -1,0 +1,30 @@
+"""Files of ``--out`` whose ending says what is written: refused before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.errors import BadInput
+
+
+def check(files: Iterable[Path], tables: Sequence[str], pictures: Sequence[str] = ()) -> None:
+    """Refuse what could not be written afterwards; the endings are given without their dot."""
+    picture = f"a heat map (.{', .'.join(pictures)}) or " if pictures else ""
+    for file in files:
+        if file.suffix[1:] not in (*pictures, *tables):
+            raise BadInput(f"--out {file}: its ending says what is written: {picture}a table (.{', .'.join(tables)})")
+        if not file.parent.is_dir():
+            raise BadInput(f"--out {file}: there is no folder {file.parent}")
+        if file.is_dir():
+            raise BadInput(f"--out {file}: is a folder")
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """What the system says against writing a file, as bad input."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"--out {file}: {error.strerror}") from None
