@@ -1,4 +1,4 @@
-"""What `import zoo` finds, and that a plot or a format is one file."""
+"""What `import zoo` finds, and that a plot, a format or an executor is one file."""
 
 import os
 import shutil
@@ -31,6 +31,24 @@ FORMAT = '''"""The caption alone."""
 
 def render(table):
     return table.caption + chr(10)
+'''
+EXECUTOR = '''"""In this process, and writes down how many workers there were."""
+
+from pathlib import Path
+
+from zoo.bench.executors.local import Local
+
+
+class Counted(Local):
+    opened = 0
+
+    def open(self, stranger=False):
+        self.opened += 1
+        return super().open(stranger)
+
+    def shutdown(self):
+        Path("opened").write_text(str(self.opened))
+        super().shutdown()
 '''
 
 
@@ -66,10 +84,11 @@ def test_a_script_beside_a_clone_named_zoo_finds_the_package(tmp_path):
     assert (code, out.split()) == (0, ["run", str(clone / "zoo" / "__init__.py")]), err
 
 
-def test_a_plot_and_a_format_are_one_file_each(tmp_path):
+def test_a_plot_a_format_and_an_executor_are_one_file_each(tmp_path):
     shutil.copytree(ROOT / "zoo", tmp_path / "zoo", ignore=SKIPPED)
     (tmp_path / "zoo/report/plots/count.py").write_text(PLOT)
     (tmp_path / "zoo/report/formats/said.py").write_text(FORMAT)
+    (tmp_path / "zoo/bench/executors/counted.py").write_text(EXECUTOR)
     run = ROOT / "results" / "quickstart"
 
     def command(*args):
@@ -84,3 +103,5 @@ def test_a_plot_and_a_format_are_one_file_each(tmp_path):
     command("plot", run, "--kind", "count", "--out", "count.svg")
     assert (tmp_path / "count.svg").read_bytes().startswith(b"<?xml")
     assert command("table", run, "--format", "said").startswith("quickstart: accuracy")
+    command("run", "quickstart", "--methods", "dummy", "--seeds", "1", "--executor", "counted", "--out", "run")
+    assert int((tmp_path / "opened").read_text()) > 0
