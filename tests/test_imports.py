@@ -39,7 +39,6 @@ STILL = {
     "tests/test_fuzz_input.py",
     "tests/test_graph_data.py",
     "tests/test_own_data.py",
-    "tests/test_report.py",
 }
 
 
