@@ -144,6 +144,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """What data of a format are made into is kept in a folder of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_surf():
     return _write_surf
