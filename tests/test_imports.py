@@ -36,9 +36,6 @@ STILL = {
     "tests/test_fidelity_graphs.py",
     "tests/test_fidelity_joint.py",
     "tests/test_fidelity_samples.py",
-    "tests/test_fuzz_input.py",
-    "tests/test_graph_data.py",
-    "tests/test_own_data.py",
 }
 
 
