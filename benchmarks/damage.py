@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-READERS = ["tests/test_fuzz_input.py", "tests/test_fuzz_records.py"]
+READERS = [f"tests/test_fuzz_{what}.py" for what in ("input", "values", "suites", "records")]
 
 
 @dataclass

@@ -134,6 +134,24 @@ def fit_toy():
     return _fit_toy
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """What data of a format are made into is kept in a folder of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_surf():
     return _write_surf
@@ -200,5 +218,27 @@ def zoo(server, monkeypatch, capsys, surf, tmp_path):
         except SystemExit as end:
             code = end.code or 0
         return Done(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def refused(zoo, tmp_path, suite_file):
+    """Call ``zoo run`` with what has to be refused; returns the line without its prefix."""
+
+    def call(*args, out=None, executor="local"):
+        before = sorted(tmp_path.rglob("*"))
+        places = {"tiny": suite_file, "mine": tmp_path / "mine.py"}
+        # The executor `local` would be started only by a run, so a refusal costs no imports.
+        done = zoo(
+            "run", *(str(a).format(**places) for a in args), "--executor", executor, *(("--out", out) if out else ())
+        )
+        assert done.code == 2
+        assert done.out == ""
+        assert done.err.startswith("zoo: ")
+        assert done.err.endswith("\n")
+        assert done.err.count("\n") == 1
+        assert sorted(tmp_path.rglob("*")) == before
+        return done.err.removeprefix("zoo: ").rstrip()
 
     return call
