@@ -18,10 +18,9 @@ from pathlib import Path
 import pytest
 
 from zoo import discover
-from zoo.bench import answers
 from zoo.bench.executors import processes
 from zoo.bench.run import Benchmark, Results
-from zoo.vault import confine, wire
+from zoo.vault import answers, confine, wire
 
 ATTACKS = Path(__file__).parent / "attacks"
 OWN = ["source_only", "coral", "kmm", "target_only"]
