@@ -31,7 +31,6 @@ from zoo.ops.convolution import (
     degrees,
     mutual_information,
     ppmi,
-    tensors,
     walk_counts,
 )
 from zoo.task import Task
@@ -83,11 +82,11 @@ def task_of(pair, method, use="net", steps=60, seed=0, **budget):
 def test_normalised_adjacency_against_a_loop():
     graph = random_graph()
     wanted = normalised(dense(graph) + np.eye(graph.n))
-    assert full(adjacency(tensors(graph, "cpu"))) == pytest.approx(wanted, abs=1e-6)
+    assert full(adjacency(graph.to("cpu"))) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_weighted_adjacency_against_a_loop():
-    graph = tensors(random_graph(), "cpu")
+    graph = random_graph().to("cpu")
     w = torch.rand(len(graph.edges), generator=torch.Generator().manual_seed(0)) + 0.1
     W = np.eye(graph.n)
     for (u, v), x in zip(graph.edges.tolist(), w.tolist(), strict=True):
@@ -97,14 +96,14 @@ def test_weighted_adjacency_against_a_loop():
 
 def test_degrees_are_numbers_of_neighbours():
     graph = random_graph()
-    assert degrees(tensors(graph, "cpu")).tolist() == dense(graph).sum(1).tolist()
+    assert degrees(graph.to("cpu")).tolist() == dense(graph).sum(1).tolist()
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_gcn_against_dense_numpy(sparse):
     """Two layers and the head, of nodes of two graphs in one batch, and the gradients of all parameters."""
     s, t = random_graph(seed=1, sparse=sparse), random_graph(n=9, m=12, seed=2, sparse=sparse)
-    net = nets.build("gcn", (), 3, graphs=Graphs(tensors(s, "cpu"), tensors(t, "cpu"))).double().eval()
+    net = nets.build("gcn", (), 3, graphs=Graphs(s.to("cpu"), t.to("cpu"))).double().eval()
     net.nodes.s, net.nodes.t = (
         replace(g, x=g.x.double() if not sparse else g.x.to(torch.float64)) for g in (net.nodes.s, net.nodes.t)
     )
@@ -133,7 +132,7 @@ def test_gcn_against_dense_numpy(sparse):
 
 
 def test_nodes_of_one_graph_are_scored_as_among_both():
-    s, t = tensors(random_graph(seed=1), "cpu"), tensors(random_graph(seed=2), "cpu")
+    s, t = random_graph(seed=1).to("cpu"), random_graph(seed=2).to("cpu")
     net = nets.build("gcn", (), 3, graphs=Graphs(s, t)).eval()
     x = torch.arange(5)
     both = net(torch.cat([x, ~x]))
@@ -146,15 +145,15 @@ def test_permutation_equivariance():
     """Numbering the nodes anew changes no node's scores (Kipf and Welling 2017)."""
     graph = random_graph()
     order = np.random.default_rng(5).permutation(graph.n)
-    net = nets.build("gcn", (), 3, graphs=Graphs(t=tensors(graph, "cpu"))).eval()
+    net = nets.build("gcn", (), 3, graphs=Graphs(t=graph.to("cpu"))).eval()
     before = net.predict(torch.arange(graph.n))
-    net.nodes.bind(t=tensors(graph.induced(order), "cpu"))
+    net.nodes.bind(t=graph.induced(order).to("cpu"))
     assert torch.allclose(net.predict(torch.arange(graph.n)), before[torch.from_numpy(order)], atol=1e-6)
 
 
 @pytest.mark.parametrize(("first", "second"), [("a", "b"), ("", "")])
 def test_binding_reaches_copies_and_changes_scores(first, second):
-    one, other = (replace(tensors(random_graph(seed=k), "cpu"), key=key) for k, key in ((1, first), (2, second)))
+    one, other = (replace(random_graph(seed=k).to("cpu"), key=key) for k, key in ((1, first), (2, second)))
     net = nets.build("gcn", (), 3, graphs=Graphs(t=one)).eval()
     twin, x = copy.deepcopy(net), torch.arange(5)
     before = twin(x)
@@ -193,7 +192,7 @@ def test_walks_visit_as_often_as_the_transition_matrix_says():
     P = np.divide(A, degree, where=degree > 0, out=np.zeros_like(A))
     wanted = sum((L - k + 1) / L * np.linalg.matrix_power(P, k) for k in range(1, L + 1))
     np.fill_diagonal(wanted, 0)
-    rows, columns, counts = walk_counts(tensors(graph, "cpu"), L, walks, seed=0)
+    rows, columns, counts = walk_counts(graph.to("cpu"), L, walks, seed=0)
     found = np.zeros_like(wanted)
     found[rows, columns] = counts / walks
     assert found == pytest.approx(wanted, abs=0.02)
@@ -201,7 +200,7 @@ def test_walks_visit_as_often_as_the_transition_matrix_says():
 
 def test_ppmi_matrix_is_normalised_and_finite_with_lonely_nodes():
     graph = Graph.build([(0, 1), (1, 2), (2, 3)], np.ones((6, 1), np.float32))  # nodes 4 and 5 have no edge
-    S = full(ppmi(tensors(graph, "cpu"), length=3, walks=50, seed=0))
+    S = full(ppmi(graph.to("cpu"), length=3, walks=50, seed=0))
     assert np.isfinite(S).all()
     assert S[4].tolist() == [0, 0, 0, 0, 1, 0]
     P = S.copy()  # of D^-½ (P + I) D^-½ the diagonal is 1 / D, from which P and its row sums follow
@@ -214,7 +213,7 @@ def test_ppmi_matrix_is_normalised_and_finite_with_lonely_nodes():
 
 
 def test_degree_feature_is_a_z_score_within_the_graph():
-    graph = tensors(random_graph(), "cpu")
+    graph = random_graph().to("cpu")
     level = np.log1p(dense(random_graph()).sum(1))
     assert standing(graph)[:, 0].numpy() == pytest.approx((level - level.mean()) / level.std(), abs=1e-6)
 
@@ -283,7 +282,7 @@ def test_struct_reweight_without_a_share_is_dann():
 
 def test_adagcn_smooths_in_the_first_layer_only():
     graph = random_graph()
-    net = nets.build("gcn", (), 3, graphs=Graphs(t=tensors(graph, "cpu"))).eval()
+    net = nets.build("gcn", (), 3, graphs=Graphs(t=graph.to("cpu"))).eval()
     Adagcn(smoothing=3).setup(net, None)
     A = np.linalg.matrix_power(normalised(dense(graph) + np.eye(graph.n)), 3)
     (one, two), x = net.body, torch.from_numpy(graph.x)
@@ -311,7 +310,7 @@ def test_adagcn_critic_raises_and_network_lowers_the_gap():
 
 def test_udagcn_mixes_both_convolutions_by_attention():
     graph = random_graph()
-    net = nets.build("gcn", (), 3, graphs=Graphs(t=tensors(graph, "cpu"))).eval()
+    net = nets.build("gcn", (), 3, graphs=Graphs(t=graph.to("cpu"))).eval()
     Udagcn(length=3, walks=20).setup(net, task_of(toy_graphs(), Udagcn))
     x = torch.arange(graph.n)
     local, far = net.layers(x, 0)[-1], net.layers(x, 1)[-1]

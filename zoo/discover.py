@@ -69,6 +69,13 @@ class DatasetInfo(FileInfo):
 
 
 @dataclass(frozen=True)
+class KindInfo(FileInfo):
+    """What is known of a kind of data without importing it: the fields of a task that are its nouns."""
+
+    nouns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class NetInfo(FileInfo):
     """What the planner knows of a network: the literals of its class."""
 
@@ -159,9 +166,23 @@ def datasets() -> dict[str, DatasetInfo]:
     return found
 
 
-def kinds() -> dict[str, FileInfo]:
+def kinds() -> dict[str, KindInfo]:
     """The kinds of data: the public subclass of Kind of each file under ``zoo/kinds/``."""
-    found = _subclasses("kinds", "zoo.kinds.base", "Kind")
+    found = {}
+    for file, lineage in _subclasses("kinds", "zoo.kinds.base", "Kind"):
+        said = (literals(f, node, {"nouns": tuple}) for f, node in lineage)
+        found[file.path.stem] = KindInfo(**_face(file, lineage[0][1]), **next(filter(None, said), {}))
+    return found
+
+
+def fields() -> tuple[str, ...]:
+    """What a task may hold, by name: what is common, and the nouns of all kinds of data."""
+    return tuple(dict.fromkeys([*FIELDS, *(noun for info in kinds().values() for noun in info.nouns)]))
+
+
+def contracts() -> dict[str, FileInfo]:
+    """The contract tests by kind of data: the public subclass of Contract of each file under ``zoo/check/``."""
+    found = _subclasses("check", "zoo.check.contract", "Contract")
     return {file.path.stem: FileInfo(**_face(file, lineage[0][1])) for file, lineage in found}
 
 
@@ -329,7 +350,8 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         for value in sorted(wrong):
             refuse(*where(lineage, attribute), f"{attribute}: {unknown('name', value, known)}")
 
-    check("needs", said["needs"] - set(FIELDS), FIELDS)
+    if odd := said["needs"] - set(FIELDS):
+        check("needs", odd - set(known := fields()), known)
     check("learner", {said["learner"]} - set(LEARNERS), LEARNERS)
     check("space", set(said["space"]) - set(takes), takes)
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))

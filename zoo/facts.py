@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from zoo.noun import Noun
 
 if TYPE_CHECKING:
     from zoo.secret import Secret
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Noun):
     """What is known beside the queries: one fold's evidence, or a whole source database's.
 
     All methods that see the same facts are given this one object, so nothing in it can be written into.
@@ -33,6 +35,8 @@ class Facts:
     constants : tuple of str
         Names of the constants by id; ids are shared by all folds of a database.
     """
+
+    sent: ClassVar[tuple[str, ...]] = ("target", "relations", "types", "constants")
 
     target: str
     relations: Mapping[str, np.ndarray]
@@ -56,6 +60,10 @@ class Facts:
             found.update(repr((name, self.relations[name].shape)).encode())
             found.update(np.ascontiguousarray(self.relations[name], np.int32).data)
         return found.hexdigest()
+
+    def to(self, device: Any) -> Facts:
+        """Itself: methods of all devices read the same facts."""
+        return self
 
 
 def locked(array: np.ndarray) -> np.ndarray:

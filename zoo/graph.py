@@ -1,18 +1,21 @@
-"""The noun of graph suites: nodes with features, and undirected edges between them. Imports neither torch nor scipy."""
+"""The noun of graph suites: nodes with features, and undirected edges between them. Imports no torch by itself."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from zoo.noun import Noun
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Graph:
+class Graph(Noun):
     """An undirected graph without loops. In a Task its arrays are tensors.
 
     Attributes
@@ -32,6 +35,8 @@ class Graph:
     >>> g, g.edges.tolist(), g.induced(np.array([2, 0])).edges.tolist()
     (Graph(3 nodes, 2 edges, 9f551f05fc5c219b), [[0, 2], [1, 2]], [[0, 1]])
     """
+
+    sent: ClassVar[tuple[str, ...]] = ("edges", "x", "weights", "key")
 
     edges: Any
     x: Any
@@ -86,6 +91,21 @@ class Graph:
 
     def with_features(self, x: Any) -> Graph:
         return replace(self, x=x)
+
+    def to(self, device: Any) -> Graph:
+        """The graph with its arrays as tensors on a device."""
+        import torch
+
+        x, weights = self.x, self.weights
+        if is_sparse(x):
+            start, columns, values = (torch.from_numpy(a.copy()) for a in (x.indptr, x.indices, x.data))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sparse (CSR|invariant)", UserWarning)
+                x = torch.sparse_csr_tensor(start, columns, values, self.shape, check_invariants=True)
+        elif isinstance(x, np.ndarray):
+            x = torch.from_numpy(x.copy())
+        weights = None if weights is None else torch.as_tensor(weights).to(device)
+        return Graph(torch.as_tensor(self.edges).long().to(device), x.to(device), weights, self.digest)
 
 
 def joined(graphs: Sequence[Graph]) -> Graph:

@@ -25,8 +25,8 @@ class Task:
 
     Fields (torch tensors on `device`): ``Xs, ys`` labelled source; ``Xt`` unlabelled target; ``Xl, yl`` the
     few labelled target samples; ``As, At`` graphs; ``Fs, Ft`` facts; ``model`` a trained source model; ``yt``
-    labels of Xt (oracle only); ``ds`` which source domain, for several. Always there: ``learner``,
-    ``n_classes``, ``device``, ``seed``, ``generator``.
+    labels of Xt (oracle only); ``ds`` which source domain, for several; and the nouns of other kinds of data. Always
+    there: ``learner``, ``n_classes``, ``device``, ``seed``, ``generator``.
 
     Raises
     ------
@@ -56,11 +56,11 @@ class Task:
         self.memo = memo
 
     def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("needs", ()):  # which is not there yet where a copy is made
+            raise Unsupported(f"needs {name}, which this task does not grant")
         if name not in FIELDS:
             raise AttributeError(f"a Task has no field {name!r}; it has {', '.join(FIELDS)}")
-        if name not in self.needs:
-            raise LeakError(f"task.{name} was read, but the adapter's needs do not name {name!r}")
-        raise Unsupported(f"needs {name}, which this task does not grant")
+        raise LeakError(f"task.{name} was read, but the adapter's needs do not name {name!r}")
 
     def has(self, name: str) -> bool:
         """Whether a field is granted here; asking is never a leak."""

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo import discover
-from zoo.check import facts, samples
 from zoo.check.subject import LIMIT, Outcome, Subject, citation, needs, outcome
 
 __all__ = ["Outcome", "run"]
@@ -26,7 +25,8 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
     Raises
     ------
     BadInput
-        There is no such method, its file breaks a rule that is read from the source, or cannot be imported.
+        There is no such method, its file breaks a rule that is read from the source, or cannot be imported; its kind of
+        data has no tests.
     """
     if str(method).endswith(".py"):
         known = discover.methods([*plugins, Path(method)])  # refuses what cannot be resolved
@@ -39,10 +39,10 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
         info = known[str(method)]
     subject = Subject(info, limit)
     try:
-        first = outcome(facts.needs if subject.facts else needs, subject)
+        tests = subject.contract.tests
+        first = outcome(needs, subject)
         if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
             return [first, outcome(citation, subject)]
-        tests = facts.TESTS if subject.facts else samples.TESTS
         return [first, *(outcome(test, subject) for test in (*tests, citation))]
     finally:
         subject.end()

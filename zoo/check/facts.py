@@ -6,7 +6,6 @@ family is told as ``parent`` and ``elder``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.check import subject
+from zoo.check.contract import Contract
 from zoo.check.samples import plain, process_state, shared_results
 from zoo.check.subject import EXACT, Fitted, Skip, Subject, difference, expect, require, require_scores
 from zoo.errors import Unsupported
@@ -38,6 +37,15 @@ class Relational:
     A: Facts
     X: Tensor
     y: Tensor
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What `predict` gets for the test fold."""
+        return self.X, self.A
+
+    def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Any]:
+        """What a task may grant; no graphs."""
+        return {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xl", "yl", "Fs", "Ft")}, None
 
 
 def fold(names: tuple[str, str, str], seed: int, first: int = 0) -> tuple[Facts, Tensor, Tensor]:
@@ -88,12 +96,6 @@ def _auroc(scores: Tensor, y: Tensor) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(y.numpy(), scores[:, 1].numpy()))
-
-
-def needs(s: Subject) -> None:
-    """It reads the fields that it declares and no others, also not behind an ``except``."""
-    s.pair = toy()
-    subject.needs(s)
 
 
 def shapes(s: Subject) -> None:
@@ -224,19 +226,25 @@ def _valid(s: Subject, fitted: Fitted, pair: Relational) -> None:
     require_scores(s.given(fitted, "predict", pair.X, pair.A), len(pair.X), 2, "predict")
 
 
-TESTS: tuple[Callable[[Subject], str | None], ...] = (
-    shapes,
-    row_wise,
-    order_of_facts,
-    names_of_constants,
-    same_seed,
-    deterministic,
-    better_than_chance,
-    refit,
-    one_example,
-    no_facts,
-    another_schema,
-    shared_results,
-    process_state,
-    json_explanation,
-)
+class Atoms(Contract):
+    """Query atoms, which are true or false."""
+
+    tests = (
+        shapes,
+        row_wise,
+        order_of_facts,
+        names_of_constants,
+        same_seed,
+        deterministic,
+        better_than_chance,
+        refit,
+        one_example,
+        no_facts,
+        another_schema,
+        shared_results,
+        process_state,
+        json_explanation,
+    )
+
+    def toy(self, **how: Any) -> Relational:
+        return toy(**how)

@@ -17,11 +17,11 @@ import socket
 import struct
 import sys
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zoo.check import wire
+from zoo.noun import Noun
 
 HEAVY = ("torch", "torch._dynamo", "sklearn.linear_model", "sklearn.neighbors", "sklearn.svm", "ot", "zoo.learners.net")
 KINDS = ("BadInput", "Unsupported", "LeakError", "Diverged", "FloatingPointError")  # of errors that judges tell apart
@@ -152,7 +152,7 @@ class Runs:
         self.info = info
         made = self._task(**task, given=given)
         self.load(info)
-        for field in ("Xs", "ys", "Xt", "Xl", "yl", "yt", "ds", "As", "At", "Fs", "Ft"):
+        for field in task["fields"]:
             if made.has(field):
                 given.know(f"task.{field}", getattr(made, field))
         for argument in arguments:
@@ -185,7 +185,7 @@ class Runs:
             model = self._model(fields, n_classes, options | {"use": "net", "seed": 0})
             fields = fields | {"model": model.to(device)}
         if device != "cpu":
-            fields = {k: _moved(v, device) for k, v in fields.items()}
+            fields = {k: v.to(device) for k, v in fields.items()}  # tensors, nouns and a network
         options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
         learner: Any = spoils.Sharing(**options)
         memo = {} if given is None else {"memo": given.memo}
@@ -199,18 +199,12 @@ class Runs:
         from zoo.check import spoils
         from zoo.learners import Learner
 
-        seen = spoils.leaves({k: fields[k] for k in ("Xs", "ys", "As", "At") if k in fields})
+        nouns = {k: v for k, v in fields.items() if isinstance(v, Noun)}
+        seen = spoils.leaves({k: fields[k] for k in ("Xs", "ys")} | nouns)
         key = (*sorted(seen.items()), options["budget"])
         if key not in self.models:
             self.models[key] = Learner(**options).fit(fields["Xs"], fields["ys"], n_classes)
         return copy.deepcopy(self.models[key])
-
-
-def _moved(value: Any, device: str) -> Any:
-    """A tensor, a network or a graph on another device."""
-    if hasattr(value, "edges"):
-        return replace(value, edges=value.edges.to(device), x=value.x.to(device))
-    return value.to(device) if hasattr(value, "to") else value
 
 
 def start(end: socket.socket) -> list[str]:

@@ -1,4 +1,4 @@
-"""Toy pairs of graphs for the contract tests: three classes, told by features, neighbours and degrees alike."""
+"""The contract tests of methods on nodes: toy graphs of three classes, told by features, neighbours and degrees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from zoo.check import samples
 from zoo.graph import Graph
 from zoo.nets._graphs import Graphs
 from zoo.seeds import derive
@@ -46,11 +47,27 @@ class GraphPair:
         """With other features of the nodes."""
         return replace(self, As=self.As.with_features(source(self.As.x)), At=self.At.with_features(target(self.At.x)))
 
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What `predict` gets for the test set."""
+        return (self.X,)
+
+    def of_source(self, use: str) -> tuple[str, str, tuple[Any, ...]]:
+        """How the source's nodes are asked for: in words, the rule, and what it gets."""
+        if use == "base":
+            return "predict(X, A) of the source", "predict", (self.Xs, self.As)
+        return "predict_source(X)", "predict_source", (~self.Xs,)
+
+    def vectors(self, X: Tensor, part: str) -> Tensor:
+        """Features of nodes of the source ``s``, or of the target."""
+        found: Tensor = (self.As if part == "s" else self.At).x[X]
+        return found
+
     def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Graphs | None]:
         """What a task may grant, and the graphs of a network's nodes."""
-        As, At = (Graph(A.edges.to(device), A.x.to(device), key=A.key) for A in (self.As, self.At))
-        found: dict[str, Any] = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
-        found |= {"As": As, "At": At}
+        As, At = self.As.to(device), self.At.to(device)
+        found: dict[str, Any] = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "Xl", "yl", "yt")}
+        found |= {"ds": torch.arange(len(self.Xs), device=device) % 2, "As": As, "At": At}
         if use != "net":
             return found, None
         return found | {"Xs": ~found["Xs"]}, Graphs(As, At)
@@ -76,3 +93,15 @@ def toy_graphs(
     parts = torch.arange(At.n).split([n_t, n_labelled, n_test])
     Xt, Xl, X = parts
     return GraphPair(torch.arange(n_s), ys, Xt, y[Xt], Xl, y[Xl], X, y[X], As, At)
+
+
+class Nodes(samples.Plain):
+    """The tests of samples, on nodes; a network is sent the graphs that these are in."""
+
+    all_see_it = False
+
+    def toy(self, **how: Any) -> GraphPair:
+        return toy_graphs(**how)
+
+    def beside(self, use: str) -> set[str]:
+        return {"As", "At"} if use == "net" else set()

@@ -5,13 +5,13 @@ Each asks for observations and judges them; nothing here calls the method.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from zoo.check.contract import Contract
 from zoo.check.subject import (
     BRIEF,
     BUDGET,
@@ -25,7 +25,7 @@ from zoo.check.subject import (
     require,
     require_scores,
 )
-from zoo.check.toys import CLASSES
+from zoo.check.toys import CLASSES, toy
 from zoo.errors import Diverged
 from zoo.learners import Learner
 
@@ -58,12 +58,8 @@ def shapes(s: Subject) -> None:
     """Scores are finite, non-negative [n, n_classes]; their rows sum to 1."""
     if not s.info.transductive_only:
         require_scores(s.given(s.fitted, "predict", s.pair.X), len(s.pair.X), CLASSES, "predict(X)")
-        if s.graphs and s.use == "base":
-            given = s.given(s.fitted, "predict", s.pair.Xs, s.pair.As)
-            require_scores(given, len(s.pair.Xs), CLASSES, "predict(X, A) of the source")
-        else:
-            given = s.given(s.fitted, "predict_source", s.pair.fields("cpu", s.use)[0]["Xs"])
-            require_scores(given, len(s.pair.Xs), CLASSES, "predict_source(X)")
+        what, rule, arguments = s.pair.of_source(s.use)
+        require_scores(s.given(s.fitted, rule, *arguments), len(s.pair.Xs), CLASSES, what)
     require(s.fitted.scores_t or not s.info.transductive_only, "transductive_only, but there is no scores_t()")
     if s.fitted.scores_t:
         require_scores(s.given(s.fitted, "scores_t"), len(s.pair.Xt), CLASSES, "scores_t()")
@@ -135,9 +131,9 @@ def better_than_chance(s: Subject) -> str:
 def no_harm(s: Subject) -> str:
     """Without a shift it is hardly worse than its learner without adaptation."""
     _not_chance_itself(s)
-    if s.graphs and s.info.family == "baseline":
+    if s.info.family == "baseline" and not s.contract.all_see_it:
         raise Skip("a baseline that sees less than the learner")
-    pair = s.toy(shift=0.0)
+    pair = s.contract.toy(shift=0.0)
     few = {"Xl", "yl"} & s.info.needs and "Xt" not in s.info.needs
     reference = "labelled_only" if few else "source_only"
     plain = _without_adaptation(s, pair, "l" if few else "s")
@@ -152,8 +148,8 @@ def _without_adaptation(s: Subject, pair: Any, part: str) -> float:
     test, labels = (pair.Xt, pair.yt) if s.info.transductive_only else (pair.X, pair.y)
     fields, graphs = pair.fields("cpu", use)
     X, y = fields[f"X{part}"], fields[f"y{part}"]
-    if s.graphs and use == "base":
-        X, test = (pair.At if part == "l" else pair.As).x[X], pair.At.x[test]
+    if use == "base":
+        X, test = pair.vectors(X, part), pair.vectors(test, "t")
     net = "mlp" if graphs is None else "gcn"
     learner = Learner(net=net, budget=BUDGET, use=use, graphs=graphs)
     return right(learner.fit(X, y, CLASSES).predict(test), labels)
@@ -163,7 +159,7 @@ def refit(s: Subject) -> None:
     """The constructor only stores; a fitted adapter, and a clone of its parameters, fit again as if new."""
     stored = plain(s.info.parameters)
     require(s.params() == stored, "the constructor does not store its parameters as they are")
-    adapter = s.fit(s.toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
+    adapter = s.fit(s.contract.toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
     params = s.params(adapter)
     require(params == stored, f"fit changes the parameters to {params}")
     for what, how in (("a fitted adapter", {"again": adapter}), ("a clone", {"params": s.info.parameters})):
@@ -181,12 +177,12 @@ def plain(parameters: dict[str, Any]) -> Any:
 def uneven_sizes(s: Subject) -> None:
     """Many more target than source samples, or the reverse, do not crash it."""
     for n_s, n_t in ((12, 300), (300, 8)):
-        _survives(s, s.toy(n_s=n_s, n_t=n_t))
+        _survives(s, s.contract.toy(n_s=n_s, n_t=n_t))
 
 
 def more_features_than_samples(s: Subject) -> None:
     """Covariances without full rank do not crash it."""
-    _survives(s, s.toy(n_s=30, n_t=24, width=60))
+    _survives(s, s.contract.toy(n_s=30, n_t=24, width=60))
 
 
 def duplicate_rows(s: Subject) -> None:
@@ -241,8 +237,7 @@ def process_state(s: Subject) -> None:
 def _spoils(s: Subject, what: str) -> list[str]:
     if s.info.transductive_only:
         return s.spoils(what, s.task(s.pair, budget=BRIEF), "scores_t")
-    arguments = (s.pair.X, s.pair.A) if s.facts else (s.pair.X,)
-    return s.spoils(what, s.task(s.pair, budget=BRIEF), "predict", *arguments)
+    return s.spoils(what, s.task(s.pair, budget=BRIEF), "predict", *s.pair.asked)
 
 
 def _more(spoilt: list[str]) -> str:
@@ -269,29 +264,36 @@ def device_agnostic(s: Subject) -> None:
         raise Skip("host_sync = True: it needs numbers on the host")
 
 
-TESTS: tuple[Callable[[Subject], str | None], ...] = (
-    shapes,
-    row_wise,
-    target_order,
-    same_seed,
-    deterministic,
-    target_labels,
-    better_than_chance,
-    no_harm,
-    refit,
-    uneven_sizes,
-    more_features_than_samples,
-    duplicate_rows,
-    constant_column,
-    one_target_class,
-    far_apart,
-    large_features,
-    one_target_sample,
-    shared_results,
-    process_state,
-    labels_too,
-    device_agnostic,
-)
+class Plain(Contract):
+    """Vectors, by which images and all that has no noun of its own are tried too."""
+
+    n_classes = CLASSES
+    tests = (
+        shapes,
+        row_wise,
+        target_order,
+        same_seed,
+        deterministic,
+        target_labels,
+        better_than_chance,
+        no_harm,
+        refit,
+        uneven_sizes,
+        more_features_than_samples,
+        duplicate_rows,
+        constant_column,
+        one_target_class,
+        far_apart,
+        large_features,
+        one_target_sample,
+        shared_results,
+        process_state,
+        labels_too,
+        device_agnostic,
+    )
+
+    def toy(self, **how: Any) -> Any:
+        return toy(**how)
 
 
 def _survives(s: Subject, pair: Any, or_says_why: bool = False) -> None:

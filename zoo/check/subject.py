@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo import discover
-from zoo.check.graphs import toy_graphs
+from zoo.check.contract import Contract, contract
 from zoo.check.near import Failure, Far, Hung, NotImported, Raised, clean
-from zoo.check.toys import CLASSES, toy
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput, LeakError, Unsupported
 from zoo.task import FIELDS
@@ -60,20 +60,22 @@ class Subject:
 
     def __init__(self, info: MethodInfo, limit: float = LIMIT) -> None:
         self.info, self.limit = info, limit
-        self.facts = bool(info.needs & {"Fs", "Ft"})
-        self.graphs = bool(info.needs & {"As", "At"})
-        self.n_classes = 2 if self.facts else CLASSES
         self.deadline = time.monotonic() + limit
         self.hung = False
         self._far: Far | None = None
         self._first: Fitted | None = None
         self._count = 0
         self._spoils: dict[str, list[str]] | None = None
-        self.pair: Any = None if self.facts else self.toy()
 
-    def toy(self, **how: Any) -> Any:
-        """A toy pair of samples, or of graphs."""
-        return toy_graphs(**how) if self.graphs else toy(**how)
+    @cached_property
+    def contract(self) -> Contract:
+        """The tests, and the toy pair, of its kind of data."""
+        return contract(self.info)
+
+    @cached_property
+    def pair(self) -> Any:
+        """The toy pair that most tests look at."""
+        return self.contract.toy()
 
     @property
     def use(self) -> str:
@@ -97,15 +99,14 @@ class Subject:
 
     def task(self, pair: Any, *, seed: int = 0, budget: Budget = BUDGET, more: Iterable[str] = (), **rest: Any) -> Any:
         """What the far side makes a task of: no label of the target but for a method that is granted them."""
-        fields = fields_of(pair, self.use)
+        fields, _ = pair.fields("cpu", self.use)
         granted = {*self.info.needs, *more} | ({"Xs", "ys"} if "model" in self.info.needs else set())
-        if self.use == "net" and self.graphs:
-            granted |= {"As", "At"}
+        granted |= self.contract.beside(self.use)
         return {
             "fields": {k: v for k, v in fields.items() if k in granted},
             "budget": budget,
             "use": self.use,
-            "n_classes": self.n_classes,
+            "n_classes": self.contract.n_classes,
             "seed": seed,
             "more": tuple(more),
             **rest,
@@ -160,14 +161,6 @@ class Subject:
         """End the process."""
         if self._far:
             self._far.end()
-
-
-def fields_of(pair: Any, use: str) -> dict[str, Any]:
-    """All fields that a pair has."""
-    if not hasattr(pair, "fields"):
-        return {k: getattr(pair, k) for k in ("Fs", "Xs", "ys", "Ft", "Xl", "yl")}
-    fields, _ = pair.fields("cpu", use)
-    return fields | {"ds": torch.arange(len(pair.Xs)) % 2}
 
 
 def expect(answer: dict[str, Any], **types: type) -> list[Any]:

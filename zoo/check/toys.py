@@ -34,10 +34,23 @@ class Pair:
         """With other features."""
         return replace(self, Xs=source(self.Xs), Xt=target(self.Xt), Xl=target(self.Xl), X=target(self.X))
 
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What `predict` gets for the test set."""
+        return (self.X,)
+
+    def of_source(self, use: str) -> tuple[str, str, tuple[Any, ...]]:
+        """How the source's samples are asked for: in words, the rule, and what it gets."""
+        return "predict_source(X)", "predict_source", (self.Xs,)
+
+    def vectors(self, X: Tensor, part: str) -> Tensor:
+        """Samples of the source ``s``, or of the target, as a base learner sees them."""
+        return X
+
     def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Any]:
         """What a task may grant; no graphs."""
-        found = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
-        return found, None
+        found = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "Xl", "yl", "yt")}
+        return found | {"ds": torch.arange(len(self.Xs), device=device) % 2}, None
 
 
 def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH) -> Pair:

@@ -174,6 +174,7 @@ class Kind:
     use : the learner of methods that take either, where no other method says which: base or net
     learners : whether methods train the suite's learners; else each brings its own
     gives : the fields of a Task that it can grant
+    nouns : those of them that are no arrays; each holds a `zoo.noun.Noun`, and a method that needs one is of this kind
     keys : those keys of a suite that are about this kind alone
     """
 
@@ -183,6 +184,7 @@ class Kind:
     use: ClassVar[str] = "base"
     learners: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"Xs", "ys", "ds", "Xt", "Xl", "yl", "yt", "model"})
+    nouns: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[frozenset[str]] = frozenset()
 
     @property

@@ -28,6 +28,7 @@ class Facts(Kind):
     reference = "rdn_boost"
     learners = False
     gives = frozenset({"Xs", "ys", "Xl", "yl", "Fs", "Ft"})
+    nouns = ("Fs", "Ft")
     keys = frozenset({"examples", "negative_ratio"})
 
     def check(self, suite: Suite) -> None:
@@ -63,7 +64,7 @@ class Facts(Kind):
         return Folds(suite, data)
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
-        if not info.needs & {"Fs", "Ft"}:
+        if not info.needs & set(self.nouns):
             return "learns from samples with features, and this suite has facts"
         lacking = info.needs - self.gives
         return f"needs {', '.join(sorted(lacking))}, which facts do not give" if lacking else ""

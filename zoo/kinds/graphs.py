@@ -20,15 +20,14 @@ if TYPE_CHECKING:
     from zoo.bench.suite import Suite
     from zoo.discover import MethodInfo
 
-GRAPHS = frozenset({"As", "At"})
-
 
 class Graphs(Samples):
     """Nodes of undirected graphs with features."""
 
     protocols = ("transductive", "holdout")  # all nodes of the target: the field's standard
     net = "gcn"
-    gives = Kind.gives | GRAPHS
+    nouns = ("As", "At")
+    gives = Kind.gives | set(nouns)
 
     def check(self, suite: Suite) -> None:
         super().check(suite)
@@ -59,12 +58,12 @@ class Graphs(Samples):
         return Nodes(suite, data)
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
-        if info.needs & GRAPHS and info.learner == "net" and not suite.convolves:
+        if info.needs & set(self.nouns) and info.learner == "net" and not suite.convolves:
             return "needs a network on graphs (net: gcn)"
         return super().refusal(suite, info)
 
     def handed(self, suite: Suite, info: MethodInfo, use: str) -> str:
-        if info.needs & GRAPHS:
+        if info.needs & set(self.nouns):
             return "own" if use == "base" else "net"
         return "net" if (use == "net" or suite.features == "source") and suite.convolves else ""
 

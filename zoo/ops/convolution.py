@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.graph import Graph, is_sparse
+from zoo.graph import Graph
 
 
 class Sparse:
@@ -93,21 +93,6 @@ class _Product(torch.autograd.Function):
         grad = ctx.S.t() @ grads[0]
         # In the memory format of H, often a weight transposed: fused optimisers walk both side by side.
         return grad.T.contiguous().T if ctx.by_columns else grad, None
-
-
-def tensors(graph: Graph, device: Any) -> Graph:
-    """A graph of arrays as one of tensors."""
-    edges = torch.from_numpy(graph.edges).long().to(device)
-    if is_sparse(graph.x):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse (CSR|invariant)", UserWarning)
-            start, columns, values = (
-                torch.from_numpy(a.copy()) for a in (graph.x.indptr, graph.x.indices, graph.x.data)
-            )
-            x = torch.sparse_csr_tensor(start, columns, values, graph.shape, check_invariants=True).to(device)
-    else:
-        x = torch.from_numpy(graph.x.copy()).to(device)
-    return Graph(edges, x, key=graph.digest)
 
 
 def degrees(graph: Graph) -> Tensor:

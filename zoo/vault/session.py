@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from zoo import discover
-from zoo.graph import Graph, is_sparse
+from zoo.graph import is_sparse
+from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
 from zoo.vault import account
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
-
-FACTS, GRAPHS = ("Fs", "Ft"), ("As", "At")  # fields that are no tensors
 
 
 class Session:
@@ -34,8 +33,7 @@ class Session:
 
     def __init__(self, send: Callable[[dict[str, Any]], None] = lambda note: None, fresh: bool = False) -> None:
         self.send, self.fresh = send, fresh
-        self.arrays: dict[str, tuple[np.ndarray, str]] = {}
-        self.facts: dict[str, Any] = {}
+        self.arrays: dict[str, tuple[Any, str]] = {}
         self.adapter: Any = None
         self.graphs: Any = None
         self.embed: Callable[[Any], Any] | None = None
@@ -85,9 +83,6 @@ class Session:
         self.peak_is_ours = self.fresh or account.reset_peak(message["device"])
         self.shared.begin(message.get("again", False))
         tensors, source = self._granted(message)
-        facts = {k: v for k, v in message["arrays"].items() if k in FACTS}
-        self.facts |= {k: v for k, v in facts.items() if v is not None}
-        tensors |= {k: self.facts[k] for k in facts}
         seed = message["seed"]
         _seed_everything(seed)
         known = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
@@ -125,7 +120,7 @@ class Session:
             for name, rows in message["arrays"].items():
                 X = self._set(name, rows, whole)
                 place = "As" if name == "validation" else "At"
-                A = whole.get(place) if self.nodes == "own" else message["context"].get(name)
+                A = whole.get(place) if self.nodes == "own" else self._beside(message["context"].get(name))
                 scores[name] = self._scores(self._rule(name, message["fitted"], A), X)
         if message["last"]:
             self.adapter = self.graphs = None
@@ -144,9 +139,9 @@ class Session:
         seen = {
             k: self._seen(v, self._name(k)) if k in ("Xs", "Xt", "Xl") else self.shared.know(v, self.arrays[k][1])
             for k, v in tensors.items()
-            if k not in GRAPHS
+            if not isinstance(v, Noun)
         }
-        return seen | {k: v for k, v in tensors.items() if k in GRAPHS}, source
+        return tensors | seen, source
 
     def _set(self, name: str, X: Any, whole: dict[str, Any]) -> Any:
         """Rows of a set as the learner sees them."""
@@ -220,25 +215,26 @@ class Session:
         return scores
 
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Arrays of a message as tensors of this cell's own; None stands for the array sent last under that name."""
+        """Arrays and nouns of a message as this cell's own; None stands for what was sent last under that name."""
         self.device = message["device"]
-        arrays = {name: array for name, array in message["arrays"].items() if name not in FACTS}
-        for name, array in arrays.items():
+        for name, array in message["arrays"].items():
             if array is not None:
                 self.arrays[name] = array, _digest(array)
         # Copies, for an adapter may write into them.
         return {
-            name: self._tensor(array if isinstance(array := self.arrays[name][0], Graph) else array.copy())
-            for name in arrays
+            name: self._tensor(array if isinstance(array := self.arrays[name][0], Noun) else array.copy())
+            for name in message["arrays"]
         }
+
+    def _beside(self, context: Any) -> Any:
+        """What `predict` gets beside rows, if anything."""
+        return None if context is None else self._tensor(context)
 
     def _tensor(self, array: Any) -> Any:
         import torch
 
-        if isinstance(array, Graph):
-            from zoo.ops.convolution import tensors
-
-            return tensors(array, self.device)
+        if isinstance(array, Noun):
+            return array.to(self.device)
         tensor = torch.from_numpy(array.toarray() if is_sparse(array) else array)
         if torch.device(self.device).type == "cuda" and tensor.dtype == torch.uint8:
             free, _ = torch.cuda.mem_get_info(self.device)
@@ -272,8 +268,8 @@ class Session:
 
 
 def _digest(array: Any) -> str:
-    """A digest of an array, of sparse features or of a graph."""
-    if isinstance(array, Graph):
+    """A digest of an array, of sparse features or of a noun."""
+    if isinstance(array, Noun):
         return array.digest
     return digest(array.indptr, array.indices, array.data) if is_sparse(array) else digest(array)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from zoo.facts import Facts
+from zoo.noun import Noun
 
 LIMIT = 1 << 30  # bytes of tensors that are kept; the least recently used go first
 
@@ -89,7 +89,7 @@ class Shared:
         return found.value
 
     def _name(self, argument: Any) -> str | None:
-        if isinstance(argument, Facts):
+        if isinstance(argument, Noun):
             return argument.digest
         if not isinstance(argument, Tensor):
             return repr(argument)

@@ -7,6 +7,7 @@ is ever unpickled: a worker runs strangers' code, and the driver holds the label
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -20,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from zoo.discover import MethodInfo
-from zoo.facts import Facts
-from zoo.graph import Graph, is_sparse
+from zoo.graph import is_sparse
+from zoo.noun import Noun
 
 MARK = b"zoo2"
 HEAD = struct.Struct(">4sQ")
@@ -44,7 +45,7 @@ class Limits:
     ----------
     header : bytes of JSON
     arrays : bytes of all arrays together
-    trusted : whether it may hold the zoo's own nouns (graphs, facts, methods, tuples), and not arrays alone
+    trusted : whether it may hold what only the driver says (nouns, methods, tuples), and not arrays alone
     """
 
     header: int = HEADER_LIMIT
@@ -61,7 +62,7 @@ def encode(message: dict[str, Any]) -> list[memoryview]:
     Raises
     ------
     TypeError
-        The message holds something that is neither JSON, nor an array, nor one of the zoo's nouns.
+        The message holds something that is neither JSON, nor an array, nor a noun of a kind of data.
     """
     arrays: list[np.ndarray] = []
     body = _plain(message, arrays)
@@ -104,11 +105,10 @@ def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
             return {"$path": str(value)}
         case frozenset():
             return {"$set": sorted(value)}
-        case Graph():
-            return {"$graph": {f: _plain(getattr(value, f), arrays) for f in ("edges", "x", "weights", "key")}}
-        case Facts() | MethodInfo():
-            parts = {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}
-            return {"$facts" if isinstance(value, Facts) else "$method": parts}
+        case Noun():
+            return {"$noun": [type(value).__module__, type(value).__name__, _plain(value.pack(), arrays)]}
+        case MethodInfo():
+            return {"$method": {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}}
         case _ if is_sparse(value):
             parts = {k: _plain(getattr(value, k), arrays) for k in ("data", "indices", "indptr")}
             return {"$sparse": {**parts, "shape": list(value.shape)}}
@@ -229,10 +229,9 @@ def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bo
             return Path(inner)
         case "$set":
             return frozenset(inner)
-        case "$graph":
-            return Graph(**inner)
-        case "$facts":
-            return Facts(**inner)
+        case "$noun":
+            module, name, parts = inner
+            return _known(module, name).unpack(parts)
         case "$method":
             return MethodInfo(**inner)
         case "$sparse":
@@ -240,6 +239,14 @@ def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bo
 
             return csr_matrix((inner["data"], inner["indices"], inner["indptr"]), shape=inner["shape"])
     raise Malformed(f"a message holds {key}")
+
+
+def _known(module: str, name: str) -> type[Noun]:
+    """The class of a noun, by the file of the zoo that has it: nothing else can be made of a message."""
+    found = getattr(importlib.import_module(module), name, None) if module.startswith("zoo.") else None
+    if isinstance(found, type) and issubclass(found, Noun):
+        return found
+    raise Malformed(f"a message holds a {name}, which is no noun")
 
 
 # A line that waits ----------------------------------------------------------------------------------------------------

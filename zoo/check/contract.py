@@ -1,0 +1,54 @@
+"""What the contract tests of a kind of data are: a toy pair, and the promises that are tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from zoo import discover
+from zoo.errors import BadInput
+
+if TYPE_CHECKING:
+    from zoo.check.subject import Subject
+    from zoo.discover import MethodInfo
+
+PLAIN = "samples"  # the kind of a method that needs no noun
+
+
+class Contract:
+    """The public subclass in the file of ``zoo/check/`` that is called as the kind holds the methods of that kind.
+
+    Attributes
+    ----------
+    tests : in the order of the printout, after that of the needs and before that of the citation
+    n_classes : of the toy pair
+    all_see_it : whether baselines see all that the learner sees, and may so be compared with it
+    """
+
+    tests: ClassVar[tuple[Callable[[Subject], str | None], ...]] = ()
+    n_classes: ClassVar[int] = 2
+    all_see_it: ClassVar[bool] = True
+
+    def toy(self, **how: Any) -> Any:
+        """A toy pair: ``fields(device, use)`` are what a task may grant, ``asked`` is what `predict` gets."""
+        raise NotImplementedError
+
+    def beside(self, use: str) -> set[str]:
+        """Fields that are sent for the learner, with those that the method needs."""
+        return set()
+
+
+def contract(info: MethodInfo) -> Contract:
+    """The contract of the kind whose nouns a method needs; that of samples where it needs none.
+
+    Raises
+    ------
+    BadInput
+        There are no tests for that kind.
+    """
+    known, kinds = discover.contracts(), discover.kinds()
+    own = [name for name, kind in kinds.items() if info.needs & set(kind.nouns)] or [PLAIN]
+    if not (there := [name for name in own if name in known]):
+        raise BadInput(f"{info.path}: there are no contract tests of methods on {own[0]} (zoo/check/{own[0]}.py)")
+    found: Contract = discover.load(known[there[0]])()
+    return found
