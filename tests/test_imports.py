@@ -29,15 +29,6 @@ NEVER = {
     "zoo.bench": ("zoo.cli",),
 }
 
-# Long files that are still there; one that has gone is a failure, so that its entry is taken out.
-STILL = {
-    "tests/test_fidelity_deep_zoo.py",
-    "tests/test_fidelity_facts.py",
-    "tests/test_fidelity_graphs.py",
-    "tests/test_fidelity_joint.py",
-    "tests/test_fidelity_samples.py",
-}
-
 
 @cache
 def imports():
@@ -132,6 +123,4 @@ def test_imports_run_downwards(package):
 def test_no_file_is_long():
     files = [path for folder in ("zoo", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     lines = {path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines()) for path in files}
-    long = {name: n for name, n in lines.items() if n > LONGEST}
-    assert not {name: n for name, n in long.items() if name not in STILL}
-    assert not STILL - set(long), "not long any more: take it out of STILL"
+    assert not {name: n for name, n in lines.items() if n > LONGEST}

@@ -58,14 +58,10 @@ class DatasetInfo(FileInfo):
     licence: str = ""
     folder: str = ""
 
-    @property
-    def images(self) -> bool:
-        return self.kind == "images"
-
     def to_json(self) -> dict[str, Any]:
         """One row of ``zoo list datasets --json``."""
         texts = {"summary": self.summary, "cite": self.cite}
-        return {"name": self.name, "domains": list(self.domains), "images": self.images} | texts
+        return {"name": self.name, "domains": list(self.domains), "images": self.kind == "images"} | texts
 
 
 @dataclass(frozen=True)
