@@ -32,7 +32,10 @@ MINE = ("{tiny}", "--plugin", "{mine}", "--methods", "mine")
         ("{tiny} --device gpu", "--device gpu: expected auto, cpu, cuda or cuda:N"),
         ("{tiny} --device cuda:99", "--device cuda:99: this machine has"),
         ("{tiny} --precision fp16", "--precision: input should be 'auto', 'fp32' or 'bf16', got 'fp16'"),
-        ("{tiny} --protocol folds", "protocol: folds: office_caltech holds no facts, which alone have protocol: folds"),
+        (
+            "{tiny} --protocol folds",
+            "protocol: folds: office_caltech holds samples, which need protocol: holdout",
+        ),
         ("{tiny} --steps 0", "--steps: input should be greater than or equal to 1, got 0"),
         ("{tiny} --seeds 0", "--seeds: input should be greater than or equal to 1, got 0"),
         ("{tiny} --labels -1", "--labels: "),

@@ -216,6 +216,7 @@ class Server:
             if "ended" in news:
                 self.ended[news["ended"]] = news["code"]
             else:
+                self.ended.pop(news["pid"], None)  # of an earlier process: numbers come round
                 self.pids.append(news["pid"])
 
     def end(self, pid: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import records
 from zoo.bench.plan import Cell
+from zoo.errors import BadInput
 
 if TYPE_CHECKING:
     from zoo.bench.run import Benchmark
@@ -124,8 +125,11 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     for _ in range(2):  # the first pays for imports and warm-up
         channel.send(message)
         (ready,) = executor.wait([channel], None)
-        while "note" in (answer := ready.receive()):
-            pass
+        try:
+            while "note" in (answer := ready.receive()):
+                pass
+        except EOFError:
+            raise BadInput(f"source_only, timed for the estimate, gave no answer: {ready.obituary()}") from None
         times.append(answer["fit_s"])
     channel.close()
     return times[1] * (suite.steps / budget["steps"] if use == "net" else 1)
