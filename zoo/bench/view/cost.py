@@ -87,7 +87,8 @@ class Remaining:
     """The work left of a run, weighed by what each job is expected to take.
 
     A job is expected to take what those of its group took in this run; else what they took in earlier records; else its
-    rough cost, times by how much rough costs of its kind (of its learner, of all) were wrong so far.
+    rough cost, times by how much rough costs of its kind (of its learner) were wrong so far: how fast a base classifier
+    was says nothing of networks.
 
     Parameters
     ----------
@@ -166,4 +167,4 @@ class Remaining:
 
     def _kin(self, work: Work, rough: bool) -> list[tuple[str, ...]]:
         """Whose errors a job's is likely to share, nearest first; records are wrong in another way than guesses."""
-        return [("rough", work.use, work.kind), ("rough", work.use), ("rough",)] if rough else [("records",)]
+        return [("rough", work.use, work.kind), ("rough", work.use)] if rough else [("records",)]
