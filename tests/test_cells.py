@@ -149,7 +149,7 @@ def test_code_changes_the_rows_that_run_it(ids, tmp_path, monkeypatch):
             "secret.py": rows(BASE, NET),
             "kinds/images.py": set(),
             "kinds/facts.py": set(),
-            "cli.py": set(),
+            "cli/run.py": set(),
             "bench/execute.py": set(),
             "report/table.py": set(),
             "suites/quickstart.yaml": set(),
