@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.errors import BadInput, printable
 from zoo.records import Run
+from zoo.report.compare import student
 from zoo.report.lines import FAMILIES
 from zoo.report.table import Row, Table, build
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 COLUMN = 3.4  # inches: a column of a paper in two columns
 COLOURS = dict(zip(FAMILIES, ("#999999", "#E69F00", "#0072B2", "#009E73", "#CC79A7"), strict=True))  # Okabe and Ito
 MARKERS = "osD^v"  # of learners
-FEW = 5  # pairs, below which resampling them says nothing
+FEW = 5  # pairs, below which an interval over them leaves the picture
 STYLE: dict[Any, Any] = {
     "font.size": 7, "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.frameon": False, "figure.constrained_layout.use": True,
@@ -67,7 +68,7 @@ def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
 def bars(run: Run) -> Figure:
     """Mean accuracies, a panel for each learner; its reference is a line, its target_only the ceiling.
 
-    The whiskers are the 95 % bootstrap interval, over pairs, of the difference to the reference, so that a row whose
+    The whiskers are Student's 95 % interval, over pairs, of the difference to the reference, so that a row whose
     whiskers do not touch the line differs from it; with fewer than five pairs, the standard deviation over seeds.
     """
     table = build(run)
@@ -103,9 +104,8 @@ def bars(run: Run) -> Figure:
         axes.set_title(drawable(learner), loc="left", fontsize=7, fontweight="bold", pad=2)
     grid[-1, 0].set_xlim(0, 100)
     over = _over(pairs, table)
-    whiskers = (
-        f"95 % bootstrap over pairs,\nof the difference to {drawable(name)}" if len(pairs) >= FEW else "± sd over seeds"
-    )
+    between = f"95 % interval over pairs,\nof the difference to {drawable(name)}"
+    whiskers = between if len(pairs) >= FEW else "± sd over seeds"
     grid[-1, 0].set_xlabel(f"{_measure(table)}, mean of {over}\nwhiskers: {whiskers}")
     _legend(figure, [row for rows in panels.values() for row in rows], lines.values())
     return figure
@@ -308,15 +308,10 @@ def _interval(table: Table, row: Row, reference: Row | None, pairs: list[str]) -
         spread = 100 * (_cell(table, row, "average").std or 0)
         return values.mean() - spread, values.mean() + spread
     against = _values(table, reference, pairs) if reference else np.zeros(len(pairs))
-    low, high = bootstrap(values - against)
-    return against.mean() + low, against.mean() + high
-
-
-def bootstrap(values: np.ndarray, draws: int = 9999) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean under resampling; always the same draws."""
-    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[chosen].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+    gain = student(values - against)
+    assert gain.low is not None  # of FEW pairs at least
+    assert gain.high is not None
+    return against.mean() + gain.low, against.mean() + gain.high
 
 
 def _name(row: Row) -> str:
