@@ -1,0 +1,67 @@
+"""Mappings of features against independent computations, on inputs where the defaults differed from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import fractional_matrix_power
+from scipy.optimize import linprog
+from scipy.spatial.distance import cdist
+
+from zoo.adapters.feature.coral import Coral
+from zoo.adapters.feature.easytl import Easytl
+from zoo.task import Task
+
+
+def skewed(n: int, d: int, seed: int) -> np.ndarray:
+    """Correlated rows far from the origin, as pixels are."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 + 3 * rng.normal(size=d)).astype("f4")
+
+
+@pytest.mark.reference(
+    method="coral",
+    source="Sun et al. 2016, algorithm 1; the authors' CORAL.m",
+    compared="the mapped source, by scipy's matrix roots, and its mean and covariance, which become the target's",
+    differs="`centre` does inside what the paper's z-scores do before",
+)
+def test_coral_of_rows_that_are_not_centred():
+    Xs, Xt = skewed(200, 6, 0), skewed(150, 6, 1)
+    method = Coral()
+    method.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    mapped = method.source(torch.from_numpy(Xs).double()).numpy()
+    Cs, Ct = (np.cov(X.astype(float), rowvar=False) + np.eye(6) for X in (Xs, Xt))
+    A = fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(Ct, 0.5)
+    ms, mt = Xs.astype(float).mean(0), Xt.astype(float).mean(0)
+    np.testing.assert_allclose(mapped, (Xs - ms) @ A + mt, rtol=1e-6, atol=1e-6)
+    exact = Coral(reg=0.0)
+    exact.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    mapped = exact.source(torch.from_numpy(Xs).double()).numpy()
+    np.testing.assert_allclose(mapped.mean(0), mt, atol=1e-8)
+    np.testing.assert_allclose(np.cov(mapped, rowvar=False), np.cov(Xt.astype(float), rowvar=False), rtol=1e-6)
+    plain = Coral(centre=False)
+    plain.fit_map(Task.from_arrays(Xs, np.arange(200) % 2, Xt))
+    np.testing.assert_allclose(plain.source(torch.from_numpy(Xs).double()).numpy(), Xs.astype(float) @ A, rtol=1e-6)
+
+
+@pytest.mark.reference(
+    method="easytl",
+    source="Wang et al. 2019; the authors' EasyTL.m, CORAL_map.m and label_prop.m",
+    compared="the programme's classes by scipy's linear programme, on centres of the rows mapped by scipy's roots",
+    differs="`centre` does inside what the authors' z-scores do before",
+)
+def test_easytl_of_rows_that_are_not_centred():
+    Xs, Xt = skewed(120, 5, 2), skewed(7, 5, 6)
+    ys = np.random.default_rng(0).integers(0, 4, 120)
+    Xs[np.arange(120), ys] += 6
+    method = Easytl().fit(Task.from_arrays(Xs, ys, Xt))
+    Cs, Ct = (np.cov(X.astype(float), rowvar=False) + np.eye(5) for X in (Xs, Xt))
+    A = fractional_matrix_power(Cs, -0.5) @ fractional_matrix_power(Ct, 0.5)
+    mapped = (Xs - Xs.astype(float).mean(0)) @ A + Xt.astype(float).mean(0)
+    D = cdist(Xt.astype(float), np.stack([mapped[ys == c].mean(0) for c in range(4)]))
+    one_class = np.kron(np.eye(7), np.ones(4))
+    no_empty = np.kron(np.ones(7), np.eye(4))
+    M = linprog(D.ravel(), A_ub=-no_empty, b_ub=-np.ones(4), A_eq=one_class, b_eq=np.ones(7), bounds=(0, 1)).x
+    assert len(set(D.argmin(1))) < 4  # the programme is needed
+    np.testing.assert_array_equal(method.scores_t().numpy(), M.reshape(7, 4).round())
