@@ -62,6 +62,23 @@ def temper(log_w: Tensor, least: float) -> tuple[Tensor, float]:
     return weights(low), low
 
 
+def evened(w: Tensor, least: float) -> tuple[Tensor, float]:
+    """Weights mixed with uniform ones, by the smallest share of these under which ``ess >= least·n``, and that share.
+
+    Where weights are 0 no power of theirs (`temper`) would do. The effective sample size of a mixture with a share of
+    1 - b for uniform weights is ``n / (1 + b² (n / ess - 1))``.
+
+    >>> evened(torch.tensor([4.0, 0.0, 0.0, 0.0]), 0.5)[0].mul(1000).round().tolist()
+    [2732.0, 423.0, 423.0, 423.0]
+    """
+    n = len(w)
+    spare = n / max(ess(w), 1.0) - 1
+    if least <= 0 or spare <= 1 / least - 1:
+        return w, 0.0
+    own = math.sqrt((1 / least - 1) / spare)
+    return own * (w / w.mean()) + (1 - own), 1 - own
+
+
 class Design(NamedTuple):
     """Squared distances to the centres, rows in ranked order, and the root mean squared distance of pooled rows."""
 
