@@ -180,7 +180,7 @@ def test_least_squares_takes_the_best_of_the_grid():
     best = ratios.least_squares(D, 0.1)
     scores = {
         (s, r): ratios.least_squares(D, 0.1, s, r).score
-        for s in (f * D.scale for f in ratios.FACTORS)
+        for s in (f * D.scale for f in (ratios.UNIFORM, *ratios.FACTORS, 0.07, 0.049))
         for r in ratios.RIDGES
     }
     assert (best.sigma, best.ridge) == min(scores, key=scores.__getitem__)

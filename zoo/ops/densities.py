@@ -148,7 +148,8 @@ def logistic(X: Tensor, y: Tensor, reg: float, start: Tensor | None = None, tol:
     return v
 
 
-REGS = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4)
+REGS = tuple(10.0**p for p in range(4, -5, -1))  # under the first all weights are 1
+SMALLEST = 1e-8  # beyond the others the search goes on down to here, as long as the loss falls
 
 
 class Logits(NamedTuple):
@@ -158,27 +159,33 @@ class Logits(NamedTuple):
 
 
 def domain_logits(P: Principal, rank_s: Tensor, rank_t: Tensor, reg: float = 0.0, folds: int = 5) -> Logits:
-    """Out-of-fold log-odds of source rows to be of the target; ``reg`` 0: searched downwards by out-of-fold log loss.
+    """Out-of-fold log-odds of source rows to be of the target; ``reg`` 0: the one of the least out-of-fold log loss.
 
     `rank_s`, `rank_t`: the rows' ranks, by which folds are dealt, so that they do not depend on the rows' order.
     """
     X = torch.cat([P.source, P.target]) / P.values.mean().sqrt()
     y = torch.cat([X.new_zeros(len(P.source)), X.new_ones(len(P.target))])
     fold = torch.cat([rank_s % folds, rank_t % folds])
-    best, starts = Logits(X.new_zeros(len(P.source)), math.nan, math.inf), [None] * folds
-    for r in (reg,) if reg else REGS:
-        z, fitted = X.new_zeros(len(X)), []
+    starts: list[Tensor | None] = [None] * folds
+
+    def judged(r: float) -> Logits:
+        z = X.new_zeros(len(X))
         for i in range(folds):
             out = fold == i
             seen = ~out
             if not 0 < float(y[seen].mean()) < 1:  # the only target sample was left out
                 seen = torch.ones_like(out)
-            v = logistic(X[seen], y[seen], r, starts[i])
-            fitted.append(v)
+            v = starts[i] = logistic(X[seen], y[seen], r, starts[i])
             z[out] = X[out] @ v[:-1] + v[-1]
-        starts = fitted  # type: ignore[assignment]
-        loss = float((torch.nn.functional.softplus(z) - y * z).mean())
-        if not loss < best.loss - 1e-9:
-            break
-        best = Logits(z[: len(P.source)], r, loss)
+        return Logits(z[: len(P.source)], r, float((torch.nn.functional.softplus(z) - y * z).mean()))
+
+    if reg:
+        return judged(reg)
+    best, ahead = judged(REGS[0]), list(REGS[1:])
+    for r in ahead:
+        new = judged(r)
+        if new.loss < best.loss - 1e-9:
+            best = new
+            if r == ahead[-1] and r > 2 * SMALLEST:
+                ahead.append(r / 10)
     return best
