@@ -33,7 +33,8 @@ class Discriminator(Reweighting):
     how : {'weight', 'resample'}
         Train on weighted samples, or on a sample drawn by the weights.
 
-    Bickel, Brückner and Scheffer (2009), "Discriminative learning under covariate shift".
+    Of domains that are standardised each by itself a linear classifier tells nothing: all weights are 1, and the
+    results source_only's. Bickel, Brückner and Scheffer (2009), "Discriminative learning under covariate shift".
     """
 
     cite = "bickel2009discriminative"
