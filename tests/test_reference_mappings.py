@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import fractional_matrix_power
+from scipy.linalg import eig, fractional_matrix_power
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
+from zoo.adapters.feature.bda import Bda
 from zoo.adapters.feature.coral import Coral
 from zoo.adapters.feature.easytl import Easytl
 from zoo.task import Task
@@ -65,3 +66,37 @@ def test_easytl_of_rows_that_are_not_centred():
     M = linprog(D.ravel(), A_ub=-no_empty, b_ub=-np.ones(4), A_eq=one_class, b_eq=np.ones(7), bounds=(0, 1)).x
     assert len(set(D.argmin(1))) < 4  # the programme is needed
     np.testing.assert_array_equal(method.scores_t().numpy(), M.reshape(7, 4).round())
+
+
+@pytest.mark.reference(
+    method="bda",
+    source="Wang et al. 2017; the authors' BDA.py (mode BDA, primal, estimate_mu False)",
+    compared="ten rounds by scipy's general eigenproblem, 1-NN by loops: classes, products of mapped rows",
+    differs="stops where no pseudo-label changes, after which theirs repeat",
+)
+@pytest.mark.parametrize("mu", [0.2, 0.5, 0.9])
+def test_bda_is_the_authors(mu):
+    rng = np.random.default_rng(5)
+    ys, yt = rng.integers(0, 5, 60), rng.integers(0, 5, 50)
+    centres = rng.normal(size=(5, 9))
+    Xs = (centres[ys] + 0.7 * rng.normal(size=(60, 9))).astype("f4")
+    Xt = (centres[yt] + 0.6 + 0.9 * rng.normal(size=(50, 9))).astype("f4")
+    X = np.concatenate([Xs, Xt]).astype(float)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).T
+    e = np.r_[np.full(60, 1 / 60), np.full(50, -1 / 50)]
+    found = None
+    for _ in range(10):
+        M = (1 - mu) * 5 * np.outer(e, e)
+        for c in range(5) if found is not None else ():
+            own = np.r_[(ys == c) / (ys == c).sum(), (found == c) / -max((found == c).sum(), 1)]
+            M += mu * np.outer(own, own)
+        M /= np.linalg.norm(M)
+        values, vectors = eig(X @ M @ X.T + np.eye(9), X @ (np.eye(110) - 1 / 110) @ X.T)
+        Z = X.T @ vectors[:, np.argsort(values.real)[:4]].real
+        Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+        found = np.array([ys[np.square(Z[:60] - z).sum(1).argmin()] for z in Z[60:]])
+    task = Task.from_arrays(Xs, ys, Xt, base="1nn")
+    method = Bda(k=4, mu=mu).fit(task)
+    assert (method.predict(task.Xt).argmax(1).numpy() == found).all()
+    ours = torch.cat([method.source(task.Xs), method.target(task.Xt)]).numpy()
+    np.testing.assert_allclose(ours @ ours.T, Z @ Z.T, atol=1e-4)
