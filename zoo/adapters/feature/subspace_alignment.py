@@ -24,9 +24,9 @@ class SubspaceAlignment(Mapping):
 
     The alignment shrinks the source by the cosines of the angles between the subspaces, and leaves the target as it is.
     Where they are far apart (few samples, many features of like variance) a linear classifier, which makes up for the
-    shrinking, then weighs just those directions too much in the target: on Amazon reviews logistic regression falls
-    8 points below source_only, and with the target shrunk alike it does not. 1-NN suffers less. `overlap` in the
-    certificate is the mean squared cosine.
+    shrinking, then weighs just those directions too much in the target: with k = 20 logistic regression on Amazon
+    reviews falls 8 points below source_only, and with the target shrunk alike it does not. 1-NN suffers less. `overlap`
+    in the certificate is the mean squared cosine.
 
     Parameters
     ----------
