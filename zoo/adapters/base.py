@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import BadInput
+from zoo.ops.resample import systematic
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -77,8 +78,9 @@ class Adapter:
 class Reweighting(Adapter):
     """Instance family: a method only says `weights`; the base classifier is trained on the source under them.
 
-    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead; with any where
-    its parameter `how`, if it has one, is 'resample' rather than 'weight'.
+    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead, systematically,
+    so that uniform weights keep every row once; with any base where its parameter `how`, if it has one, is 'resample'
+    rather than 'weight'.
     """
 
     family = "instance"
@@ -101,8 +103,8 @@ class Reweighting(Adapter):
         else:
             # On the CPU, so that the draw does not depend on the device.
             g = torch.Generator().manual_seed(task.generator.initial_seed())
-            drawn = torch.multinomial(self.weights_.cpu().double(), len(w), replacement=True, generator=g)
-            rows = drawn.to(w.device)
+            offset = float(torch.rand((), generator=g, dtype=torch.float64))
+            rows = systematic(self.weights_.cpu(), offset).to(w.device)
             self.model_ = task.learner.fit(task.Xs[rows], task.ys[rows], task.n_classes)
         return self
 
