@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,10 +43,14 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
     modules = [] if extra is None else [extra.to(task.device)]
     net.to(task.device)  # the parts that the method exchanged
     streams = train.Streams(s=None if free else (task.Xs, task.ys), t=task.Xt, l=labelled)
+    budget = learner.budget
+    if method.passes:
+        steps = math.ceil(method.passes * len(task.Xt) / budget.batch_size)
+        budget = dataclasses.replace(budget, steps=min(budget.steps, max(steps, 1)))
     train.run(
         net,
         streams,
-        learner.budget,
+        budget,
         seed=learner.seed,
         method=method,
         task=task,

@@ -21,12 +21,18 @@ class Net(nn.Module):
     width: int
     head: nn.Module
     batch = 512  # samples at a time, without gradients
+    domains: tuple[int, ...] = (1024, 1024)  # hidden layers of the discriminator that the literature sets beside it
     smallest = 0
     graphs = False
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
         raise NotImplementedError
+
+    def backbone(self) -> list[nn.Parameter]:
+        """Parameters that the suite's `backbone_rate` slows down: f1's, or of a pretrained model what was trained."""
+        head = {id(p) for p in self.head.parameters()}
+        return [p for p in self.parameters() if id(p) not in head]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))
