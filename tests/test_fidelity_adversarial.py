@@ -192,7 +192,7 @@ def test_addas_gradients_are_those_of_its_two_objectives():
     zs, zt = source.eval().features(b.xs).detach(), again.features(b.xt)
     p = torch.sigmoid(D2(torch.cat([zs, zt.detach()])))
     critic = torch.autograd.grad(-(p[:8].log().sum() + (1 - p[8:]).log().sum()) / 15, list(D2.parameters()))
-    encoder = torch.autograd.grad(-torch.sigmoid(D2(zt)).log().mean(), list(again.body.parameters()))
+    encoder = torch.autograd.grad(-torch.sigmoid(D2(zt)).log().sum() / 15, list(again.body.parameters()))
     for p, expected in zip([*D.parameters(), *net.body.parameters()], [*critic, *encoder], strict=True):
         torch.testing.assert_close(p.grad, expected, rtol=1e-4, atol=1e-7)
     assert all(p.grad is None for p in net.head.parameters())

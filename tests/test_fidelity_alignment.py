@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import ot
 import pytest
 import torch
 
@@ -218,32 +217,6 @@ def test_coral_does_not_see_a_translation_and_scales_with_the_fourth_power():
 
 
 # deep_jdot ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("sizes", [(9, 7), (8, 8)])
-def test_deep_jdot_is_pots_transport_cost(sizes):
-    b = batch(*sizes)
-    zs, zt, _, lt = arrays(b)
-    labels = -np.log(softmax(lt)).T[b.ys.numpy()]
-    C = 0.3 * ot.dist(zs, zt) + 0.7 * labels
-    expected = ot.emd2(np.full(len(zs), 1 / len(zs)), np.full(len(zt), 1 / len(zt)), C)
-    assert DeepJdot(alpha=0.3, tradeoff=0.7).omega(b).item() == pytest.approx(expected, rel=1e-9)
-
-
-def test_deep_jdots_gradient_is_that_at_the_optimal_plan():
-    """The envelope theorem: the derivative of the optimal cost is the plan's; checked by differences of POT's cost."""
-    b, method = batch(5, 4), DeepJdot(alpha=0.3, tradeoff=0.7)
-    gradient = torch.autograd.grad(method.omega(b), b.zt)[0]
-    zs, zt, _, lt = arrays(b)
-
-    def cost(zt):
-        labels = -np.log(softmax(lt)).T[b.ys.numpy()]
-        return ot.emd2([], [], 0.3 * ot.dist(zs, zt) + 0.7 * labels)
-
-    for i, j in ((0, 0), (2, 3), (3, 1)):
-        step = np.zeros_like(zt)
-        step[i, j] = 1e-6
-        assert gradient[i, j].item() == pytest.approx((cost(zt + step) - cost(zt - step)) / 2e-6, rel=1e-5)
 
 
 def test_deep_jdot_steps_on_a_device_with_a_given_plan():

@@ -82,6 +82,14 @@ def build(
     return cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
 
 
+def append(net: Net, layers: nn.Sequential, width: int) -> None:
+    """Add layers of `width` at the end of f1; the classifier becomes a new linear layer on them."""
+    part = "neck" if hasattr(net, "neck") else "body"
+    setattr(net, part, nn.Sequential(getattr(net, part), *layers))
+    n_classes = [m for m in net.head.modules() if isinstance(m, nn.Linear)][-1].out_features
+    net.width, net.head = width, nn.Linear(width, n_classes)
+
+
 def blocks(net: Net) -> list[list[nn.Parameter]]:
     """Parameters of f1's blocks from input to output: layers with their norms, or the units of a larger model."""
     parts = [getattr(net, name) for name in ("body", "neck") if hasattr(net, name)]
