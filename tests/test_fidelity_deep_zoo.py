@@ -21,7 +21,6 @@ from zoo.adapters.feature.cdan import Cdan
 from zoo.adapters.feature.cmd import Cmd, central_moments
 from zoo.adapters.feature.dsan import Dsan, local_mmd2
 from zoo.adapters.feature.fixmatch import Fixmatch
-from zoo.adapters.feature.gvb import Gvb
 from zoo.adapters.feature.homm import moment_gap
 from zoo.adapters.feature.mdd import Mdd, disagreement
 from zoo.adapters.feature.mme import Mme
@@ -29,17 +28,15 @@ from zoo.adapters.feature.nrc import Nrc
 from zoo.adapters.feature.pseudo_label import PseudoLabel
 from zoo.adapters.feature.shot import Shot, centre_labels, information
 from zoo.adapters.feature.symnets import Symnets, confusion, entropy, tells, within_class
-from zoo.adapters.feature.t3a import T3a, centres
 from zoo.adapters.feature.tent import Tent
-from zoo.adapters.feature.toalign import Toalign, decisive
+from zoo.adapters.feature.toalign import decisive
 from zoo.adapters.feature.vada import worst
 from zoo.adapters.feature.wdgrl import gap, gradient_penalty
 from zoo.learners import Learner
 from zoo.nets.mlp import Mlp
-from zoo.ops.adversary import discriminator, domain_loss
+from zoo.ops.adversary import discriminator
 from zoo.ops.augment import distorted
 from zoo.ops.mmd import mmd2
-from zoo.ops.reversal import warm_up
 from zoo.task import Task
 from zoo.train import Batch, Budget
 
@@ -174,7 +171,7 @@ def test_mdd_is_its_loop_and_its_equilibrium_the_papers():
 def test_mdd_reverses_the_features_gradient_only():
     torch.manual_seed(0)
     method, net = Mdd(weight=1.0), Mlp((2,), 3)
-    method.setup(net, SimpleNamespace(n_classes=3))
+    method.setup(net, SimpleNamespace(n_classes=3)).eval()  # no dropout
     zs, zt = (draw(8, 256, seed=s, dtype=torch.float32).requires_grad_() for s in (0, 1))
     b = Batch(zs=zs, zt=zt, ls=draw(8, 3, seed=2), lt=draw(8, 3, seed=3), progress=1.0)
     gradient = torch.autograd.grad(method.omega(b), [zs, zt])
@@ -232,27 +229,6 @@ def test_symnets_predicts_by_the_targets_classifier():
     assert float((fitted.predict(fields["Xt"]).argmax(1) == fields["ys"]).float().mean()) > 0.9
 
 
-def test_gvb_without_bridges_is_a_discriminator_of_scores():
-    torch.manual_seed(0)
-    method, net = Gvb(), Mlp((2,), 3)
-    old = net.head
-    method.setup(net, SimpleNamespace(n_classes=3))
-    for bridge in (net.head.bridge, method.discriminator_.bridge):
-        for p in bridge.parameters():
-            nn.init.zeros_(p)
-    zs, zt = (draw(8, 256, seed=s, dtype=torch.float32) for s in (0, 1))
-    torch.testing.assert_close(net.head(zs), old(zs))
-    b = Batch(zs=zs, zt=zt, ls=net.head(zs), lt=net.head(zt), progress=0.5, net=net)
-    p = torch.cat([b.ls, b.lt]).softmax(1).detach().numpy()
-    w = 1 + np.exp(-stats.entropy(p, axis=1))
-    w = torch.from_numpy(np.concatenate([w[:8] / w[:8].mean(), w[8:] / w[8:].mean()]))
-    expected = domain_loss(method.discriminator_.module(torch.from_numpy(p)), 8, w.float())
-    assert method.omega(b).item() == pytest.approx(expected.item(), rel=1e-5)
-    for p in net.head.bridge.parameters():
-        nn.init.ones_(p)
-    assert method.omega(b).item() > expected.item() + 1  # a bridge that says much costs much
-
-
 def test_toalign_multiplies_by_the_true_classs_weights():
     z, y = draw(6, 4).requires_grad_(), torch.tensor([0, 1, 2, 0, 1, 2])
     head = nn.Linear(4, 3).double()
@@ -261,23 +237,6 @@ def test_toalign_multiplies_by_the_true_classs_weights():
     expected = raw * np.linalg.norm(z.detach().numpy(), axis=1, keepdims=True) / np.linalg.norm(raw, axis=1)[:, None]
     np.testing.assert_allclose(part.detach().numpy(), expected)
     assert float(torch.autograd.grad(part.sum(), z)[0].abs().min()) > 0
-
-
-def test_toalign_aligns_the_scores_of_that_part():
-    torch.manual_seed(0)
-    head, method = nn.Linear(4, 3), Toalign(weight=2.0)
-    method.setup(None, SimpleNamespace(n_classes=3))
-    z, zt = draw(6, 4, dtype=torch.float32).abs().requires_grad_(), draw(5, 4, dtype=torch.float32)
-    y = torch.arange(6) % 3
-    b = Batch(zs=z, ys=y, lt=head(zt), net=SimpleNamespace(head=head), progress=1.0, watched=False)
-    p = torch.cat([head(decisive(b)), b.lt]).softmax(1)
-    w = 1 + np.exp(-stats.entropy(p.detach().numpy(), axis=1))
-    w = torch.from_numpy(np.concatenate([w[:6] / w[:6].mean(), w[6:] / w[6:].mean()])).float()
-    expected = domain_loss(method.discriminator_(p), 6, w)
-    assert method.omega(b).item() == pytest.approx(expected.item(), rel=1e-5)
-    (descended,) = torch.autograd.grad(expected, z)
-    (reversed_,) = torch.autograd.grad(method.omega(b), z)
-    torch.testing.assert_close(reversed_, -2 * warm_up(1.0) * descended)
 
 
 def test_mme_moves_classifier_and_features_apart():
@@ -295,7 +254,7 @@ def test_mme_moves_classifier_and_features_apart():
     gz, gw = torch.autograd.grad(method.omega(Batch(zt=z, net=net)), [z, net.head.weight])
     assert scored(z - 10 * gz) < before
     with torch.no_grad():
-        net.head.weight -= 10 * gw
+        net.head.weight -= 0.1 * gw
     assert scored(z) > before
 
 
@@ -459,19 +418,3 @@ def test_adabn_has_the_targets_statistics():
     np.testing.assert_allclose(norm.running_var, before.var(0, ddof=1), rtol=1e-4)
     moved, plain = (AdaBn().fit(_free({**fields, "Xt": X})) for X in (3 * fields["Xs"] + 5, fields["Xs"]))
     torch.testing.assert_close(moved.predict(3 * fields["Xs"] + 5), plain.predict(fields["Xs"]), rtol=1e-3, atol=1e-4)
-
-
-def test_t3a_is_its_closed_form():
-    Z, W = draw(40, 3), draw(4, 3, seed=1)
-    logits = Z @ W.T
-    expected = []
-    for c in range(4):
-        members = [i for i in range(40) if int(logits[i].argmax()) == c]
-        members.sort(key=lambda i: stats.entropy(softmax(logits[i].numpy())))
-        unit = [v / np.linalg.norm(v) for v in (W[c].numpy(), *(Z[i].numpy() for i in members[:5]))]
-        expected.append(np.mean(unit, axis=0))
-    np.testing.assert_allclose(centres(Z, logits, W, 5), expected)
-    fitted, fields = fit(T3a(k=5))
-    z = fields["model"].embed(fields["Xt"])
-    scores = (z @ fitted.centres_.float().T).softmax(1)
-    torch.testing.assert_close(fitted.predict(fields["Xt"]), scores, rtol=1e-4, atol=1e-5)

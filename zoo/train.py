@@ -144,7 +144,8 @@ def run(
                     watch.keep(checkpoint.pack(trained, opt, feed.generators, method, {"step": i + 1, **watch.notes()}))
     if ema:
         follow(net, method.average_, 0.0)
-    net.eval()
+    for module in trained:
+        module.eval()
 
 
 @torch.no_grad()

@@ -63,7 +63,8 @@ def domain_loss(logits: Tensor, n: int, weight: Tensor | None = None) -> Tensor:
     >>> round(domain_loss(torch.zeros(5), 2).item(), 4)  # log 2, whatever the sizes
     0.6931
     """
-    return binary_cross_entropy_with_logits(logits, is_source(logits, n), weight)
+    losses = binary_cross_entropy_with_logits(logits, is_source(logits, n), reduction="none")
+    return (losses if weight is None else weight * losses).mean()
 
 
 def domain_accuracy(logits: Tensor, n: int) -> Tensor:
