@@ -55,8 +55,8 @@ def test_the_end_to_end_suite_has_the_fields_recipe():
 def test_the_annealed_schedule_is_ganins(monkeypatch):
     seen, plain = [], train._set_rate
 
-    def spy(opt, budget, i):
-        plain(opt, budget, i)
+    def spy(opt, *rest):
+        plain(opt, *rest)
         seen.append([g["lr"] for g in opt.param_groups])
 
     monkeypatch.setattr(train, "_set_rate", spy)

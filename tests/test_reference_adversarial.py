@@ -24,6 +24,8 @@ from zoo.adapters.feature.jan import Jan
 from zoo.adapters.feature.mcd import Mcd
 from zoo.adapters.feature.mdd import Mdd
 from zoo.adapters.feature.mme import Mme
+from zoo.adapters.feature.nrc import Nrc
+from zoo.adapters.feature.shot import Shot
 from zoo.adapters.feature.t3a import centres
 from zoo.adapters.feature.tent import Tent
 from zoo.adapters.feature.toalign import Toalign
@@ -363,3 +365,27 @@ def test_tent_takes_one_step_a_batch():
     assert told[-1] == (3, 3)
     before = fitted.model_.body[1](fields["Xt"]).detach().numpy()
     np.testing.assert_allclose(fitted.model_.body[2].running_mean, before.mean(0), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.reference(
+    method="shot", source="Liang et al. 2020, eq. 3 to 7; tim-learn/SHOT: object/image_target.py",
+    compared="15 passes over the target, new labels at the beginning of each",
+    differs="the source model has no smoothed labels and no normalised classifier",
+)  # fmt: skip
+@pytest.mark.reference(
+    method="nrc", source="Yang et al. 2021; Albert0147/NRC_SFDA: tar_adaptation.py", compared="15 passes over the target",
+    differs="the suite's steps where they are fewer",
+)  # fmt: skip
+@pytest.mark.parametrize("method", [Shot(), Nrc()], ids=repr)
+def test_source_free_training_ends_after_15_passes(method, monkeypatch):
+    X, y = draw(96, 4), torch.arange(96) % 3
+    learner = Learner(net="mlp", budget=Budget(steps=400, batch_size=32), use="net")
+    fields = {"Xt": X + 1, "model": learner.fit(X + 3 * torch.eye(3, 4)[y], y, 3)}
+    steps, labelled = [], []
+    plain, fresh = type(method).omega, type(method).refresh
+    monkeypatch.setattr(type(method), "omega", lambda self, b: steps.append(b.step) or plain(self, b))
+    monkeypatch.setattr(type(method), "refresh", lambda self, *a: labelled.append(len(steps)) or fresh(self, *a))
+    method.fit(Task(fields, needs=method.needs, learner=learner, n_classes=3))
+    assert steps == list(range(45)), "three batches a pass"
+    if isinstance(method, Shot):
+        assert labelled == list(range(0, 45, 3))

@@ -100,6 +100,7 @@ class Feed:
         where = device if self.here else torch.device("cpu")
         self.streams = streams if self.here else _moved(streams, where)
         self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
+        self.passes = {k: max(len(X) // budget.batch_size, 1) for k, X in given.items()}  # steps that each takes
         meta = device.type == "meta"
         if balanced and streams.s is not None and not meta:
             self.rows["s"] = _draw_balanced(streams.s[1], budget, where, seed, "s")

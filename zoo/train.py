@@ -92,7 +92,8 @@ def run(
         Gives Ω (`omega`), or a whole `step` where it has several optimisers.
     modules : modules of the method that train along with the net.
     groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: the method's
-        `rates` of its parts. One with a ``start`` stays frozen until that share of the steps. The suite's
+        `rates` of its parts. One with a ``start`` stays frozen until that share of the steps, where a new schedule
+        begins for all. The suite's
         `backbone_rate` multiplies the rate of what `Net.backbone` gives, in whichever group.
     penalty : Ω of a tuning, at a batch.
 
@@ -125,14 +126,14 @@ def run(
         _freeze_statistics(net)
         for i in range(first, budget.steps):
             b = feed(i)
-            if refresh and i % refresh == 0:
+            if refresh and i % (refresh if refresh > 0 else feed.passes["t"]) == 0:
                 method.refresh(net, task)
                 net.train()
                 _freeze_statistics(net)
             if begun < (due := sum(start <= b.progress for start in starts)):
                 begun = due
                 _thaw(net, groups, b.progress)
-            _set_rate(opt, budget, i)
+            _set_rate(opt, budget, i, starts)
             vars(b).update(shared, net=net)
             b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
             total += take(net, opt, b)
@@ -311,8 +312,12 @@ def decay(schedule: str, progress: float) -> float:
     return {"constant": 1.0, "cosine": cosine, "annealed": (1 + 10 * progress) ** -0.75}[schedule]
 
 
-def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int) -> None:
-    factor = decay(budget.schedule, i / budget.steps)
+def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int, starts: Sequence[float] = ()) -> None:
+    """The schedule's rate at step i; where groups start in turn, each phase has a whole schedule of its own."""
+    progress = i / budget.steps
+    begin = max((s for s in starts if s <= progress), default=0.0)
+    end = min((s for s in starts if s > progress), default=1.0)
+    factor = decay(budget.schedule, (progress - begin) / (end - begin))
     for group in opt.param_groups:
         group["lr"] = budget.learning_rate * group["rate"] * factor
 

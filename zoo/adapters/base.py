@@ -187,7 +187,7 @@ class DeepAdapter(Adapter):
         raise NotImplementedError
 
     def refresh(self, net: Net, task: Task) -> None:
-        """Called every `refresh_every` steps: pseudo-labels, centroids."""
+        """Called every `refresh_every` steps, every pass over the target where that is -1: pseudo-labels, centroids."""
 
     def fit(self, task: Task) -> DeepAdapter:
         self.model_ = task.learner.train(task, self)
@@ -212,7 +212,8 @@ class Tuning(Adapter):
     def groups(self, net: Net) -> list[dict[str, Any]]:
         """Optimiser groups ``{"params": [...], "rate": multiple of the suite's rate}``; the rest is frozen.
 
-        A group with a ``start`` between 0 and 1 is frozen until that share of the steps."""
+        A group with a ``start`` between 0 and 1 is frozen until that share of the steps, where a new schedule begins
+        for all. Extra modules that no group names have the suite's rate."""
         return [{"params": list(net.parameters()), "rate": 1.0}]
 
     def omega(self, net: Net, source: Net) -> Tensor:

@@ -73,7 +73,8 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
     moving = {id(p) for group in groups for p in group["params"]}
     for p in net.parameters():
         p.requires_grad_(id(p) in moving)
-    groups += [{"params": [p for p in m.parameters() if p.requires_grad], "rate": 1.0} for m in modules]
+    others = [p for m in modules for p in m.parameters() if p.requires_grad and id(p) not in moving]
+    groups.append({"params": others, "rate": 1.0})
     streams = train.Streams(l=(task.Xl, task.yl))
     train.run(
         net,
