@@ -373,7 +373,7 @@ def test_tent_takes_one_step_a_batch():
     differs="the source model has no smoothed labels and no normalised classifier",
 )  # fmt: skip
 @pytest.mark.reference(
-    method="nrc", source="Yang et al. 2021; Albert0147/NRC_SFDA: tar_adaptation.py", compared="15 passes over the target",
+    method="nrc", source="Yang et al. 2021; Albert0147/NRC_SFDA", compared="15 passes over the target",
     differs="the suite's steps where they are fewer",
 )  # fmt: skip
 @pytest.mark.parametrize("method", [Shot(), Nrc()], ids=repr)
