@@ -78,6 +78,7 @@ class NetInfo(FileInfo):
     batch: int = 0
     smallest: int = 0
     graphs: bool = False
+    domains: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
