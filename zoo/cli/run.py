@@ -92,9 +92,8 @@ def run(
 
 def _run(suite: str, benchmark: Any, as_json: bool) -> None:
     from zoo.bench.view.progress import progress
-    from zoo.vault import confine
 
-    if any(row.info.plugin for row in benchmark.plan.rows) and benchmark.executor and not confine.abi():
+    if benchmark.unconfined:
         say("this kernel has no Landlock, so plugins are not kept from the data and the run folder")
     try:
         with progress(benchmark) as view:
