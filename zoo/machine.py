@@ -1,4 +1,4 @@
-"""What a run stands on: versions, cores, the device, and the revision of the zoo."""
+"""What a run stands on: versions, data, cores, the device, and the revision of the zoo."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "?"
     return found
+
+
+def data_root(given: str | Path | None) -> Path | None:
+    """The folder of data: as given, else ``ZOO_DATA``, else none."""
+    root = given or os.environ.get("ZOO_DATA")
+    return Path(root) if root else None
 
 
 def cores() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 import time
@@ -109,8 +108,7 @@ class Benchmark:
         self.old = {} if fresh else self.store.meta()
         if self.old:
             refuse_another_suite(self.old["suite"], self.suite.recorded(), self.store.folder)
-        root = data_root or os.environ.get("ZOO_DATA")
-        self.root = Path(root) if root else None
+        self.root = machine.data_root(data_root)
         self.executor: Executor | None = None
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data

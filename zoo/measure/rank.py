@@ -6,24 +6,20 @@ see the target's adapt part alone: in holdout no test row, neither sample nor la
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zoo.bench import plan, suite
+from zoo.bench import suite
 from zoo.errors import BadInput
 from zoo.kinds.base import Data
 from zoo.kinds.samples import Protocol
 from zoo.learners.base import fit_base
 from zoo.machine import versions
-from zoo.measure.distance import CAP, SPLITS, _flat
+from zoo.measure.domains import CAP, SPLITS, Beside, Track, flat, loaded
 from zoo.ops import distance, transferability
-from zoo.seeds import derive
-
-Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 def measure(
@@ -64,14 +60,7 @@ def measure(
             "source), and zoo rank trains no network; a suite file with features: raw or frozen can be ranked"
         )
     asked = asked.model_copy(update={"labels": 0})  # the whole adapt part is read
-    wanted = plan.sourced(asked)
-    root = data_root or os.environ.get("ZOO_DATA")
-    data = asked.kind.load(asked, wanted, Path(root) if root else None)
-    for domain in data.domains.values():
-        n = len(Protocol.adapt_rows(asked, domain, seed))
-        if n < distance.LEAST:
-            where = f"{asked.dataset}: domain {domain.name}"
-            raise BadInput(f"{where}: a distance needs {distance.LEAST} samples or more, got {n}")
+    wanted, data = loaded(asked, data_root, lambda domain: len(Protocol.adapt_rows(asked, domain, seed)))
     return {
         "suite": asked.recorded(),
         "domains": {name: {"n": len(d.y), "content": d.content} for name, d in data.domains.items()},
@@ -97,7 +86,7 @@ def score(
 
 def _row(samples: Protocol, raw: Protocol, source: str, target: str, seed: int) -> dict[str, Any]:
     found = samples.pair(source, target, seed, base=True).oracle  # Xt and yt of the adapt part
-    Xs, Xt = _flat(found["Xs"]), _flat(found["Xt"])
+    Xs, Xt = flat(found["Xs"]), flat(found["Xt"])
     ys, yt = torch.from_numpy(found["ys"]), torch.from_numpy(found["yt"])
     model = fit_base("logistic", Xs, ys, len(samples.data.classes))
     P = model.predict(Xt)
@@ -116,9 +105,5 @@ def _row(samples: Protocol, raw: Protocol, source: str, target: str, seed: int) 
 
 
 def _proxy_a(raw: Protocol, source: str, target: str, seed: int) -> float:
-    """Computed in alphabetical order, so that a pair and its reverse are equally far apart."""
-    fields = raw.pair(source, target, seed, base=True).oracle
-    X, Y = (_flat(fields[key]) for key in (("Xs", "Xt") if source < target else ("Xt", "Xs")))
-    generator = torch.Generator().manual_seed(derive("distance", seed, *sorted((source, target))))
-    few = [Z[torch.randperm(len(Z), generator=generator)[:CAP]] for Z in (X, Y)]
-    return distance.proxy_a_distance(*few, splits=SPLITS, permutations=0, generator=generator).distance
+    both = Beside.of(raw.pair(source, target, seed, base=True).oracle, source, target, seed)
+    return distance.proxy_a_distance(*both.few, splits=SPLITS, permutations=0, generator=both.generator).distance
