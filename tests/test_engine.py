@@ -31,9 +31,10 @@ def data(n=90, shape=(1, 8, 8), dtype=torch.float32, seed=0):
 
 
 class Dropping(Dann):
-    """A method with every kind of state: a module, a running tensor, a number, random draws, and dropout."""
+    """A method with every kind of state: a module, a running tensor, a number, random draws, a mean, and dropout."""
 
     refresh_every = 7
+    ema = 0.9
 
     def setup(self, net, task):
         self.mean_, self.calls_ = torch.zeros(net.width), 0

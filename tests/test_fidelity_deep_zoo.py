@@ -15,23 +15,20 @@ from torch.nn.functional import cross_entropy
 
 from zoo.adapters.feature.afn import Afn, longer
 from zoo.adapters.feature.bsp import Bsp, spectral
-from zoo.adapters.feature.can import contrast, spherical_kmeans
 from zoo.adapters.feature.cdan import Cdan
 from zoo.adapters.feature.cmd import Cmd, central_moments
 from zoo.adapters.feature.dsan import Dsan, local_mmd2
-from zoo.adapters.feature.gvb import Gvb
-from zoo.adapters.feature.homm import Homm, moment_gap
+from zoo.adapters.feature.homm import moment_gap
 from zoo.adapters.feature.mdd import Mdd, disagreement
 from zoo.adapters.feature.mme import Mme
 from zoo.adapters.feature.shot import information
 from zoo.adapters.feature.symnets import Symnets, confusion, entropy, tells, within_class
-from zoo.adapters.feature.toalign import Toalign, decisive
+from zoo.adapters.feature.toalign import decisive
 from zoo.adapters.feature.wdgrl import gap, gradient_penalty
 from zoo.learners import Learner
 from zoo.nets.mlp import Mlp
-from zoo.ops.adversary import discriminator, domain_loss
+from zoo.ops.adversary import discriminator
 from zoo.ops.mmd import mmd2
-from zoo.ops.reversal import warm_up
 from zoo.task import Task
 from zoo.train import Batch, Budget
 
@@ -58,7 +55,7 @@ def fit(method, shift=1.0):
 # Gradients ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [Cmd(), Homm(), Dsan()])
+@pytest.mark.parametrize("method", [Cmd(), Dsan()])
 def test_following_the_gradient_brings_the_domains_together(method):
     """The figure is outside: the distance of the domains' means, which none of these penalties is."""
     zs = draw(60, 4, dtype=torch.float32).requires_grad_()
@@ -82,7 +79,6 @@ def test_following_the_gradient_brings_the_domains_together(method):
         lambda x, y: central_moments(x, y, 5),
         lambda x, y: moment_gap(x, y, 3),
         lambda x, y: local_mmd2(_gauss(x, y), torch.eye(3).double()[LABELS], torch.eye(3).double()[LABELS]),
-        lambda x, y: contrast(_gauss(x, y), torch.eye(3).double()[LABELS], torch.eye(3).double()[LABELS]),
         lambda x, y: spectral(x, 1) + spectral(y, 1),
         lambda x, y: disagreement(x.detach(), y.detach(), x, y, 4.0),
         lambda x, y: tells(x.log_softmax(1), y.log_softmax(1)) + confusion(y.log_softmax(1)),
@@ -119,15 +115,6 @@ def test_homm_is_the_distance_of_whole_tensors():
     tensors = [torch.einsum("ni,nj,nk->ijk", Z, Z, Z) / len(Z) for Z in (X, Y)]
     assert moment_gap(X, Y, 3).item() == pytest.approx(float((tensors[0] - tensors[1]).square().sum()))
     assert moment_gap(X, Y, 1).item() == pytest.approx(float((X.mean(0) - Y.mean(0)).square().sum()))
-
-
-def test_homm_weighs_the_mean_over_the_tensor_of_bounded_features():
-    zs, zt = draw(9, 4, dtype=torch.float32), 100 * draw(7, 4, seed=1, dtype=torch.float32)
-    both = np.concatenate([zs, zt])
-    parts = [np.tanh((z.numpy() - both.mean(0)) / both.std(0)) for z in (zs, zt)]
-    tensors = [np.einsum("ni,nj,nk->ijk", z, z, z) / len(z) for z in parts]
-    expected = 200 * np.square(tensors[0] - tensors[1]).mean()
-    assert Homm().omega(Batch(zs=zs, zt=zt)).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_local_mmd_is_the_mean_over_classes_of_a_loop():
@@ -176,7 +163,7 @@ def test_mdd_is_its_loop_and_its_equilibrium_the_papers():
 def test_mdd_reverses_the_features_gradient_only():
     torch.manual_seed(0)
     method, net = Mdd(weight=1.0), Mlp((2,), 3)
-    method.setup(net, SimpleNamespace(n_classes=3))
+    method.setup(net, SimpleNamespace(n_classes=3)).eval()  # no dropout
     zs, zt = (draw(8, 256, seed=s, dtype=torch.float32).requires_grad_() for s in (0, 1))
     b = Batch(zs=zs, zt=zt, ls=draw(8, 3, seed=2), lt=draw(8, 3, seed=3), progress=1.0)
     gradient = torch.autograd.grad(method.omega(b), [zs, zt])
@@ -208,40 +195,6 @@ def test_afn_pushes_every_norm_by_the_same_step():
     assert norms[0] > 1.1 * norms[1]
 
 
-def test_cans_contrast_is_brute_force():
-    zs, zt = draw(9, 3), draw(8, 3, seed=1)
-    ys, yt = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 4]), torch.tensor([0, 0, 1, 2, 2, 1, 1, 3])
-    K = _gauss(zs, zt)
-
-    def mean(rows, columns):
-        return np.mean([K[i, j].item() for i in rows for j in columns])
-
-    def of(y, c, start=0):
-        return [start + i for i, k in enumerate(y.tolist()) if k == c]
-
-    D = {
-        (c, e): mean(of(ys, c), of(ys, c)) + mean(of(yt, e, 9), of(yt, e, 9)) - 2 * mean(of(ys, c), of(yt, e, 9))
-        for c in range(3)
-        for e in range(3)
-    }
-    expected = np.mean([D[c, c] for c in range(3)]) - np.mean([v for (c, e), v in D.items() if c != e])
-    eye = torch.eye(5).double()
-    assert contrast(K, eye[ys], eye[yt]).item() == pytest.approx(expected)
-
-
-def test_spherical_kmeans_ends_where_scikit_learn_does():
-    """On well separated directions; k-means of unit vectors, from the same start."""
-    from sklearn.cluster import KMeans
-
-    y = torch.arange(60) % 3
-    Z = nn.functional.normalize(4 * torch.eye(3, 5).double()[y] + draw(60, 5), dim=1)
-    start = nn.functional.normalize(torch.eye(3, 5).double() + 0.3 * draw(3, 5, seed=5), dim=1)
-    theirs = KMeans(3, init=start.numpy(), n_init=1).fit(Z.numpy()).labels_
-    assert spherical_kmeans(Z, start).tolist() == theirs.tolist()
-    kept = spherical_kmeans(Z, torch.cat([start, -Z.mean(0, keepdim=True)]))  # a class that nobody joins
-    assert kept.tolist() == theirs.tolist()
-
-
 # Adversarial, with classes --------------------------------------------------------------------------------------------
 
 
@@ -268,27 +221,6 @@ def test_symnets_predicts_by_the_targets_classifier():
     assert float((fitted.predict(fields["Xt"]).argmax(1) == fields["ys"]).float().mean()) > 0.9
 
 
-def test_gvb_without_bridges_is_a_discriminator_of_scores():
-    torch.manual_seed(0)
-    method, net = Gvb(), Mlp((2,), 3)
-    old = net.head
-    method.setup(net, SimpleNamespace(n_classes=3))
-    for bridge in (net.head.bridge, method.discriminator_.bridge):
-        for p in bridge.parameters():
-            nn.init.zeros_(p)
-    zs, zt = (draw(8, 256, seed=s, dtype=torch.float32) for s in (0, 1))
-    torch.testing.assert_close(net.head(zs), old(zs))
-    b = Batch(zs=zs, zt=zt, ls=net.head(zs), lt=net.head(zt), progress=0.5, net=net)
-    p = torch.cat([b.ls, b.lt]).softmax(1).detach().numpy()
-    w = 1 + np.exp(-stats.entropy(p, axis=1))
-    w = torch.from_numpy(np.concatenate([w[:8] / w[:8].mean(), w[8:] / w[8:].mean()]))
-    expected = domain_loss(method.discriminator_.module(torch.from_numpy(p)), 8, w.float())
-    assert method.omega(b).item() == pytest.approx(expected.item(), rel=1e-5)
-    for p in net.head.bridge.parameters():
-        nn.init.ones_(p)
-    assert method.omega(b).item() > expected.item() + 1  # a bridge that says much costs much
-
-
 def test_toalign_multiplies_by_the_true_classs_weights():
     z, y = draw(6, 4).requires_grad_(), torch.tensor([0, 1, 2, 0, 1, 2])
     head = nn.Linear(4, 3).double()
@@ -297,23 +229,6 @@ def test_toalign_multiplies_by_the_true_classs_weights():
     expected = raw * np.linalg.norm(z.detach().numpy(), axis=1, keepdims=True) / np.linalg.norm(raw, axis=1)[:, None]
     np.testing.assert_allclose(part.detach().numpy(), expected)
     assert float(torch.autograd.grad(part.sum(), z)[0].abs().min()) > 0
-
-
-def test_toalign_aligns_the_scores_of_that_part():
-    torch.manual_seed(0)
-    head, method = nn.Linear(4, 3), Toalign(weight=2.0)
-    method.setup(None, SimpleNamespace(n_classes=3))
-    z, zt = draw(6, 4, dtype=torch.float32).abs().requires_grad_(), draw(5, 4, dtype=torch.float32)
-    y = torch.arange(6) % 3
-    b = Batch(zs=z, ys=y, lt=head(zt), net=SimpleNamespace(head=head), progress=1.0, watched=False)
-    p = torch.cat([head(decisive(b)), b.lt]).softmax(1)
-    w = 1 + np.exp(-stats.entropy(p.detach().numpy(), axis=1))
-    w = torch.from_numpy(np.concatenate([w[:6] / w[:6].mean(), w[6:] / w[6:].mean()])).float()
-    expected = domain_loss(method.discriminator_(p), 6, w)
-    assert method.omega(b).item() == pytest.approx(expected.item(), rel=1e-5)
-    (descended,) = torch.autograd.grad(expected, z)
-    (reversed_,) = torch.autograd.grad(method.omega(b), z)
-    torch.testing.assert_close(reversed_, -2 * warm_up(1.0) * descended)
 
 
 def test_mme_moves_classifier_and_features_apart():
@@ -331,5 +246,5 @@ def test_mme_moves_classifier_and_features_apart():
     gz, gw = torch.autograd.grad(method.omega(Batch(zt=z, net=net)), [z, net.head.weight])
     assert scored(z - 10 * gz) < before
     with torch.no_grad():
-        net.head.weight -= 10 * gw
+        net.head.weight -= 0.1 * gw
     assert scored(z) > before

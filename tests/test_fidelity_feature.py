@@ -26,7 +26,7 @@ def correlated(n: int, d: int, seed: int) -> np.ndarray:
 
 
 def mapped(reg: float, Xs: np.ndarray, Xt: np.ndarray) -> np.ndarray:
-    method = Coral(reg=reg)
+    method = Coral(reg=reg, centre=False)
     method.fit_map(Task.from_arrays(Xs, np.arange(len(Xs)) % 2, Xt))
     return method.source(torch.from_numpy(Xs).double()).numpy()
 

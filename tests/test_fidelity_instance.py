@@ -84,7 +84,7 @@ def test_kmm_binding_constraints_at_500(d):
     """The certificate is recomputed with scipy's linear program: a lower bound that owes nothing to our solver."""
     n, B, eps = 500, 2.0, 0.01
     Xs, Xt, _ = shifted(n, d, 1)
-    method = Kmm(B=B, eps=eps, gamma=0.2)
+    method = Kmm(B=B, eps=eps, gamma=0.2, ess=0.0)
     w = method.weights(task(Xs, Xt)).numpy()
     assert w.min() >= 0
     assert w.max() == B  # binds
@@ -106,7 +106,7 @@ def test_kmm_matches_a_known_ratio(d, seed):
     """Judged at a bandwidth of the test's own as well as by the mean, which is no part of the objective."""
     n = 1500
     Xs, Xt, ratio = shifted(n, d, seed)
-    method = Kmm()
+    method = Kmm(gamma=1 / float(2 * torch.cat([Xs, Xt]).var(0).sum()), ess=0.0)
     w = method.weights(task(Xs, Xt))
     w = w * (n / w.sum())
     gamma = 1 / float(torch.cdist(Xs[:750], Xt[:750]).square().median())
@@ -162,7 +162,7 @@ def test_kmm_survives_equal_rows_and_constant_columns():
         assert float(w.sum()) > 0
 
 
-@pytest.mark.parametrize("bad", [{"how": "magic"}, {"B": 0.0}, {"eps": -1.0}, {"B": 0.5, "eps": 0.1}])
+@pytest.mark.parametrize("bad", [{"how": "magic"}, {"B": 0.0}, {"eps": -1.0}, {"ess": 1.5}, {"B": 0.5, "eps": 0.1}])
 def test_kmm_refuses(bad):
     with pytest.raises(BadInput, match="kmm"):
         Kmm(**bad).fit(task(torch.randn(10, 2), torch.randn(10, 2)))

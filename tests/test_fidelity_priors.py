@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 
 from zoo.adapters.instance.balanced import Balanced
 from zoo.adapters.instance.bbse import Bbse
-from zoo.adapters.instance.mlls import Mlls
 from zoo.adapters.instance.mmd_tars import MmdTars
 from zoo.adapters.instance.tradaboost import Tradaboost
 from zoo.errors import BadInput
@@ -34,7 +33,7 @@ def label_shift(n: int = 2000) -> Task:
     return Task.from_arrays(Xs, ys, Xt)
 
 
-@pytest.mark.parametrize(("method", "off"), [(Bbse(), 0.1), (Mlls(), 0.1), (MmdTars(floor=0.0), 0.1)])
+@pytest.mark.parametrize(("method", "off"), [(Bbse(), 0.1), (MmdTars(floor=0.0), 0.1)])
 def test_the_known_priors_of_a_target(method, off):
     task = label_shift()
     w = method.weights(task)
@@ -45,7 +44,7 @@ def test_the_known_priors_of_a_target(method, off):
     assert float((naive - torch.tensor(TARGET)).abs().sum()) > off
 
 
-@pytest.mark.parametrize("method", [Bbse, Mlls, MmdTars])
+@pytest.mark.parametrize("method", [Bbse, MmdTars])
 def test_a_class_has_one_weight_and_no_shift_changes_little(method):
     (Xs, ys), (Xt, _) = draw(SOURCE, 1500, 2), draw(SOURCE, 1500, 3)
     w = method().weights(Task.from_arrays(Xs, ys, Xt))
@@ -123,7 +122,7 @@ def test_calibration_lowers_the_loss_to_its_minimum():
         logits = scores.clamp_min(1e-12).log().numpy() * v[0] + v[1:]
         log_z = np.log(np.exp(logits).sum(1))
         fit = (log_z - logits[np.arange(400), y.numpy()]).mean()
-        return fit + 1e-3 * ((v[0] - 1) ** 2 + (v[1:] ** 2).sum())
+        return fit + 1e-6 * ((v[0] - 1) ** 2 + (v[1:] ** 2).sum())
 
     best = minimize(loss, np.array([1.0, 0, 0, 0]), method="BFGS", options={"gtol": 1e-8})
     np.testing.assert_allclose([float(t), *b], best.x, atol=1e-4)
@@ -205,7 +204,6 @@ def test_balanced_is_weighted_logistic_regression(gamma):
     [
         Bbse(how="magic"),
         Bbse(reg=-1.0),
-        Mlls(how="magic"),
         MmdTars(gamma=-1.0),
         MmdTars(floor=2.0),
         Tradaboost(rounds=1),

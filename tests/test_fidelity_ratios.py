@@ -180,7 +180,7 @@ def test_least_squares_takes_the_best_of_the_grid():
     best = ratios.least_squares(D, 0.1)
     scores = {
         (s, r): ratios.least_squares(D, 0.1, s, r).score
-        for s in (f * D.scale for f in ratios.FACTORS)
+        for s in (f * D.scale for f in (ratios.UNIFORM, *ratios.FACTORS, 0.07, 0.049))
         for r in ratios.RIDGES
     }
     assert (best.sigma, best.ridge) == min(scores, key=scores.__getitem__)
@@ -270,7 +270,9 @@ def test_log_kde_is_scikit_learns():
 def test_kernel_density_is_scipys():
     Xs, Xt = small(60, 45)
     w = KernelDensity(ess=0.0).weights(task(Xs, Xt)).numpy()
-    expected = gaussian_kde(Xt.T.astype(float))(Xs.T) / gaussian_kde(Xs.T.astype(float))(Xs.T)
+    source = gaussian_kde(Xs.T.astype(float))
+    own = 1 / np.sqrt(np.linalg.det(2 * np.pi * source.covariance))  # of each sample's own Gaussian, which is left out
+    expected = gaussian_kde(Xt.T.astype(float))(Xs.T) / ((60 * source(Xs.T) - own) / 59)
     np.testing.assert_allclose(w, expected / expected.mean(), rtol=1e-6)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +14,11 @@ from torch.nn.functional import cross_entropy
 
 from tests.test_fidelity_deep_zoo import LEARNER, draw, fit
 from zoo.adapters.feature.ada_bn import AdaBn
-from zoo.adapters.feature.atdoc import Atdoc, neighbours
+from zoo.adapters.feature.atdoc import neighbours
 from zoo.adapters.feature.fixmatch import Fixmatch
 from zoo.adapters.feature.nrc import Nrc
 from zoo.adapters.feature.pseudo_label import PseudoLabel
 from zoo.adapters.feature.shot import Shot, centre_labels, information
-from zoo.adapters.feature.t3a import T3a, centres
 from zoo.adapters.feature.tent import Tent
 from zoo.adapters.feature.vada import worst
 from zoo.ops.augment import distorted
@@ -53,19 +51,6 @@ def test_atdocs_neighbours_are_scikit_learns():
     theirs = NearestNeighbors(n_neighbors=6, metric="cosine").fit(Z.numpy()).kneighbors(Z[own].numpy())[1][:, 1:]
     assert neighbours(Z[own].clone(), Z, own, 5).tolist() == theirs.tolist()
     assert neighbours(Z[:1], Z[:1], torch.tensor([0]), 5).shape == (1, 0)
-
-
-def test_atdoc_learns_what_the_memory_says():
-    method = Atdoc(weight=1.0, k=2)
-    memory = method.setup(SimpleNamespace(width=2), SimpleNamespace(Xt=range(4), n_classes=2))
-    memory.features.copy_(torch.tensor([[1.0, 0], [0.9, 0.1], [0.8, 0.2], [-1, 0]]))
-    memory.scores.copy_(torch.tensor([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7], [0.9, 0.1]]))
-    lt = torch.tensor([[1.0, 0.0]], requires_grad=True)
-    b = Batch(zt=torch.tensor([[2.0, 0.0]]), lt=lt, idt=torch.tensor([0]), progress=1.0)
-    loss = method.omega(b)  # its two neighbours say class 1 with 0.8
-    assert loss.item() == pytest.approx(0.8 * cross_entropy(lt, torch.tensor([1])).item())
-    assert torch.autograd.grad(loss, lt)[0][0, 0] > 0
-    assert memory.scores[0].sum().item() == pytest.approx(1)
 
 
 def test_fixmatch_counts_sure_samples_only():
@@ -200,19 +185,3 @@ def test_adabn_has_the_targets_statistics():
     np.testing.assert_allclose(norm.running_var, before.var(0, ddof=1), rtol=1e-4)
     moved, plain = (AdaBn().fit(_free({**fields, "Xt": X})) for X in (3 * fields["Xs"] + 5, fields["Xs"]))
     torch.testing.assert_close(moved.predict(3 * fields["Xs"] + 5), plain.predict(fields["Xs"]), rtol=1e-3, atol=1e-4)
-
-
-def test_t3a_is_its_closed_form():
-    Z, W = draw(40, 3), draw(4, 3, seed=1)
-    logits = Z @ W.T
-    expected = []
-    for c in range(4):
-        members = [i for i in range(40) if int(logits[i].argmax()) == c]
-        members.sort(key=lambda i: stats.entropy(softmax(logits[i].numpy())))
-        unit = [v / np.linalg.norm(v) for v in (W[c].numpy(), *(Z[i].numpy() for i in members[:5]))]
-        expected.append(np.mean(unit, axis=0))
-    np.testing.assert_allclose(centres(Z, logits, W, 5), expected)
-    fitted, fields = fit(T3a(k=5))
-    z = fields["model"].embed(fields["Xt"])
-    scores = (z @ fitted.centres_.float().T).softmax(1)
-    torch.testing.assert_close(fitted.predict(fields["Xt"]), scores, rtol=1e-4, atol=1e-5)

@@ -371,7 +371,7 @@ def test_equal_rows_are_a_stated_failure(method):
     ("method", "said"),
     [
         (Pca(k=0), "pca: k is at least 1, got 0"),
-        (SubspaceAlignment(k=0), "subspace_alignment: k is at least 1, got 0"),
+        (SubspaceAlignment(k=-1), "subspace_alignment: k is at least 0, got -1"),
         (Gfk(k=-1), "gfk: k is at least 1, got -1"),
         (Tca(kernel="rbf"), "tca: kernel is 'linear' or 'gaussian', got 'rbf'"),
         (Tca(mu=0.0), "tca: k and landmarks are at least 1, mu above 0"),

@@ -183,14 +183,17 @@ def test_deltas_worth_is_a_loop_and_its_penalty_starts_at_zero():
         without = z.clone()
         without[:, j] = 0
         losses.append(cross_entropy(head(without), y).item())
-    expected = np.exp(losses) / np.exp(losses).sum()
-    np.testing.assert_allclose(worth(head, z, y).detach().numpy(), expected, rtol=1e-5)
-    method = Delta(alpha=1.0)
+    expected = np.exp((losses - np.mean(losses)) / np.std(losses) / 5)
+    expected /= expected.sum()
+    np.testing.assert_allclose(worth(head, z, y).detach().numpy(), expected, rtol=1e-4)
+    method = Delta(alpha=2.0)
     method.setup(SOURCE, Task({"Xl": X, "yl": Y}, needs={"Xl", "yl"}, learner=None, n_classes=3))
     net = copy.deepcopy(SOURCE).eval()
     assert method.omega_batch(Batch(zl=net.features(X), xl=X), SOURCE.eval()).item() == 0
-    assert method.omega_batch(Batch(zl=net.features(X) + 1, xl=X), SOURCE).item() == pytest.approx(256)  # Σ worth = 1
-    assert _away(Delta(alpha=10.0)) < _away(Delta(alpha=0.0)) / 2
+    assert method.omega_batch(Batch(zl=net.features(X) + 1, xl=X), SOURCE).item() == pytest.approx(
+        30 * 256
+    )  # Σ worth = 1
+    assert _away(Delta(alpha=1.0)) < _away(Delta(alpha=0.0)) / 2
 
 
 def _away(method):

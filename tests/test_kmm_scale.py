@@ -37,7 +37,7 @@ def dense(Xs, Xt, gamma):
 def test_the_gap_is_a_proof(n, m, B, eps, far):
     """MMD² less its lower bound, both recomputed with the whole kernel in float64 and SciPy's linear programme."""
     Xs, Xt = problem(n, m, far=far)
-    method = Kmm(B=B, eps=eps, gamma=0.1)
+    method = Kmm(B=B, eps=eps, gamma=0.1, ess=0.0)
     w = method.weights(Task.from_arrays(Xs, torch.arange(n) % 2, Xt)).numpy()
     eps = eps or (math.sqrt(n) - 1) / math.sqrt(n)
     assert w.min() >= 0
@@ -57,10 +57,11 @@ def test_the_gap_is_a_proof(n, m, B, eps, far):
 def test_it_meets_the_solver_with_the_whole_kernel(monkeypatch):
     Xs, Xt = problem(1200, 1200)
     task = Task.from_arrays(Xs, torch.arange(1200) % 2, Xt)
-    whole = Kmm(gamma=0.1)
+    whole = Kmm(gamma=0.1, ess=0.0)
     w = whole.weights(task)
     monkeypatch.setattr(kmm, "FULL", 0)
-    sparse = Kmm(gamma=0.1, tol=1e-6)
+    monkeypatch.setattr(kmm, "DENSE", 0)
+    sparse = Kmm(gamma=0.1, ess=0.0, tol=1e-6)
     v = sparse.weights(task)
     K, q, t = dense(Xs, Xt, 0.1)
 
@@ -83,6 +84,7 @@ def test_sums_of_the_kernel_by_blocks():
 
 def test_equal_rows_and_domains_that_do_not_meet(monkeypatch):
     monkeypatch.setattr(kmm, "FULL", 0)
+    monkeypatch.setattr(kmm, "DENSE", 0)
     Xs, _ = problem(60, 10, d=3)
     for Xt in (Xs[:1].repeat(5, 1), Xs + 1e4):
         w = Kmm().weights(Task.from_arrays(Xs.repeat(3, 1), torch.arange(180) % 2, Xt))
@@ -103,9 +105,10 @@ def test_solution_is_feasible_where_the_sum_binds():
 def test_the_gap_holds_where_float32_would_cancel(monkeypatch, scale, apart):
     """A gamma of the user's own, far from the data's scale: the source's kernel is as before, or the identity."""
     monkeypatch.setattr(kmm, "FULL", 0)
+    monkeypatch.setattr(kmm, "DENSE", 0)
     Xs, Xt = problem(400, 300)
     Xs, Xt = Xs * scale, (Xt + apart) * scale
-    method = Kmm(gamma=0.1)
+    method = Kmm(gamma=0.1, ess=0.0)
     w = method.weights(Task.from_arrays(Xs, torch.arange(400) % 2, Xt)).numpy()
     K, q, t = dense(Xs, Xt, 0.1)
     g = K @ w - q

@@ -16,7 +16,7 @@ normalise: [l1, zscore]
 normalise_by: domain
 protocol: transductive
 base: 1nn
-methods: [{pca: {k: 30}}, {tca: {k: 20, mu: 1.0}}, {gfk: {k: 20}}, subspace_alignment, coral, easytl,
+methods: [{pca: {k: 30}}, {tca: {k: 20, mu: 1.0}}, {gfk: {k: 20}}, {subspace_alignment: {k: 20}}, coral, easytl,
           {easytl: {align: none, as: easytl_c}}]
 """
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 # Long et al. (2013), Zhang et al. (2017), Wang et al. (2018), as far as a reading of the papers can be expected to go.
 PUBLISHED = {"jda": (46.8, 2.0), "jgsa": (50.0, 2.5), "meda": (52.7, 2.0)}
 # Our own, so that a change is seen: no outside figure for these features is at hand.
-MEASURED = {"jda": 46.9, "bda": 46.7, "jgsa": 48.5, "tjm": 45.9, "meda": 52.5}
+MEASURED = {"jda": 46.8, "bda": 47.0, "jgsa": 48.5, "tjm": 45.9, "meda": 52.5}
 
 
 @pytest.fixture(scope="module")

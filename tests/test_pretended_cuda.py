@@ -384,7 +384,7 @@ SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
 def test_steps_do_not_wait(fit_toy, name):
     """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""
     counts = []
-    for steps in (40, 60):  # looks: every 2nd and every 3rd step, 20 each
+    for steps in (20, 40):  # looks: at every step and at every 2nd, 20 each; 15 passes are more
         with pretended():
             fit_toy(name, CUDA, steps=steps)
             counts.append(len(Pretence.waits))

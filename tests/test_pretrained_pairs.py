@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from zoo import train
+from zoo import feed, train
 
 SUITE = """
 data: {format: imagefolder, size: 64, domains: {mine: photos}}
@@ -84,7 +84,7 @@ def test_the_recipe_is_a_hand_written_loop(folder, zoo):
     with train.seeded("init", 0):
         head = nn.Linear(512, 2)
     budget = train.Budget(steps=40, batch_size=32)
-    batches = train._draw(len(adapt), budget, torch.device("cpu"), 0, "s")
+    batches = feed._draw(len(adapt), budget, torch.device("cpu"), 0, "s")
     opt = torch.optim.SGD(head.parameters(), lr=0.001, momentum=0.9)
     for rows in batches:
         opt.zero_grad()

@@ -1,6 +1,7 @@
 """What `zoo info` says of a method in our tables is what pandas says of their records."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,25 @@ def test_standings_are_pandas():
         assert row["lost"] == (gains.loc[method] < -1e-9).sum()  # what is equal but for rounding is no loss
         assert row["best_pair"] == ":".join(gains.loc[method].idxmax())
     unsupervised = {m: r for m, r in rows.items() if r["setting"] == "unsupervised"}
-    order = pairs.loc[list(unsupervised)].mean(axis=1).rank(ascending=False)
+    printed = pairs.loc[list(unsupervised)].mean(axis=1).round(1)
+    order = printed.rank(ascending=False, method="min")
     assert {m: r["rank"] for m, r in unsupervised.items()} == order.astype(int).to_dict()
+
+
+def test_equal_rows_share_a_rank_and_rounding_is_no_loss():
+    """A copy of the reference's records, but for the last bit, ties with a copy of itself and lost nothing."""
+    run = records.read(RESULTS / "amazon_reviews_holdout")
+    base = [r for r in run.records if r["method"] == "source_only" and r["learner"] == "logistic"]
+    more = []
+    for name, off in (("coral", 1 - 2**-52), ("kmm", 1.0), ("tca", 0.9)):
+        for r in base:
+            metrics = r["metrics"] | {"accuracy": r["metrics"]["accuracy"] * off}
+            there = next(x for x in run.records if x["method"] == name and x["learner"] == "logistic")
+            more.append(there | {k: r[k] for k in ("source", "target", "seed", "status")} | {"metrics": metrics})
+    kept = [r for r in run.records if r["method"] == "source_only"]
+    rows = {row["method"]: row for row in standing.standings(replace(run, records=kept + more), "x")}
+    assert (rows["coral"]["rank"], rows["kmm"]["rank"], rows["tca"]["rank"]) == (1, 1, 3)
+    assert (rows["coral"]["lost"], rows["kmm"]["lost"], rows["tca"]["lost"]) == (0, 0, 12)
 
 
 def test_info_tells_wins_and_failures(zoo):

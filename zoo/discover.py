@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import importlib.util
 import re
 import sys
@@ -78,6 +77,7 @@ class NetInfo(FileInfo):
     batch: int = 0
     smallest: int = 0
     graphs: bool = False
+    domains: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

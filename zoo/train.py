@@ -6,11 +6,10 @@ A deep method is its Ω; everything else (batches, schedule, precision, device, 
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -19,11 +18,12 @@ from torch.nn.functional import cross_entropy
 
 from zoo import checkpoint
 from zoo.errors import Diverged
+from zoo.feed import Batch, Feed, Streams
 from zoo.nets import Net
-from zoo.ops.augment import crop_flip, distorted
 from zoo.seeds import derive
 
 INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
+BETA1 = 0.9  # of Adam
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,15 @@ class Budget:
     learning_rate: float = 1e-3
     optimiser: str = "adam"
     momentum: float = 0.0
+    nesterov: bool = False
     weight_decay: float = 0.0
     schedule: str = "cosine"
+    backbone_rate: float = 1.0
     target_weight: float = 1.0
     precision: str = "auto"
     augment: str = "none"
     compile: bool = False
     deterministic: bool = True
-
-
-@dataclass
-class Streams:
-    """Where batches come from: labelled source, unlabelled target, labelled target; absent ones are None."""
-
-    s: tuple[Tensor, Tensor] | None = None
-    ws: Tensor | None = None
-    t: Tensor | None = None
-    l: tuple[Tensor, Tensor] | None = None
-
-
-class Batch(SimpleNamespace):
-    """One step's inputs ``xs ys ids ws xt idt xl yl``, features ``zs zt zl``, logits ``ls lt ll``, and ``net``,
-    ``step``, ``progress`` in [0, 1], ``generator``; with two views also ``xt2 zt2 lt2``, of distorted target samples.
-
-    ``watched`` says that the step ends a logging interval; a method may then put scalars into ``terms`` (the accuracy
-    of a domain classifier), which join the learning curves."""
-
-    watched = False
 
 
 class Watch:
@@ -109,8 +91,10 @@ def run(
     method : DeepAdapter, optional
         Gives Ω (`omega`), or a whole `step` where it has several optimisers.
     modules : modules of the method that train along with the net.
-    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: all at 1. One
-        with a ``start`` stays frozen until that share of the steps.
+    groups : optimiser groups with a ``rate`` each, as a multiple of the suite's learning rate; default: the method's
+        `rates` of its parts. One with a ``start`` stays frozen until that share of the steps, where a new schedule
+        begins for all. The suite's
+        `backbone_rate` multiplies the rate of what `Net.backbone` gives, in whichever group.
     penalty : Ω of a tuning, at a batch.
 
     Raises
@@ -120,16 +104,20 @@ def run(
     """
     device, watch, trained = next(net.parameters()).device, watch or Watch(), (net, *modules)
     if groups is None:
-        groups = [{"params": [p for m in trained for p in m.parameters() if p.requires_grad], "rate": 1.0}]
-    opt = optimiser(groups, budget, device)
-    feed = Feed(streams, budget, seed, device, views=getattr(method, "views", 1))
-    step = getattr(method, "step", None) or descend
+        groups = parts(net, modules, method)
+    groups = slower(groups, net, budget.backbone_rate)
+    opt = optimiser(groups, budget, device, getattr(method, "beta1", BETA1))
+    views, balanced = getattr(method, "views", 1), getattr(method, "balanced", False)
+    feed = Feed(streams, budget, seed, device, views=views, balanced=balanced)
+    take = getattr(method, "step", None) or descend
     refresh = getattr(method, "refresh_every", 0)
     shared = {"budget": budget, "method": method, "penalty": penalty, "amp": autocast(budget.precision, device)}
     starts, begun = [g.get("start", 0.0) for g in groups], len(groups)
     if any(starts):
         begun = 0  # the loop thaws them in turn
     every, total, first = max(1, min(INTERVAL, budget.steps // POINTS)), torch.zeros((), device=device), 0
+    if ema := getattr(method, "ema", 0.0):
+        method.average_ = copy.deepcopy(net)  # a checkpoint holds it
     with seeded("train", seed), modes(budget, device), _compiled(net, budget):  # dropout draws from global generators
         if state := watch.begin():
             first = checkpoint.restore(state, trained, opt, feed.generators, method)["step"]
@@ -138,22 +126,34 @@ def run(
         _freeze_statistics(net)
         for i in range(first, budget.steps):
             b = feed(i)
-            if refresh and i % refresh == 0:
+            if refresh and i % (refresh if refresh > 0 else feed.passes["t"]) == 0:
                 method.refresh(net, task)
                 net.train()
                 _freeze_statistics(net)
             if begun < (due := sum(start <= b.progress for start in starts)):
                 begun = due
                 _thaw(net, groups, b.progress)
-            _set_rate(opt, budget, i)
+            _set_rate(opt, budget, i, starts)
             vars(b).update(shared, net=net)
             b.watched = (i + 1) % every == 0 or i + 1 == budget.steps
-            total += step(net, opt, b)
+            total += take(net, opt, b)
+            if ema:
+                follow(method.average_, net, min(ema, (1 + i) / (10 + i)))
             if b.watched and device.type != "meta":
                 _look(total, b, i % every + 1, budget, watch)
                 if watch.due() and i + 1 < budget.steps:
                     watch.keep(checkpoint.pack(trained, opt, feed.generators, method, {"step": i + 1, **watch.notes()}))
-    net.eval()
+    if ema:
+        follow(net, method.average_, 0.0)
+    for module in trained:
+        module.eval()
+
+
+@torch.no_grad()
+def follow(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move the parameters of a running mean towards a network's, keeping `decay` of what they were."""
+    for a, p in zip(average.parameters(), net.parameters(), strict=True):
+        a.lerp_(p, 1 - decay)
 
 
 @contextlib.contextmanager
@@ -236,9 +236,8 @@ def objective(net: Net, b: Batch) -> Tensor:
     """L_s + λ·L_t + Ω of a batch whose features and logits are there."""
     terms: dict[str, Tensor] = {}
     if "ls" in vars(b):
-        terms["source"] = (
-            cross_entropy(b.ls, b.ys) if b.ws is None else (b.ws * cross_entropy(b.ls, b.ys, reduction="none")).mean()
-        )
+        losses = cross_entropy(b.ls, b.ys, reduction="none", label_smoothing=getattr(b.method, "label_smoothing", 0.0))
+        terms["source"] = (losses if b.ws is None else b.ws * losses).mean()
     if "ll" in vars(b):
         weight = b.budget.target_weight if "ls" in vars(b) else 1.0
         terms["target"] = weight * cross_entropy(b.ll, b.yl)
@@ -254,13 +253,46 @@ def objective(net: Net, b: Batch) -> Tensor:
     return loss
 
 
-def optimiser(groups: list[dict[str, Any]], budget: Budget, device: torch.device) -> torch.optim.Optimizer:
-    """Adam or SGD over parameter groups; fused, except on the meta device, which has no such kernel."""
+def parts(net: Net, modules: Sequence[nn.Module], method: Any = None) -> list[dict[str, Any]]:
+    """Optimiser groups of features, head and extra modules, at the method's rates; parts of one rate are one group."""
+    rates = {"features": 1.0, "head": 1.0, "extra": 1.0} | getattr(method, "rates", {})
+    head = {id(p) for p in net.head.parameters()}
+    members: dict[float, dict[int, nn.Parameter]] = {}
+    for p in net.parameters():
+        members.setdefault(rates["head" if id(p) in head else "features"], {})[id(p)] = p
+    known = {id(p) for p in net.parameters()}
+    for p in (p for m in modules for p in m.parameters() if id(p) not in known):
+        members.setdefault(rates["extra"], {})[id(p)] = p
+    groups = [{"params": [p for p in own.values() if p.requires_grad], "rate": rate} for rate, own in members.items()]
+    return [g for g in groups if g["params"]]
+
+
+def slower(groups: list[dict[str, Any]], net: Net, factor: float) -> list[dict[str, Any]]:
+    """Groups whose backbone parameters, if there are any, have `factor` times the rate."""
+    if factor == 1:
+        return groups
+    backbone = {id(p) for p in net.backbone()}
+    found: list[dict[str, Any]] = []
+    for g in groups:
+        for inside, rate in ((True, factor), (False, 1.0)):
+            if own := [p for p in g["params"] if (id(p) in backbone) == inside]:
+                found.append({**g, "params": own, "rate": g.get("rate", 1.0) * rate})
+    return found
+
+
+def optimiser(
+    groups: list[dict[str, Any]], budget: Budget, device: torch.device, beta1: float = BETA1
+) -> torch.optim.Optimizer:
+    """Adam or SGD over parameter groups; fused, except on the meta device, which has no such kernel.
+
+    `beta1` is Adam's alone: the suite says SGD's momentum.
+    """
     groups = [{"rate": 1.0, **g, "lr": budget.learning_rate * g.get("rate", 1.0)} for g in groups]
     common: dict[str, Any] = {"weight_decay": budget.weight_decay, "fused": device.type != "meta"}
     if budget.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=budget.learning_rate, momentum=budget.momentum, **common)
-    return torch.optim.Adam(groups, lr=budget.learning_rate, **common)
+        common |= {"momentum": budget.momentum, "nesterov": budget.nesterov}
+        return torch.optim.SGD(groups, lr=budget.learning_rate, **common)
+    return torch.optim.Adam(groups, lr=budget.learning_rate, betas=(beta1, 0.999), **common)
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:
@@ -270,10 +302,24 @@ def autocast(precision: str, device: torch.device) -> Callable[[], contextlib.Ab
     return contextlib.nullcontext
 
 
-def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int) -> None:
-    decay = 0.5 * (1 + math.cos(math.pi * i / budget.steps)) if budget.schedule == "cosine" else 1.0
+def decay(schedule: str, progress: float) -> float:
+    """What a schedule multiplies the rate by.
+
+    >>> decay("constant", 0.5), round(decay("cosine", 0.5), 3), round(decay("annealed", 0.5), 3)
+    (1.0, 0.5, 0.261)
+    """
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    return {"constant": 1.0, "cosine": cosine, "annealed": (1 + 10 * progress) ** -0.75}[schedule]
+
+
+def _set_rate(opt: torch.optim.Optimizer, budget: Budget, i: int, starts: Sequence[float] = ()) -> None:
+    """The schedule's rate at step i; where groups start in turn, each phase has a whole schedule of its own."""
+    progress = i / budget.steps
+    begin = max((s for s in starts if s <= progress), default=0.0)
+    end = min((s for s in starts if s > progress), default=1.0)
+    factor = decay(budget.schedule, (progress - begin) / (end - begin))
     for group in opt.param_groups:
-        group["lr"] = budget.learning_rate * group["rate"] * decay
+        group["lr"] = budget.learning_rate * group["rate"] * factor
 
 
 def _look(total: Tensor, b: Batch, n: int, budget: Budget, watch: Watch) -> None:
@@ -301,89 +347,3 @@ def _thaw(net: Net, groups: list[dict[str, Any]], progress: float) -> None:
             p.requires_grad_(group.get("start", 0.0) <= progress)
     net.train()
     _freeze_statistics(net)
-
-
-def _draw(n: int, budget: Budget, device: torch.device, *seed: object) -> Tensor:
-    """Row indices [steps, batch]: shuffled epochs end to end, repeated where n is less than a batch."""
-    total = budget.steps * budget.batch_size
-    g = torch.Generator().manual_seed(derive("batches", *seed))
-    epochs = [torch.randperm(n, generator=g) for _ in range(math.ceil(total / n))]
-    return torch.cat(epochs)[:total].view(budget.steps, budget.batch_size).to(device)
-
-
-def _moved(streams: Streams, device: torch.device) -> Streams:
-    """All streams on one device: labels and weights are on the network's even where samples are not."""
-
-    def move(value: Any) -> Any:
-        return value if value is None else value.to(device) if isinstance(value, Tensor) else tuple(map(move, value))
-
-    return Streams(**{k: move(v) for k, v in vars(streams).items()})
-
-
-class Feed:
-    """A Batch per step. Each stream has its own seed, so that all methods of a seed share batches.
-
-    Where data are on another device than the network's (they did not fit there), all are gathered on the host, one
-    batch ahead by a thread and into pinned memory, so that copying and computing overlap.
-    """
-
-    def __init__(self, streams: Streams, budget: Budget, seed: int, device: torch.device, *, views: int = 1) -> None:
-        self.budget, self.device, self.views = budget, device, views
-        given = {k: X if k == "t" else X[0] for k in "stl" if (X := getattr(streams, k)) is not None}
-        self.here = all(self.is_here(X) for X in given.values())
-        where = device if self.here else torch.device("cpu")
-        self.streams = streams if self.here else _moved(streams, where)
-        self.rows = {k: _draw(len(X), budget, where, seed, k) for k, X in given.items()}
-        meta = device.type == "meta"
-        self.generators: checkpoint.Generators = {
-            "omega": None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
-        }
-        if budget.augment != "none" and not meta:
-            for k in given:
-                self.generators[k] = torch.Generator(device).manual_seed(derive("augment", seed, k))
-        if views > 1:
-            self.generators["views"] = None if meta else torch.Generator(device).manual_seed(derive("views", seed))
-        self.thread = None if self.here else ThreadPoolExecutor(1)
-        self.next: Any = None
-
-    def is_here(self, X: Tensor) -> bool:
-        return X.device.type == self.device.type
-
-    def __call__(self, i: int) -> Batch:
-        """The batch of step i; steps are asked for in turn."""
-        b = Batch(step=i, progress=i / self.budget.steps, generator=self.generators["omega"], ws=None, terms={})
-        if self.thread is None:
-            found = self._gather(i)
-        else:
-            found = self.next.result() if self.next is not None else self._gather(i)
-            self.next = self.thread.submit(self._gather, i + 1) if i + 1 < self.budget.steps else None
-        for name, value in found.items():
-            setattr(b, name, value.to(self.device, non_blocking=True) if self.thread else value)
-        if self.views > 1:
-            b.xt2 = distorted(self._view(b.xt, "t"), self.generators["views"])
-        for k in self.rows:
-            setattr(b, f"x{k}", self._view(getattr(b, f"x{k}"), k))
-        return b
-
-    def _gather(self, i: int) -> dict[str, Tensor]:
-        """Inputs of step i where the data are."""
-        found: dict[str, Tensor] = {}
-        if self.streams.s is not None:
-            ids = self.rows["s"][i]
-            found |= {"ids": ids, "xs": self.streams.s[0][ids], "ys": self.streams.s[1][ids]}
-            if self.streams.ws is not None:
-                found["ws"] = self.streams.ws[ids]
-        if self.streams.t is not None:
-            idt = self.rows["t"][i]
-            found |= {"idt": idt, "xt": self.streams.t[idt]}
-        if self.streams.l is not None:
-            idl = self.rows["l"][i]
-            found |= {"xl": self.streams.l[0][idl], "yl": self.streams.l[1][idl]}
-        if self.device.type == "cuda" and not self.here:
-            found = {k: v.pin_memory() for k, v in found.items()}
-        return found
-
-    def _view(self, x: Tensor, stream: str) -> Tensor:
-        """What a batch is before the network: itself, or, of photographs (uint8), an augmented view."""
-        generator = self.generators.get(stream)
-        return x if generator is None or x.dtype != torch.uint8 else crop_flip(x, generator)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import BadInput
+from zoo.ops.resample import systematic
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -77,8 +78,9 @@ class Adapter:
 class Reweighting(Adapter):
     """Instance family: a method only says `weights`; the base classifier is trained on the source under them.
 
-    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead; with any where
-    its parameter `how`, if it has one, is 'resample' rather than 'weight'.
+    With a 1-NN base, where duplicates change nothing, the source is resampled by the weights instead, systematically,
+    so that uniform weights keep every row once; with any base where its parameter `how`, if it has one, is 'resample'
+    rather than 'weight'.
     """
 
     family = "instance"
@@ -101,8 +103,8 @@ class Reweighting(Adapter):
         else:
             # On the CPU, so that the draw does not depend on the device.
             g = torch.Generator().manual_seed(task.generator.initial_seed())
-            drawn = torch.multinomial(self.weights_.cpu().double(), len(w), replacement=True, generator=g)
-            rows = drawn.to(w.device)
+            offset = float(torch.rand((), generator=g, dtype=torch.float64))
+            rows = systematic(self.weights_.cpu(), offset).to(w.device)
             self.model_ = task.learner.fit(task.Xs[rows], task.ys[rows], task.n_classes)
         return self
 
@@ -142,6 +144,27 @@ class DeepAdapter(Adapter):
 
     A method with several optimisers overrides ``step(net, opt, b)``, where `b` holds inputs only and
     `zoo.train.forward` fills features and logits.
+
+    Attributes
+    ----------
+    forward : {'separate', 'joint'}
+        Whether source and target pass the network one after the other, or as one batch.
+    views : int
+        2: batches hold a distorted view of target samples too.
+    balanced : bool
+        Source batches hold as many samples of each class as of any other.
+    rates : dict of floats
+        Multiples of the suite's rate for the parts: ``features`` (f1), ``head`` (f2) and ``extra`` (what `setup`
+        returns). The suite's `backbone_rate` multiplies the first where a pretrained backbone is trained.
+    label_smoothing : float
+        Of the source's labels.
+    beta1 : float
+        Of Adam, where the suite's optimiser is that.
+    ema : float
+        Decay of the running mean of the parameters that the network ends with; 0: none. In its first steps t the decay
+        is ``(1 + t) / (10 + t)`` if that is less, so that a short run does not end near its first weights.
+    passes : int
+        Training ends after so many passes over the target, if the suite's steps are more; 0: never.
     """
 
     family = "feature"
@@ -150,6 +173,12 @@ class DeepAdapter(Adapter):
     forward: ClassVar[str] = "separate"
     views: ClassVar[int] = 1
     refresh_every: ClassVar[int] = 0
+    balanced: ClassVar[bool] = False
+    rates: ClassVar[dict[str, float]] = {"features": 1.0, "head": 1.0, "extra": 1.0}
+    label_smoothing: ClassVar[float] = 0.0
+    beta1: ClassVar[float] = 0.9
+    ema: ClassVar[float] = 0.0
+    passes: ClassVar[int] = 0
 
     def setup(self, net: Net, task: Task) -> nn.Module | None:
         """Extra modules that train along (a discriminator), if any; the engine moves them to the device."""
@@ -160,7 +189,7 @@ class DeepAdapter(Adapter):
         raise NotImplementedError
 
     def refresh(self, net: Net, task: Task) -> None:
-        """Called every `refresh_every` steps: pseudo-labels, centroids."""
+        """Called every `refresh_every` steps, every pass over the target where that is -1: pseudo-labels, centroids."""
 
     def fit(self, task: Task) -> DeepAdapter:
         self.model_ = task.learner.train(task, self)
@@ -185,7 +214,8 @@ class Tuning(Adapter):
     def groups(self, net: Net) -> list[dict[str, Any]]:
         """Optimiser groups ``{"params": [...], "rate": multiple of the suite's rate}``; the rest is frozen.
 
-        A group with a ``start`` between 0 and 1 is frozen until that share of the steps."""
+        A group with a ``start`` between 0 and 1 is frozen until that share of the steps, where a new schedule begins
+        for all. Extra modules that no group names have the suite's rate."""
         return [{"params": list(net.parameters()), "rate": 1.0}]
 
     def omega(self, net: Net, source: Net) -> Tensor:

@@ -25,8 +25,10 @@ BUDGET_KEYS = frozenset(
         "learning_rate",
         "optimiser",
         "momentum",
+        "nesterov",
         "weight_decay",
         "schedule",
+        "backbone_rate",
         "target_weight",
         "precision",
         "augment",
@@ -40,6 +42,7 @@ BASE_KEYS = frozenset({"base", "features"})
 FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
 MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
+BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
 
@@ -98,8 +101,10 @@ class Suite(BaseModel):
     learning_rate: float = Field(1e-3, gt=0)
     optimiser: Literal["adam", "sgd"] = "adam"
     momentum: float = Field(0.0, ge=0, lt=1)
+    nesterov: bool = False
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "annealed"] = "cosine"
+    backbone_rate: float | None = Field(None, gt=0)
     target_weight: float = Field(1.0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
@@ -241,7 +246,11 @@ def _resolved(suite: Suite) -> Suite:
     if features != "frozen" and trainable == "head" and suite.weights:
         raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
     bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
-    found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck}
+    slow = BACKBONE_RATE if suite.weights and trainable != "head" else 1.0
+    rate = slow if suite.backbone_rate is None else suite.backbone_rate
+    if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
+        raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
+    found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
     return suite.model_copy(update=found | {"protocol": protocol, "reference": reference})
 
 

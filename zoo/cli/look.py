@@ -65,9 +65,9 @@ def info(method: str, plugin: Plugins = None) -> None:
     print(f"contract    {m.kind}{'' if m.deterministic else ', draws random numbers'}")
     if m.kind == "reweighting":
         print(
-            "note        with a 1-NN base it resamples by the weights (duplicates change nothing there), which depends"
+            "note        with a 1-NN base, where duplicates change nothing, it resamples systematically by the weights:"
         )
-        print("            on the seed and usually loses points")
+        print("            uniform ones keep every row once, others depend on the seed")
     for name, default in m.parameters.items():
         search = f"   search {m.space[name]}" if name in m.space else ""
         print(f"parameter   {name} = {default!r}{search}")

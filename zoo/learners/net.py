@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -41,10 +43,14 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
     modules = [] if extra is None else [extra.to(task.device)]
     net.to(task.device)  # the parts that the method exchanged
     streams = train.Streams(s=None if free else (task.Xs, task.ys), t=task.Xt, l=labelled)
+    budget = learner.budget
+    if method.passes:
+        steps = math.ceil(method.passes * len(task.Xt) / budget.batch_size)
+        budget = dataclasses.replace(budget, steps=min(budget.steps, max(steps, 1)))
     train.run(
         net,
         streams,
-        learner.budget,
+        budget,
         seed=learner.seed,
         method=method,
         task=task,
@@ -67,7 +73,8 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
     moving = {id(p) for group in groups for p in group["params"]}
     for p in net.parameters():
         p.requires_grad_(id(p) in moving)
-    groups += [{"params": [p for p in m.parameters() if p.requires_grad], "rate": 1.0} for m in modules]
+    others = [p for m in modules for p in m.parameters() if p.requires_grad and id(p) not in moving]
+    groups.append({"params": others, "rate": 1.0})
     streams = train.Streams(l=(task.Xl, task.yl))
     train.run(
         net,

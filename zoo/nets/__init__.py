@@ -21,12 +21,18 @@ class Net(nn.Module):
     width: int
     head: nn.Module
     batch = 512  # samples at a time, without gradients
+    domains: tuple[int, ...] = (1024, 1024)  # hidden layers of the discriminator that the literature sets beside it
     smallest = 0
     graphs = False
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
         raise NotImplementedError
+
+    def backbone(self) -> list[nn.Parameter]:
+        """Parameters that the suite's `backbone_rate` slows down: f1's, or of a pretrained model what was trained."""
+        head = {id(p) for p in self.head.parameters()}
+        return [p for p in self.parameters() if id(p) not in head]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))
@@ -74,6 +80,14 @@ def build(
     cls: Any
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
     return cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+
+
+def append(net: Net, layers: nn.Sequential, width: int) -> None:
+    """Add layers of `width` at the end of f1; the classifier becomes a new linear layer on them."""
+    part = "neck" if hasattr(net, "neck") else "body"
+    setattr(net, part, nn.Sequential(getattr(net, part), *layers))
+    n_classes = [m for m in net.head.modules() if isinstance(m, nn.Linear)][-1].out_features
+    net.width, net.head = width, nn.Linear(width, n_classes)
 
 
 def blocks(net: Net) -> list[list[nn.Parameter]]:

@@ -72,6 +72,10 @@ class Backbone(Net):
                     p.requires_grad_(True)
         self.to(memory_format=channels_last)
 
+    def backbone(self) -> list[nn.Parameter]:
+        """The model's own parameters; the bottleneck is new, and learns at the full rate as the classifier does."""
+        return list(self.body.parameters())
+
     def features(self, x: Tensor) -> Tensor:
         if x.shape[-1] >= CROPPED:
             x = crop(x)

@@ -10,6 +10,7 @@ class Cnn(Net):
 
     width = 128
     smallest = 4
+    domains = (100,)  # Ganin et al. (2016), figure 4a
 
     def __init__(self, shape: tuple[int, ...], n_classes: int) -> None:
         super().__init__()

@@ -32,6 +32,7 @@ class Gcn(Net):
         self.steps = (1, 1)
         self.mix: nn.Module | None = None
         self.body = nn.ModuleList([Convolution(graphs.width, self.width), Convolution(self.width, self.width)])
+        self.neck: nn.Module = nn.Identity()
         self.head = nn.Linear(self.width, n_classes)
 
     def layers(self, x: Tensor, matrix: int = 0) -> list[Tensor]:
@@ -49,6 +50,6 @@ class Gcn(Net):
 
     def features(self, x: Tensor) -> Tensor:
         if self.mix is None:
-            return self.layers(x)[-1]
-        found: Tensor = self.mix([self.layers(x, i)[-1] for i in range(len(self.matrices))])
+            return self.neck(self.layers(x)[-1])  # type: ignore[no-any-return]
+        found: Tensor = self.neck(self.mix([self.layers(x, i)[-1] for i in range(len(self.matrices))]))
         return found

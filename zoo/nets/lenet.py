@@ -10,6 +10,7 @@ class Lenet(Net):
 
     width = 500
     smallest = 16
+    domains = (100,)  # Ganin et al. (2016), figure 4a
 
     def __init__(self, shape: tuple[int, ...], n_classes: int) -> None:
         super().__init__()

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+if TYPE_CHECKING:
+    from zoo.nets import Net
 
-def discriminator(width: int, hidden: int) -> nn.Module:
-    """A network of one hidden layer from features [n, width] to logits [n] of being source."""
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.Flatten(0))
+DROPOUT = 0.5
+
+
+def discriminator(width: int, *hidden: int, dropout: float = 0.0, outputs: int = 1) -> nn.Sequential:
+    """A network from features [n, width] to logits [n] of being source, or [n, outputs].
+
+    >>> discriminator(3, 4, 5)(torch.zeros(2, 3)).shape
+    torch.Size([2])
+    """
+    layers: list[nn.Module] = []
+    for i, o in zip((width, *hidden), hidden, strict=False):
+        layers += [nn.Linear(i, o), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+    last = hidden[-1] if hidden else width
+    return nn.Sequential(*layers, nn.Linear(last, outputs), *([nn.Flatten(0)] if outputs == 1 else []))
+
+
+def beside(net: Net, width: int, hidden: int = 0, outputs: int = 1) -> nn.Sequential:
+    """The discriminator that the literature sets beside a network: every method that names no other has this one.
+
+    Two layers of 1,024 with dropout of a half, weights of Glorot's normal law and biases of 0 (Long et al. 2018, their
+    code); beside the networks for small images one layer of 100 as PyTorch draws it (Ganin et al. 2016, figure 4a).
+
+    Parameters
+    ----------
+    width : of what it reads
+    hidden : width of its layers, in place of theirs; 0: theirs
+    """
+    sizes = tuple(hidden or size for size in net.domains)
+    deep = len(sizes) > 1
+    found = discriminator(width, *sizes, dropout=DROPOUT if deep else 0.0, outputs=outputs)
+    for layer in found if deep else ():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return found
 
 
 def is_source(logits: Tensor, n: int) -> Tensor:
@@ -27,7 +63,18 @@ def domain_loss(logits: Tensor, n: int, weight: Tensor | None = None) -> Tensor:
     >>> round(domain_loss(torch.zeros(5), 2).item(), 4)  # log 2, whatever the sizes
     0.6931
     """
-    return binary_cross_entropy_with_logits(logits, is_source(logits, n), weight)
+    losses = binary_cross_entropy_with_logits(logits, is_source(logits, n), reduction="none")
+    return (losses if weight is None else weight * losses).mean()
+
+
+def domain_losses(logits: Tensor, n: int) -> Tensor:
+    """The sum of both domains' mean cross-entropies: each weighs the same, however many rows it has.
+
+    >>> logits = torch.tensor([2.0, -2.0, -2.0, -2.0])
+    >>> round(domain_losses(logits, 1).item(), 4), round(2 * domain_loss(logits, 1).item(), 4)
+    (0.2539, 0.2539)
+    """
+    return domain_loss(logits[:n], n) + domain_loss(logits[n:], 0)
 
 
 def domain_accuracy(logits: Tensor, n: int) -> Tensor:

@@ -96,19 +96,22 @@ class _Product(torch.autograd.Function):
 
 
 def degrees(graph: Graph) -> Tensor:
-    """Number of neighbours of each node, or the sum of its edges' weights."""
+    """Number of neighbours of each node."""
     ends = graph.edges.T.flatten()
     found = torch.zeros(graph.n, device=ends.device)
-    if graph.weights is None:
-        return found.index_add(0, ends, found.new_ones(len(ends)))
-    return found.index_add(0, ends, graph.weights.to(found.dtype).repeat(2))
+    return found.index_add(0, ends, found.new_ones(len(ends)))
 
 
 def adjacency(graph: Graph) -> Sparse:
-    """``D^-½ (A + I) D^-½`` with D the row sums of A + I (Kipf and Welling 2017, the renormalised form)."""
+    """``D^-½ (A + I) D^-½`` with D the row sums of A + I (Kipf and Welling 2017, the renormalised form).
+
+    Edges' weights multiply their entries, and leave D alone: less of an edge is less of a message.
+    """
     (u, v), loops = graph.edges.T, torch.arange(graph.n, device=graph.edges.device)
     root = (degrees(graph) + 1).rsqrt()
-    w = root[u] * root[v] if graph.weights is None else root[u] * root[v] * graph.weights
+    w = root[u] * root[v]
+    if graph.weights is not None:
+        w = w * graph.weights
     rows, columns = torch.cat([u, v, loops]), torch.cat([v, u, loops])
     return Sparse.symmetric(rows, columns, torch.cat([w, w, root * root]), graph.n)
 

@@ -51,9 +51,12 @@ def times_power(X: Tensor, s: Spectrum, reg: float, power: float) -> Tensor:
     return rest * X + ((X @ s.vectors) * (roots - rest)) @ s.vectors.T
 
 
-def coral(X: Tensor, source: Spectrum, target: Spectrum, reg: float) -> Tensor:
+def coral(X: Tensor, source: Spectrum, target: Spectrum, reg: float, *, centre: bool) -> Tensor:
     """Source rows mapped as by Sun et al. (2016): whitened by the source's covariance + reg·I, coloured by the other's.
 
-    In this order a product costs n·d·r, which with few rows or low ranks is far less than the map's own d³.
+    With `centre` they are taken around the source's mean and put around the target's. In this order a product costs
+    n·d·r, which with few rows or low ranks is far less than the map's own d³.
     """
-    return times_power(times_power(X, source, reg, -0.5), target, reg, 0.5)
+    X = X.double() - source.mean if centre else X
+    X = times_power(times_power(X, source, reg, -0.5), target, reg, 0.5)
+    return X + target.mean if centre else X

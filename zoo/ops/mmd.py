@@ -11,7 +11,7 @@ WIDEST, KERNELS = 4.0, 5  # multiples of the mean squared distance: 4, 2, 1, 1/2
 
 
 def multi_gaussian(X: Tensor, *, gamma: float | None = None, kernels: int = KERNELS) -> Tensor:
-    """The mean of Gaussian kernels ``exp(-gamma·2^j·d²)`` over all pairs of rows of X [n, d], j below `kernels`.
+    """The sum of Gaussian kernels ``exp(-gamma·2^j·d²)`` over all pairs of rows of X [n, d], j below `kernels`.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class _Gaussians(torch.autograd.Function):
             kernel.square_()
             total += kernel
             derivative.add_(kernel, alpha=2**j)
-        ctx.save_for_backward(centred, derivative.mul_(slope).div_(kernels))  # of the mean kernel by d²
-        return total.div_(kernels)
+        ctx.save_for_backward(centred, derivative.mul_(slope))  # of the sum by d²
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:

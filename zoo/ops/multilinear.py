@@ -24,11 +24,13 @@ def random_outer(z: Tensor, p: Tensor, features: Tensor, scores: Tensor) -> Tens
     return (z @ features) * (p @ scores) / math.sqrt(features.shape[1])
 
 
-def certainty(p: Tensor, n: int) -> Tensor:
-    """Weights ``1 + exp(-entropy)`` of scores, with mean 1 over the first `n` rows, and over the others.
+def certainty(p: Tensor, n: int, plus: float = 1.0) -> Tensor:
+    """Weights ``plus + exp(-entropy)`` of scores, with mean 1 over the first `n` rows, and over the others.
+
+    The means are constants to the gradient.
 
     >>> certainty(torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.9, 0.1]]), 2).round(decimals=3).tolist()
     [1.143, 0.857, 1.0]
     """
-    weight = 1 + torch.exp(torch.special.xlogy(p, p).sum(1))
-    return torch.cat([w / w.mean() for w in (weight[:n], weight[n:])])
+    weight = plus + torch.exp((p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(1))
+    return torch.cat([w / w.detach().mean() for w in (weight[:n], weight[n:])])

@@ -67,7 +67,7 @@ def calibrate(scores: Tensor, y: Tensor, steps: int = 100) -> tuple[Tensor, Tens
     def closure() -> Tensor:
         optimiser.zero_grad()
         # A slight pull towards no change, so that separable scores have a finite answer.
-        loss = torch.nn.functional.cross_entropy(logits * t + b, y) + 1e-3 * ((t - 1).square() + b.square().sum())
+        loss = torch.nn.functional.cross_entropy(logits * t + b, y) + 1e-6 * ((t - 1).square() + b.square().sum())
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,21 @@ from torch import Tensor
 
 from zoo.ops.kernels import inverse_scale, sq_dists
 
-FACTORS = (3.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.3, 0.2, 0.1)  # bandwidths, over the root mean squared distance
+FACTORS = (
+    30.0,
+    10.0,
+    5.0,
+    3.0,
+    2.0,
+    1.5,
+    1.0,
+    0.7,
+    0.5,
+    0.3,
+    0.2,
+    0.1,
+)  # bandwidths, over the root mean squared distance
+UNIFORM, NARROWER, NARROWEST = 1e4, 0.7, 1e-3  # at the first all ratios are 1; beyond the others steps, and their end
 RIDGES = tuple(10.0 ** (p / 2) for p in range(-6, 3))  # 1e-3 to 10, Kanamori et al.'s
 
 
@@ -62,6 +77,23 @@ def temper(log_w: Tensor, least: float) -> tuple[Tensor, float]:
     return weights(low), low
 
 
+def evened(w: Tensor, least: float) -> tuple[Tensor, float]:
+    """Weights mixed with uniform ones, by the smallest share of these under which ``ess >= least·n``, and that share.
+
+    Where weights are 0 no power of theirs (`temper`) would do. The effective sample size of a mixture with a share of
+    1 - b for uniform weights is ``n / (1 + b² (n / ess - 1))``.
+
+    >>> evened(torch.tensor([4.0, 0.0, 0.0, 0.0]), 0.5)[0].mul(1000).round().tolist()
+    [2732.0, 423.0, 423.0, 423.0]
+    """
+    n = len(w)
+    spare = n / max(ess(w), 1.0) - 1
+    if least <= 0 or spare <= 1 / least - 1:
+        return w, 0.0
+    own = math.sqrt((1 / least - 1) / spare)
+    return own * (w / w.mean()) + (1 - own), 1 - own
+
+
 class Design(NamedTuple):
     """Squared distances to the centres, rows in ranked order, and the root mean squared distance of pooled rows."""
 
@@ -84,6 +116,31 @@ def design(Xs: Tensor, Xt: Tensor, b: float) -> Design:
 def unsorted(w: Tensor, order: Tensor) -> Tensor:
     """Values of sorted rows, in the rows' own order."""
     return torch.empty_like(w).index_copy_(0, order, w)
+
+
+def searched(score: Callable[[float], float | None]) -> tuple[float, float]:
+    """The bandwidth of the largest score, over the root mean squared distance, and that score.
+
+    A grid that contains its optimum: it begins at `UNIFORM`, where the ratio is 1 whatever the samples are, and goes on
+    below the least of `FACTORS` as long as the score rises there. A score of None ends it.
+
+    >>> searched(lambda factor: -abs(factor - 0.05))[0]  # below the least of FACTORS
+    0.049
+    >>> searched(lambda factor: factor)[0]
+    10000.0
+    """
+    best, top = UNIFORM, -math.inf
+    ahead = [UNIFORM, *FACTORS]
+    while ahead:
+        factor = ahead.pop(0)
+        new = score(factor)
+        if new is None:
+            break
+        if new > top + 1e-9:
+            best, top = factor, new
+        if not ahead and best == factor > NARROWEST:
+            ahead.append(NARROWER * factor)
+    return best, top
 
 
 # KLIEP ----------------------------------------------------------------------------------------------------------------
@@ -167,20 +224,28 @@ class Kliep(NamedTuple):
     score: float
 
 
-def kliep(D: Design, sigma: float = 0.0, folds: int = 5) -> Kliep:
-    """Weights at the source rows (ranked); ``sigma`` 0: the one with the largest held-out log-ratio."""
+def kliep(D: Design, sigma: float = 0.0, least: float = 0.0, folds: int = 5) -> Kliep:
+    """Weights at the source rows (ranked); ``sigma`` 0: the one with the largest held-out log-ratio.
+
+    Widths under whose weights the effective sample size is below ``least·n`` are passed over: where the domains hardly
+    overlap, the log-ratio of left-out target rows rises without end as the width falls.
+    """
     score, folds = math.nan, min(folds, len(D.target))
+
+    def fitted(sigma: float) -> Kliep:
+        log_s, log_t = log_basis(D, sigma)
+        beta, gap = mixture(log_t)
+        return Kliep(log_s.exp() @ beta, beta, sigma, gap, score)
+
+    def judged(factor: float) -> float | None:
+        if ess(fitted(factor * D.scale).w) < least * len(D.source) - 1e-6:
+            return None
+        return held_out(D, factor * D.scale, folds)
+
     if not sigma:
-        sigma = D.scale
-        if folds > 1:
-            score = -math.inf
-            for factor in FACTORS:
-                new = held_out(D, factor * D.scale, folds)
-                if new > score + 1e-9:
-                    score, sigma = new, factor * D.scale
-    log_s, log_t = log_basis(D, sigma)
-    beta, gap = mixture(log_t)
-    return Kliep(log_s.exp() @ beta, beta, sigma, gap, score)
+        factor, score = searched(judged) if folds > 1 else (1.0, score)
+        sigma = factor * D.scale
+    return fitted(sigma)
 
 
 # Least squares --------------------------------------------------------------------------------------------------------
@@ -227,18 +292,17 @@ def least_squares(D: Design, alpha: float = 0.0, sigma: float = 0.0, ridge: floa
 
     A bandwidth whose kernel vanishes on the source is passed over: no ratio can be read off there.
     """
-    sigmas = (sigma,) if sigma else tuple(f * D.scale for f in FACTORS)
     ridges = (ridge,) if ridge else RIDGES
-    choice, best = (sigma or D.scale, ridge or 1.0), math.inf
+
+    def scores(s: float) -> list[float]:
+        S, T = (D.source / (-2 * s * s)).exp(), (D.target / (-2 * s * s)).exp()
+        return [math.inf] * len(ridges) if float(S.amax()) < 1e-12 else loo_scores(S, T, alpha, ridges)
+
+    s, r, best = sigma or D.scale, ridge or 1.0, math.inf
     if min(len(D.source), len(D.target)) > 1:
-        for s in sigmas:
-            S, T = (D.source / (-2 * s * s)).exp(), (D.target / (-2 * s * s)).exp()
-            if float(S.amax()) < 1e-12:
-                continue
-            for r, score in zip(ridges, loo_scores(S, T, alpha, ridges), strict=True):
-                if score < best - 1e-12:
-                    choice, best = (s, r), score
-    s, r = choice
+        if not sigma:
+            s = D.scale * searched(lambda factor: -min(scores(factor * D.scale)))[0]
+        best, r = min(zip(scores(s), ridges, strict=True))
     S, T = (D.source / (-2 * s * s)).exp(), (D.target / (-2 * s * s)).exp()
     H = alpha / len(T) * T.T @ T + (1 - alpha) / len(S) * S.T @ S
     H.diagonal().add_(r)

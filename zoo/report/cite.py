@@ -138,6 +138,8 @@ def _learners(suite: Mapping[str, Any], rows: list[Line]) -> Iterator[str]:
         more = "".join(f", {k.replace('_', ' ')} {suite[k]}" for k in ("momentum", "weight_decay") if suite.get(k))
         rate = f"{suite['learning_rate']:g}" if suite.get("learning_rate") else "?"
         precision = PRECISIONS.get(suite["precision"], suite["precision"])
+        more += ", Nesterov" if suite.get("nesterov") else ""
+        more += f", backbone × {suite['backbone_rate']:g}" if suite.get("backbone_rate", 1.0) != 1 else ""
         moving = {"head": "all but its head frozen", "all": "all of it trained"}
         start = f", pretrained, {moving.get(suite['trainable'], suite['trainable'])}" if suite.get("weights") else ""
         yield tex(

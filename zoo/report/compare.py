@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
@@ -16,7 +17,7 @@ from zoo.report.formats.md import escape
 from zoo.report.lines import Line, lines
 from zoo.report.table import reference_of
 
-LEVEL, DRAWS = 0.95, 10_000
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Row:
     Attributes
     ----------
     pairs : gains of the pairs, by seed against the same seed of the reference, with Student's t interval over seeds
-    overall : the mean over pairs of the seeds' means, with a bootstrap interval over pairs
+    overall : the mean over pairs of the seeds' means, with Student's t interval over pairs
     p : Wilcoxon's signed-rank test over pairs, two-sided, after Holm over all rows; None where it cannot reach .05
     """
 
@@ -101,10 +102,8 @@ def render(run: Run, metric: str = "", form: str = "md", reference: str = "") ->
     text += [
         "",
         f"- of a pair: mean [95 % interval, Student's t over seeds], each seed against the same seed of {reference}",
+        "- over pairs: mean [95 % interval, Student's t over the pairs' means]; n where pairs are missing",
     ]
-    text.append(
-        f"- over pairs: [95 % bootstrap interval of the mean, {DRAWS:,} draws of pairs]; n where pairs are missing"
-    )
     note = " — above .05, so no test is shown" if smallest > 1 - LEVEL else ""
     text.append(
         f"- p: Wilcoxon over pairs, Holm over the {len(rows)} rows; the smallest it can be is {smallest:.3g}{note}"
@@ -131,23 +130,29 @@ def _over_seeds(line: Line, reference: Line, pair: str, metric: str) -> Gain | N
     differences = [sign * (a - b) for a, b in values if a is not None and b is not None]
     if not differences:
         return None
-    n, mean = len(differences), fmean(differences)
+    return student(differences)
+
+
+def _over_pairs(by_pair: dict[str, Gain]) -> Gain:
+    return student([g.mean for g in by_pair.values()])
+
+
+def student(values: Sequence[float]) -> Gain:
+    """The mean with its 95 % interval by Student's t; none of a single value.
+
+    The interval of a paired t-test. It is wide where there are few values, and has to be: of 2, 3, 6 and 12 pairs a
+    bootstrap covers the mean in 49, 75, 85 and 91 % of all cases, this in 94 to 96 %.
+
+    >>> student([0.0, 1.0]).high  # half a width of 12.7 standard errors of 0.5
+    6.8531
+    """
+    n, mean = len(values), fmean(values)
     if n < 2:
         return Gain(mean, None, None, n)
     from scipy.stats import t
 
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * np.std(differences, ddof=1) / np.sqrt(n))
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
     return Gain(mean, mean - half, mean + half, n)
-
-
-def _over_pairs(by_pair: dict[str, Gain]) -> Gain:
-    values = np.array([g.mean for g in by_pair.values()])
-    if len(values) < 2:
-        return Gain(float(values.mean()), None, None, len(values))
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(DRAWS, len(values)))].mean(1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Gain(float(values.mean()), float(low), float(high), len(values))
 
 
 def _wilcoxon(differences: list[float]) -> float:

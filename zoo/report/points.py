@@ -9,8 +9,9 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.records import Run
 from zoo.report.cells import Row, Table
+from zoo.report.compare import student
 
-FEW = 5  # pairs, below which resampling them says nothing
+FEW = 5  # pairs, below which an interval over them leaves the picture
 
 
 def rows(table: Table) -> list[Row]:
@@ -81,15 +82,10 @@ def interval(table: Table, row: Row, reference: Row | None, pairs: list[str]) ->
         spread = 100 * (cell(table, row, "average").std or 0)
         return own.mean() - spread, own.mean() + spread
     against = values(table, reference, pairs) if reference else np.zeros(len(pairs))
-    low, high = bootstrap(own - against)
-    return against.mean() + low, against.mean() + high
-
-
-def bootstrap(values: np.ndarray, draws: int = 9999) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean under resampling; always the same draws."""
-    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[chosen].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+    gain = student(own - against)
+    assert gain.low is not None  # of FEW pairs at least
+    assert gain.high is not None
+    return against.mean() + gain.low, against.mean() + gain.high
 
 
 def name(row: Row) -> str:

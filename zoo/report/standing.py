@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from zoo.records import Run, main_metric
-from zoo.report.lines import Line, lines
+from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.table import reference_of
 
 FILE = Path(__file__).with_name("standing.csv")  # made by benchmarks/readme.py from results/
@@ -27,7 +27,7 @@ def standings(run: Run, name: str) -> list[dict[str, Any]]:
     """A row for each finished, ranked row of a run's table; its main metric and gains in points.
 
     A gain is over the reference of the row's learner; the rank is among the rows of one setting and learner that
-    finished all pairs.
+    finished all pairs, and rows that print alike share it. What differs by rounding alone is no loss, as in tables.
     """
     known, _ = lines(run)
     pairs, metric = run.meta["pairs"], main_metric(run.meta)
@@ -46,13 +46,14 @@ def standings(run: Run, name: str) -> list[dict[str, Any]]:
             {"run": name, "setting": line.setting, "learner": line.learner, "method": line.method}
             | {"pairs": len(pairs), "seeds": seeds, "metric": metric, "value": fmean(own.values())}
             | {"gain": fmean(gains.values())}
-            | {"lost": sum(g < 0 for g in gains.values()), "best_pair": best, "best_gain": gains[best]}
+            | {"lost": sum(g < -100 * EQUAL for g in gains.values()), "best_pair": best, "best_gain": gains[best]}
             | {"worst_pair": worst, "worst_gain": gains[worst]}
         )
     for rows in groups.values():
         rows.sort(key=lambda row: -row["value"])
-        for i, row in enumerate(rows):
-            row |= {"rank": i + 1, "of": len(rows)}
+        printed = [round(row["value"], 1) for row in rows]
+        for row, value in zip(rows, printed, strict=True):
+            row |= {"rank": printed.index(value) + 1, "of": len(rows)}
     return [row for rows in groups.values() for row in rows]
 
 

@@ -4,13 +4,14 @@ import copy
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.adapters.base import Adapter
 from zoo.errors import Unsupported
 
 if TYPE_CHECKING:
+    from zoo.nets import Net
     from zoo.task import Task
 
 
@@ -34,15 +35,23 @@ class AdaBn(Adapter):
     @torch.no_grad()
     def fit(self, task: Task) -> AdaBn:
         net = copy.deepcopy(task.model).eval()
-        norms: list[nn.Module] = [m for m in net.modules() if isinstance(m, _BatchNorm)]
-        if not norms:
+        if not any(isinstance(m, _BatchNorm) for m in net.modules()):
             raise Unsupported("the network has no batch norm")
-        for norm in norms:
-            norm.reset_running_stats()  # type: ignore[operator]
-            norm.momentum = None  # type: ignore[assignment]  # the mean over all batches
-            norm.train()
-        X = task.Xt if len(task.Xt) > 1 else task.Xt.repeat_interleave(2, 0)  # one sample has no variance
-        for x in X.tensor_split(-(-len(X) // net.batch)):  # no chunk of one sample
-            net(x)
-        self.model_ = net.eval()
+        self.model_ = recount(net, task.Xt)
         return self
+
+
+@torch.no_grad()
+def recount(net: Net, X: Tensor) -> Net:
+    """Give every batch norm of a network the statistics of X, in place; returns the network, in evaluation mode."""
+    net.eval()
+    norms: list[nn.Module] = [m for m in net.modules() if isinstance(m, _BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()  # type: ignore[operator]
+        norm.momentum = None  # type: ignore[assignment]  # the mean over all batches
+        norm.train()
+    X = X if len(X) > 1 else X.repeat_interleave(2, 0)  # one sample has no variance
+    device = next(net.parameters()).device
+    for x in X.tensor_split(-(-len(X) // net.batch)):  # no chunk of one sample
+        net(x.to(device))
+    return net.eval()  # type: ignore[no-any-return]

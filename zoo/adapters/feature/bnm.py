@@ -19,9 +19,10 @@ class Bnm(DeepAdapter):
     Parameters
     ----------
     weight : float
-        Multiple of the penalty ``-|P|_* / n``.
+        Multiple of the penalty, minus the mean singular value. That is the authors' code; their eq. 10 divides the sum
+        by the batch, which with fewer classes than samples is less.
 
-    Source: Cui et al. (2020), eq. 10.
+    Source: Cui et al. (2020), eq. 10, and their code.
     """
 
     cite = "cui2020towards"
@@ -32,4 +33,4 @@ class Bnm(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         p = b.lt.float().softmax(1)
-        return -self.weight * torch.linalg.svdvals(p).sum() / len(p)
+        return -self.weight * torch.linalg.svdvals(p).mean()

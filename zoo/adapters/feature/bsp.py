@@ -17,7 +17,7 @@ class Bsp(Cdan):
 
     Those directions transfer well, and the others, which tell classes apart, are to keep up with them.
 
-    Source and target pass the network together, as in CDAN.
+    Source and target pass the network one after the other, as in CDAN.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class Bsp(Cdan):
         self,
         weight: float = 1.0,
         entropy: bool = True,
-        max_dim: int = 4096,
+        max_dim: int = 0,
         random_dim: int = 1024,
-        hidden: int = 256,
+        hidden: int = 0,
         beta: float = 1e-4,
         k: int = 1,
     ) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Dan(DeepAdapter):
     """DAN: the penalty is the multi-kernel MMD between source and target, of the features and of the class scores.
 
+    The kernel is the sum of five, as in the authors' code. The estimate is of all pairs and unbiased, where that code
+    has the linear-time one. Source and target pass the network together, as there.
+
     Parameters
     ----------
     weight : float

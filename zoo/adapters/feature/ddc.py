@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Ddc(DeepAdapter):
     """DDC: the penalty is the squared distance of the domains' mean features, the MMD of a linear kernel.
 
-    Source and target pass the network together, as through the paper's shared layers.
+    Source and target pass the network one after the other: the paper's has no batch norm, so that there a pass of both
+    together is the same.
 
     Parameters
     ----------
@@ -23,7 +24,6 @@ class Ddc(DeepAdapter):
     Source: Tzeng et al. (2014), eq. 1 and 2.
     """
 
-    forward = "joint"
     cite = "tzeng2014deep"
     space = {"weight": ("log", 0.025, 2.5)}
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class DeepCoral(DeepAdapter):
     """Deep CORAL: the penalty is the squared distance of the domains' covariances, over 4 d².
 
-    Source and target pass the network together, as through the paper's shared layers.
+    Source and target pass the network one after the other: the paper's has no batch norm, so that there a pass of both
+    together is the same.
 
     Parameters
     ----------
@@ -26,7 +27,6 @@ class DeepCoral(DeepAdapter):
     Source: Sun and Saenko (2016), eq. 1.
     """
 
-    forward = "joint"
     cite = "sun2016deep"
     space = {"weight": ("log", 0.1, 100)}
 

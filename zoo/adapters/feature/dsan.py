@@ -21,7 +21,8 @@ class Dsan(DeepAdapter):
     """DSAN: the penalty is the local MMD: that of each class, target samples belonging to classes by their scores.
 
     Classes that a batch does not hold in both domains (in the target by its decisions) are left out. Source and target
-    pass the network one after the other. The scores are constants to the gradient.
+    pass the network one after the other. The scores are constants to the gradient. The kernel is the sum of five, as in
+    the authors' code.
 
     Parameters
     ----------

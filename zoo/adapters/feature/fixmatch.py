@@ -16,7 +16,9 @@ class Fixmatch(DeepAdapter):
 
     Made for images, which are turned, scaled, moved, changed in contrast and lose a square; of vectors a fifth of the
     entries are lost and noise is added (`zoo.ops.augment.distorted`). The other view is the suite's own. Source, target
-    and distorted target pass the network one after the other.
+    and distorted target pass the network one after the other. Predictions are of a running mean of the parameters
+    (decay .999), as in the authors' code; where that takes seven unlabelled samples for a labelled one, here the
+    suite's batch holds one.
 
     Parameters
     ----------
@@ -29,6 +31,7 @@ class Fixmatch(DeepAdapter):
     """
 
     views = 2
+    ema = 0.999
     cite = "sohn2020fixmatch"
     space = {"weight": ("log", 0.1, 10), "threshold": ("uniform", 0.5, 0.99)}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.adapters.base import DeepAdapter
-from zoo.ops.adversary import discriminator, domain_accuracy, domain_loss
+from zoo.ops.adversary import beside, domain_accuracy, domain_loss
 from zoo.ops.multilinear import certainty
 from zoo.ops.reversal import reverse, warm_up
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class Gvb(DeepAdapter):
     """GVB: bridges take what is a domain's own out of the class scores and the discriminator, and are to vanish.
 
-    A discriminator reads the class scores, less what its own bridge says; the classifier's logits are less its bridge,
-    too. Samples weigh by their certainty, as in CDAN+E. Source and target pass the network one after the other.
+    A discriminator reads the class scores; its logit is less what its own bridge says, which reads its hidden features,
+    and the classifier's logits are less theirs, which reads the network's. Samples weigh by ``exp(-H)`` of their
+    scores, and through the weights too the gradient is reversed. Source and target pass the network one after the
+    other.
 
     Parameters
     ----------
@@ -29,35 +31,40 @@ class Gvb(DeepAdapter):
     vanish : float
         Multiple of the bridges' mean absolute values; the paper's μ.
     hidden : int
-        Width of the discriminator's hidden layer.
+        Width of the discriminator's layers; 0: the literature's beside the suite's network.
 
-    Source: Cui et al. (2020), eq. 4 to 11.
+    Source: Cui et al. (2020), eq. 4 to 11, and their code, GVB-GD.
     """
 
     cite = "cui2020gradually"
     space = {"weight": ("log", 0.1, 10), "vanish": ("log", 0.1, 10)}
 
-    def __init__(self, weight: float = 1.0, vanish: float = 1.0, hidden: int = 256) -> None:
+    def __init__(self, weight: float = 1.0, vanish: float = 1.0, hidden: int = 0) -> None:
         self.weight, self.vanish, self.hidden = weight, vanish, hidden
 
     def setup(self, net: Net, task: Task) -> nn.Module:
         net.head = Bridged(net.head, nn.Linear(net.width, task.n_classes))
-        self.discriminator_ = Bridged(
-            discriminator(task.n_classes, self.hidden), nn.Sequential(nn.Linear(task.n_classes, 1), nn.Flatten(0))
-        )
+        hidden = beside(net, task.n_classes, self.hidden)[:-2]
+        width = [m for m in hidden if isinstance(m, nn.Linear)][-1].out_features
+        ends = [nn.Sequential(nn.Linear(width, 1), nn.Flatten(0)) for _ in range(2)]
+        self.discriminator_ = nn.Sequential(hidden, Bridged(*ends))
+        for module in (*net.head.modules(), *self.discriminator_.modules()):
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
         return self.discriminator_
 
     def omega(self, b: Batch) -> Tensor:
         n = len(b.zs)
         p = torch.cat([b.ls, b.lt]).float().softmax(1)
         told = reverse(p, self.weight * warm_up(b.progress))
-        logits = self.discriminator_(told)
+        h = self.discriminator_[0](told)
+        ends: Bridged = self.discriminator_[1]  # type: ignore[assignment]
+        logits = ends(h)
         if b.watched:
             b.terms["domain_accuracy"] = domain_accuracy(logits.detach(), n)
-        bridges = (
-            b.net.head.bridge(torch.cat([b.zs, b.zt])).abs().mean() + self.discriminator_.bridge(told).abs().mean()
-        )
-        return domain_loss(logits, n, certainty(p.detach(), n)) + self.vanish * bridges
+        bridges = b.net.head.bridge(torch.cat([b.zs, b.zt])).abs().mean() + ends.bridge(h).abs().mean()
+        return domain_loss(logits, n, certainty(told, n, plus=0)) + self.vanish * bridges
 
 
 class Bridged(nn.Module):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Jan(DeepAdapter):
     """JAN: the penalty is the MMD of features and class scores jointly, under the product of their kernels.
 
-    Features have the multi-kernel of `dan`, scores the authors' one of fixed width. Source and target pass the network
-    together, as in the authors' code. The penalty is of all pairs, not the linear-time estimate.
+    Features have the multi-kernel of `dan`, a sum of five, scores the authors' one of fixed width. Source and target
+    pass the network together, as in the authors' code. The penalty is of all pairs, not the linear-time estimate.
 
     Parameters
     ----------

@@ -15,10 +15,10 @@ class Jda(Bda):
         As in bda.
 
     Source: Long et al. (2013), equation 9; the marginal term counts C times, as in the authors' code.
-    Office-Caltech SURF, 12 pairs, transductive, 1-NN: 46.9 % (copied between papers: 46.8). The paper's k = 100 gives
-    43.9 here, so k is 20, as for tca; the target's labels of these pairs said so. Components are scaled by the root of
-    their eigenvalue; to equal variance instead, as the paper's constraint reads, k = 20 gives 45.0 and k = 100 35.5.
-    Without l2: 41.0.
+    Office-Caltech SURF, 12 pairs, transductive, 1-NN: 46.8 % (copied between papers: 46.8). The paper's k = 100 gives
+    43.8 here, so k is 20, as for tca; the target's labels of these pairs said so. Directions are of length 1, as the
+    authors' codes have them; components of equal variance instead, as the paper's constraint reads, give 45.0 at k = 20
+    and 35.5 at k = 100. Without l2: 41.0.
     """
 
     cite = "long2013transfer"

@@ -29,23 +29,31 @@ class Mdd(DeepAdapter):
     margin : float
         The paper's γ, the factor of the source's part; the margin is log γ.
     hidden : int
-        Width of the second classifier's hidden layer.
+        Width of the hidden layer of both classifiers.
 
-    Source: Zhang et al. (2019), eq. 26 to 30.
+    Both classifiers have a hidden layer with dropout of a half, as in the authors' code.
+
+    Source: Zhang et al. (2019), eq. 26 to 30, and their code.
     """
 
     forward = "joint"
     cite = "zhang2019bridging"
     space = {"weight": ("log", 0.01, 1), "margin": ("uniform", 1, 5)}
 
-    def __init__(self, weight: float = 0.1, margin: float = 4.0, hidden: int = 256) -> None:
+    def __init__(self, weight: float = 0.1, margin: float = 4.0, hidden: int = 1024) -> None:
         self.weight, self.margin, self.hidden = weight, margin, hidden
 
     def setup(self, net: Net, task: Task) -> nn.Module:
-        self.adversary_ = nn.Sequential(
-            nn.Linear(net.width, self.hidden), nn.ReLU(), nn.Linear(self.hidden, task.n_classes)
-        )
+        net.head, self.adversary_ = (self._classifier(net.width, task.n_classes) for _ in range(2))
         return self.adversary_
+
+    def _classifier(self, width: int, n_classes: int) -> nn.Module:
+        """Weights of deviation .01, the hidden layer's biases 0, as in the authors' code."""
+        layers = [nn.Linear(width, self.hidden), nn.Linear(self.hidden, n_classes)]
+        for layer in layers:
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+        return nn.Sequential(layers[0], nn.ReLU(), nn.Dropout(0.5), layers[1])
 
     def omega(self, b: Batch) -> Tensor:
         z = reverse(torch.cat([b.zs, b.zt]), self.weight * warm_up(b.progress))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Nrc(DeepAdapter):
     """NRC: target samples are to be scored as their neighbours are, reciprocal neighbours counting most.
 
-    Source-free. A memory keeps every target sample's last features and scores, at first the source model's.
+    Source-free. A memory keeps every target sample's last features and scores, at first the source model's. Training
+    ends after 15 passes over the target, as in the authors' code, if the suite's steps are more.
 
     Parameters
     ----------
@@ -33,6 +34,7 @@ class Nrc(DeepAdapter):
     """
 
     needs = {"model", "Xt"}
+    passes = 15
     cite = "yang2021exploiting"
     space = {"k": ("int", 1, 10), "m": ("int", 1, 10)}
 

@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 class Shot(DeepAdapter):
     """SHOT: the source model's classifier stays; the features learn scores that are certain, and of all classes.
 
-    Source-free. Every 100 steps target samples get the label of the nearest class centre, the centres being means of
-    their features weighted by scores, and then by labels.
+    Source-free. Every pass over the target its samples get the label of the nearest class centre, the centres being
+    means of their features weighted by scores, and then by labels. Training ends after 15 passes, as in the authors'
+    code, if the suite's steps are more. The source model is the suite's: theirs is trained with labels smoothed by .1
+    and with a classifier whose weights are normalised, which here it is not.
 
     Parameters
     ----------
     beta : float
         Multiple of the cross-entropy with those labels; the paper's is 0.3.
 
-    Source: Liang et al. (2020), eq. 3 to 7.
+    Source: Liang et al. (2020), eq. 3 to 7, and their code.
     """
 
     needs = {"model", "Xt"}
-    refresh_every = 100
+    refresh_every = -1
+    passes = 15
     cite = "liang2020we"
     space = {"beta": ("log", 0.03, 1)}
 

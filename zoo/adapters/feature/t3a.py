@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 class T3a(Adapter):
     """T3A: the source classifier's weights become class centres, which surely classified target samples join.
 
-    Source-free, and nothing is trained: a centre is the mean of the class's weight vector and of its `k` target
-    features of least entropy, all at length 1; scores are the softmax of the products of features and centres. The
-    target is taken at once, in place of the paper's stream, and `predict` uses the centres as they are.
+    Source-free, and nothing is trained. Weight vectors and target features, all at length 1, are the support of the
+    class that the classifier gives them; the `k` of least entropy stay, weight vectors by their own. A centre is their
+    sum at length 1, and scores are the softmax of the products of features and centres. The target is taken at once, in
+    place of the paper's stream, and `predict` uses the centres as they are.
 
     Parameters
     ----------
     k : int
         Samples that a class keeps; the paper's M.
 
-    Source: Iwasawa and Matsuo (2021), eq. 3 to 6.
+    Source: Iwasawa and Matsuo (2021), eq. 3 to 6, and their code (which tries k of 1, 5, 20, 50, 100 and all).
     """
 
     needs = {"model", "Xt"}
@@ -44,8 +45,10 @@ class T3a(Adapter):
         net = copy.deepcopy(task.model)
         if not isinstance(net.head, nn.Linear):
             raise Unsupported("the network's classifier is not a linear layer")
+        W = net.head.weight
         z = net.embed(task.Xt)
-        self.centres_ = centres(z.double(), net.head(z).double(), net.head.weight.double(), self.k)
+        both = torch.cat([W, z.to(W.dtype)])
+        self.centres_ = centres(both, net.head(both), task.n_classes, self.k)
         # Made without values: drawing them would move the generator that others draw from.
         net.head = nn.utils.skip_init(nn.Linear, net.width, task.n_classes, bias=False, device=z.device)
         net.head.weight.copy_(self.centres_)
@@ -53,12 +56,15 @@ class T3a(Adapter):
         return self
 
 
-def centres(Z: Tensor, logits: Tensor, W: Tensor, k: int) -> Tensor:
-    """Class centres [C, d] of weights W [C, d] and of features Z [n, d] with their logits [n, C]."""
-    log = logits.log_softmax(1)
+def centres(Z: Tensor, logits: Tensor, n_classes: int, k: int) -> Tensor:
+    """Class centres [C, d], in float64, of supports Z [n, d] with the classifier's logits [n, C]; 0 of a class without.
+
+    >>> centres(torch.eye(2), torch.eye(2), 2, 1).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    log = logits.double().log_softmax(1)
     entropy = -(log.exp() * log).sum(1)
-    members = one_hot(logits.argmax(1), len(W)).to(Z.dtype)  # [n, C]
+    members = one_hot(logits.argmax(1), n_classes).double()  # [n, C]
     order = torch.where(members > 0, entropy[:, None], torch.inf)
-    rank = order.argsort(0).argsort(0)
-    kept = members * (rank < k)
-    return (normalize(W, dim=1) + kept.T @ normalize(Z, dim=1)) / (1 + kept.sum(0))[:, None]
+    kept = members * (order.argsort(0).argsort(0) < k)
+    return normalize(kept.T @ normalize(Z.double(), dim=1), dim=1)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.adapters.base import DeepAdapter
+from zoo.adapters.feature.ada_bn import recount
 from zoo.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 class Tent(DeepAdapter):
     """TENT: the source model's batch norm, its scales and shifts alone, learns scores of low entropy on the target.
 
-    Source-free. Its statistics become the target's on the way. It adapts in `fit` and is frozen in `predict`.
+    Source-free. Each target batch is seen once and gives one step, under its own statistics; in the end they are those
+    of the whole target, for `predict`, in which nothing moves and no sample sees another. (The authors predict each
+    batch before its step, under its own statistics.)
 
-    Source: Wang et al. (2021), section 3.
+    Source: Wang et al. (2021), section 3, and their code.
     """
 
     needs = {"model", "Xt"}
+    passes = 1
     cite = "wang2021tent"
 
     def __init__(self) -> None:
@@ -41,3 +45,8 @@ class Tent(DeepAdapter):
     def omega(self, b: Batch) -> Tensor:
         log = b.lt.float().log_softmax(1)
         return -(log.exp() * log).sum(1).mean()
+
+    def fit(self, task: Task) -> Tent:
+        super().fit(task)
+        recount(self.model_, task.Xt)
+        return self

@@ -32,6 +32,8 @@ class Tjm(Mapping):
         Rows to length 1 before and after the projection; otherwise features are divided by the root of their mean
         variance.
 
+    In the tables of ours it drops no source sample at this lambda: what is left is the alignment of the means.
+
     Source: Long et al. (2014), linear kernel. The objective is minimised under the paper's constraint (components
     of equal variance); the projection then takes their directions with length 1. Where the certificate says dropped
     = 1, the target's rows carry all of it, as the squares of small coefficients cost less than their lengths.

@@ -16,8 +16,9 @@ class Bbse(Reweighting):
     """BBSE: corrects class priors that differ, from a source classifier's confusion matrix and target predictions.
 
     The confusion matrix is taken out of fold on the source. Right where only the priors shift; where the classes
-    themselves look different in the target, predictions are wrong for another reason and the weights correct what
-    is not there. The certificate has the condition number. Source: Lipton et al. (2018), eq. 3.
+    themselves look different in the target, predictions are wrong for another reason and the weights correct what is
+    not there: in none of our tables does it gain. The certificate has the condition number. Source: Lipton et al.
+    (2018), eq. 3.
 
     Parameters
     ----------

@@ -26,14 +26,15 @@ class Discriminator(Reweighting):
         Dimensions: the leading principal components of the pooled rows.
     reg : float
         The penalty is ``reg/2 |v|²`` beside the mean log loss, on components scaled to a mean variance of 1; 0: by the
-        left-out log loss, downwards from 10 to 1e-4 while it falls.
+        left-out log loss, from 1e4, under which all weights are 1, to 1e-4, and on below as long as the loss falls.
     ess : float
         Where the effective sample size is below this share of n_s, the weights are flattened to ``w^p`` (Shimodaira
         2000) with the largest p that reaches it; 0 leaves them. In many dimensions a few samples would take all.
     how : {'weight', 'resample'}
         Train on weighted samples, or on a sample drawn by the weights.
 
-    Bickel, Brückner and Scheffer (2009), "Discriminative learning under covariate shift".
+    Of domains that are standardised each by itself a linear classifier tells nothing: all weights are 1, and the
+    results source_only's. Bickel, Brückner and Scheffer (2009), "Discriminative learning under covariate shift".
     """
 
     cite = "bickel2009discriminative"

@@ -10,7 +10,8 @@ class KernelDensity(Density):
     """The ratio of two kernel density estimates, one of each domain.
 
     Gaussians with Scott's bandwidth and each domain's own covariance, on principal components; the ratio is taken in
-    logarithms. New points are scored by the base classifier.
+    logarithms. The source's density at a source sample is that of the others: its own Gaussian would be 77 to 99 % of
+    it, and the ratio next to nothing but the target's density. New points are scored by the base classifier.
 
     Parameters
     ----------
@@ -24,8 +25,8 @@ class KernelDensity(Density):
 
     Notes
     -----
-    The weakest of the ratios in many dimensions: 3 points below source_only on amazon_reviews (71.8 beside 75.0).
-    Shimodaira (2000), with the densities estimated as by Scott (1992); Sugiyama et al. (2008) compare with it (KDE).
+    Shimodaira (2000), with the densities estimated as by Scott (1992); Sugiyama et al. (2008) compare with it (KDE), on
+    the sample that it was fitted to, as SKADA's ReweightDensity does; leaving it out is ours.
     """
 
     space = {"k": ("int", 2, 50), "ess": ("float", 0.1, 0.9)}

@@ -1,52 +1,53 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from zoo.adapters.base import Reweighting
-from zoo.learners.base import fit_base
-from zoo.ops.priors import calibrate, class_weights, most_likely_priors, out_of_fold, source_priors
+from zoo.adapters.base import Adapter
+from zoo.ops.priors import calibrate, most_likely_priors, out_of_fold
 
 if TYPE_CHECKING:
     from zoo.task import Task
 
 
-class _Logistic:
-    """Logistic regression as a learner, for bases whose scores are no probabilities."""
+class Mlls(Adapter):
+    """MLLS: rescales a calibrated source classifier's scores to the class priors of largest target likelihood (EM).
 
-    @staticmethod
-    def fit(X: Tensor, y: Tensor, n_classes: int) -> object:
-        return fit_base("logistic", X, y, n_classes)
-
-
-class Mlls(Reweighting):
-    """MLLS: corrects class priors that differ, by the target likelihood of a calibrated source classifier (EM).
-
-    The classifier is logistic regression whatever the base is, since the likelihood wants probabilities; they are
-    calibrated by bias-corrected temperature scaling on out-of-fold source scores. Right where only the priors
-    shift; where the classes themselves look different in the target, it corrects what is not there, and may empty a
-    class. Source: Saerens et al. (2002), eq. 2.9; calibration: Alexandari et al. (2020).
+    ``p(y|x) ∝ p_s(y|x) π_t(y) / π_s(y)``, p_s the base classifier after bias-corrected temperature scaling on
+    out-of-fold source scores, π_s the mean of these. Right where only the priors shift; where the classes themselves
+    look different in the target, it corrects what is not there, and may empty a class. Where scores are no
+    probabilities (1-NN) they are calibrated all the same, and rarely change places.
 
     Parameters
     ----------
     calibrated : bool
-    how : {'weight', 'resample'}
-        Train on weighted samples, or on a sample drawn by the weights.
+
+    Source: Saerens et al. (2002), equations 2.4 and 2.9; Alexandari et al. (2020) and their code (abstention), which
+    calibrates on validation samples that a network has not seen: here 5 folds of the source.
     """
 
     cite = "alexandari2020maximum"
+    learner = "base"
 
-    def __init__(self, calibrated: bool = True, how: str = "weight") -> None:
-        self.calibrated, self.how = calibrated, how
+    def __init__(self, calibrated: bool = True) -> None:
+        self.calibrated = calibrated
 
-    def weights(self, task: Task) -> Tensor:
-        Xs, Xt = task.Xs.flatten(1), task.Xt.flatten(1)
-        posterior = _Logistic.fit(Xs, task.ys, task.n_classes).predict(Xt).double()  # type: ignore[attr-defined]
-        source = source_priors(task.ys, task.n_classes)
-        if self.calibrated:
-            t, b = calibrate(out_of_fold(_Logistic, Xs, task.ys, task.n_classes), task.ys)
-            posterior = (posterior.clamp_min(1e-12).log() * t + b).softmax(1)
-        target = most_likely_priors(posterior, source)
+    def fit(self, task: Task) -> Mlls:
+        Xs, C = task.Xs.flatten(1), task.n_classes
+        self.model_ = task.learner.fit(Xs, task.ys, C)
+        held = out_of_fold(task.learner, Xs, task.ys, C)
+        plain = held.new_ones(()), held.new_zeros(C)
+        self.scale_, self.bias_ = calibrate(held, task.ys) if self.calibrated else plain
+        source = self._posterior(held).mean(0)
+        target = most_likely_priors(self._posterior(self.model_.predict(task.Xt.flatten(1))), source)
+        self.ratio_ = target / source
         self.certificate_ = {"total_variation": float((target - source).abs().sum()) / 2}
-        return class_weights(task.ys, target, source)
+        return self
+
+    def _posterior(self, scores: Tensor) -> Tensor:
+        return (scores.double().clamp_min(1e-12).log() * self.scale_ + self.bias_).softmax(1)
+
+    def predict(self, X: Tensor, A: Any = None) -> Tensor:
+        joint = self._posterior(self.model_.predict(X.flatten(1))) * self.ratio_
+        return joint / joint.sum(1, keepdim=True)

@@ -7,8 +7,10 @@ from torch.nn.functional import one_hot
 
 from zoo.adapters.base import Reweighting
 from zoo.errors import BadInput
-from zoo.ops.kernels import inverse_scale, sq_dists
+from zoo.ops.bandwidth import bandwidth
+from zoo.ops.kernels import sq_dists
 from zoo.ops.priors import class_weights, matched_priors, source_priors
+from zoo.ops.ratios import ess, evened
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -25,31 +27,54 @@ class MmdTars(Reweighting):
     Parameters
     ----------
     gamma : float
-        The kernel is ``exp(-gamma |x - x'|²)``; 0 stands for one over the mean squared distance of the pooled samples.
+        The kernel is ``exp(-gamma |x - x'|²)``; 0: by the likelihood of left-out target samples under the ratio that
+        the weights of the others make, as kmm.
     floor : float
         Least target prior of a class, as a share of its source prior, so that no class is lost.
+    ess : float
+        Where the effective sample size is below this share of n_s, the weights are mixed with uniform ones, as far as
+        it takes; 0 leaves them.
     how : {'weight', 'resample'}
         Train on weighted samples, or on a sample drawn by the weights.
     """
 
     cite = "zhang2013domain"
-    space = {"gamma": ("log", 1e-3, 10)}
+    space = {"gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}
 
-    def __init__(self, gamma: float = 0.0, floor: float = 0.1, how: str = "weight") -> None:
-        self.gamma, self.floor, self.how = gamma, floor, how
+    def __init__(self, gamma: float = 0.0, floor: float = 0.1, ess: float = 0.3, how: str = "weight") -> None:
+        self.gamma, self.floor, self.ess, self.how = gamma, floor, ess, how
 
     def weights(self, task: Task) -> Tensor:
         if self.gamma < 0 or not 0 <= self.floor <= 1:
             raise BadInput(f"mmd_tars: gamma is at least 0, floor in [0, 1], got {self.gamma} and {self.floor}")
-        gamma = self.gamma or float(inverse_scale(task.Xs.flatten(1), task.Xt.flatten(1)))
+        if not 0 <= self.ess <= 1:
+            raise BadInput(f"mmd_tars: ess is in [0, 1], got {self.ess}")
+        Xs, Xt = task.Xs.flatten(1), task.Xt.flatten(1)
+
+        def weigh(s: Tensor, t: Tensor, gamma: float) -> Tensor:
+            ys, n_classes = task.ys[s], task.n_classes
+            target = self._priors(sq_dists(Xs[s]), sq_dists(Xs[s], Xt[t]), ys, n_classes, gamma)
+            return class_weights(ys, target, source_priors(ys, n_classes))
+
+        gamma, score = (self.gamma, 0.0) if self.gamma else bandwidth(Xs, Xt, weigh)
         source = source_priors(task.ys, task.n_classes)
+        D, cross = task.shared(sq_dists, "Xs"), task.shared(sq_dists, "Xs", "Xt")
+        target = self._priors(D, cross, task.ys, task.n_classes, gamma)
+        w, uniform = evened(class_weights(task.ys, target, source), self.ess)
+        moved = float((target - source).abs().sum()) / 2
+        self.certificate_ = {"total_variation": moved, "ess": ess(w), "uniform": uniform, "gamma": gamma}
+        self.certificate_["held_out"] = score
+        return w
+
+    def _priors(self, D: Tensor, cross: Tensor, ys: Tensor, n_classes: int, gamma: float) -> Tensor:
+        """The target's priors from squared distances within the source and across."""
+        source = source_priors(ys, n_classes)
         seen = source > 0
-        member = one_hot(task.ys, task.n_classes).double()[:, seen]
+        member = one_hot(ys, n_classes).double()[:, seen]
         member = member / member.sum(0)
-        means = (-gamma * task.shared(sq_dists, "Xs")).exp_() @ member
-        b = member.T @ (-gamma * task.shared(sq_dists, "Xs", "Xt")).exp_().mean(1)
+        means = (-gamma * D).exp_() @ member
+        b = member.T @ (-gamma * cross).exp_().mean(1)
         p = matched_priors(member.T @ means, b, source[seen])
         target = source.clone()
         target[seen] = self.floor * source[seen] + (1 - self.floor) * p
-        self.certificate_ = {"total_variation": float((target - source).abs().sum()) / 2}
-        return class_weights(task.ys, target, source)
+        return target

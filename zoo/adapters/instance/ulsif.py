@@ -24,8 +24,9 @@ class Ulsif(Reweighting):
         Number of Gaussians, centred at target points that are evenly spaced in the order of their distance from the
         source's mean: no random draw, and all of them up to b. 100 is the authors'.
     sigma : float
-        Width of the Gaussians ``exp(-|x - c|²/(2 sigma²))``; 0: by closed-form leave-one-out cross-validation,
-        from 0.1 to 3 times the root mean squared distance of two pooled rows.
+        Width of the Gaussians ``exp(-|x - c|²/(2 sigma²))``; 0: by closed-form leave-one-out cross-validation
+        from widths at which all weights are 1 down to 0.1 times the root mean squared distance of two pooled rows, and
+        on below as long as the score improves.
     reg : float
         The ridge (lambda); 0: chosen with sigma, from 1e-3 to 10.
     how : {'weight', 'resample'}
@@ -33,7 +34,8 @@ class Ulsif(Reweighting):
 
     Notes
     -----
-    In hundreds of standardised features wide Gaussians win the cross-validation, and the weights are nearly uniform.
+    On hundreds of features that are standardised in each domain no width beats weights of 1, and these are taken: the
+    results are source_only's.
     Kanamori, Hido and Sugiyama (2009), "A least-squares approach to direct importance estimation", section 3.
     """
 

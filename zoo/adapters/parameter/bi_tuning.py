@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class BiTuning(Tuning):
     """Bi-tuning: fine-tuning with two contrasts beside the cross-entropy: of classifiers and samples, and of samples.
 
-    Keys come from a network that follows the trained one slowly. Among a batch's keys those of a sample's class are to
-    be closest to its classifier's weights, and to its projected features. (The paper keeps a queue of keys; the few
-    labelled samples fit into a batch.)
+    Keys come from a network that follows the trained one slowly. A sample's features, and its class's keys among a
+    batch's, are to be closest to the weights of its class's classifier, bias included; those are constants, so that the
+    gradient is the features'. And its class's keys are to be closest to its projected features. (The authors keep a
+    queue of 40 keys a class, random at first; the few labelled samples fit into a batch.)
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class BiTuning(Tuning):
     rate : float
         Learning rate, as a multiple of the suite's.
 
-    Source: Zhong et al. (2020), eq. 3 to 6.
+    Source: Zhong et al. (2020), eq. 3 to 6, and the code of thuml's Transfer-Learning-Library.
     """
 
     cite = "zhong2020bi"
@@ -73,12 +74,21 @@ class BiTuning(Tuning):
                     its_.copy_(mine_)
             slow.eval()
             k = slow.features(b.xl)
-            keys = normalize(k.float(), dim=1), normalize(project(k).float(), dim=1)
-        weights = normalize(b.net.head.weight, dim=1)[b.yl]  # the classifier of each sample's class
-        queries = normalize(self.project_(b.zl).float(), dim=1)
+            keys, projected = longer(k.float()), normalize(project(k).float(), dim=1)
+            head = b.net.head
+            weights = normalize(torch.cat([head.weight, head.bias[:, None]], 1), dim=1)[b.yl]  # of each sample's class
         same = b.yl[:, None] == b.yl
-        both = [contrast(x @ k.T / self.temperature, same) for x, k in zip((weights, queries), keys, strict=True)]
-        return self.weight * torch.stack(both).sum()
+        own = (longer(b.zl.float()) * weights).sum(1, keepdim=True)
+        of_class = torch.cat([own, weights @ keys.T], 1) / self.temperature
+        of_samples = normalize(self.project_(b.zl).float(), dim=1) @ projected.T / self.temperature
+        return self.weight * (
+            contrast(of_class, torch.cat([torch.ones_like(same[:, :1]), same], 1)) + contrast(of_samples, same)
+        )
+
+
+def longer(Z: Tensor) -> Tensor:
+    """Rows with a 1 at their end, which the bias multiplies, at length 1."""
+    return normalize(torch.cat([Z, Z.new_ones(len(Z), 1)], 1), dim=1)
 
 
 def contrast(cosines: Tensor, same: Tensor) -> Tensor:

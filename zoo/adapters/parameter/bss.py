@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Bss(Tuning):
     """BSS: fine-tuning that shrinks the smallest singular values of a batch's features: what does not transfer.
 
+    A batch holds distinct samples, all there are where they are fewer than a batch.
+
     Parameters
     ----------
     eta : float
@@ -42,6 +44,10 @@ class Bss(Tuning):
 
 @in_float32
 def smallest(Z: Tensor, k: int) -> Tensor:
-    """Sum of the k smallest squared singular values of rows; they are eigenvalues of the smaller Gram matrix."""
+    """Sum of the k smallest squared singular values of rows; they are eigenvalues of the smaller Gram matrix.
+
+    In double precision: that matrix squares how far the values are apart.
+    """
+    Z = Z.double()
     G = Z @ Z.T if len(Z) <= Z.shape[1] else Z.T @ Z
     return torch.linalg.eigvalsh(G)[:k].clamp_min(0).sum()

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class CoTuning(Tuning):
     """Co-Tuning: fine-tuning in which the source's classifier goes on, taught what the source model sees in a class.
 
-    A copy of the source's classifier is trained beside the target's: for a sample of class y its soft label is the mean
-    of the source model's scores of that class's labelled target samples (the paper's direct estimate of p(y_s | y_t)).
+    A copy of the source's classifier is trained beside the target's, at the features' rate: for a sample of class y its
+    soft label is the mean of the source model's scores of that class's labelled target samples. That is the paper's
+    direct estimate of p(y_s | y_t); the authors' code has the reverse one, by a calibrated logistic regression that
+    held-out samples tune, and here there are none.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class CoTuning(Tuning):
         return self.source_head_
 
     def groups(self, net: Net) -> list[dict[str, Any]]:
-        return [{"params": list(net.parameters()), "rate": self.rate}]
+        return [{"params": [*net.parameters(), *self.source_head_.parameters()], "rate": self.rate}]
 
     def omega_batch(self, b: Any, source: Net) -> Tensor:
         log = self.source_head_(b.zl).float().log_softmax(1)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Lwf(Tuning):
     """LwF: fine-tuning under which the source's classifier goes on saying of the samples what the source model says.
 
-    A copy of the source's classifier is trained along with the features, on the source model's scores, softened.
+    A copy of the source's classifier is trained along with the features, at their rate, on the source model's scores,
+    softened.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Lwf(Tuning):
         return self.source_head_
 
     def groups(self, net: Net) -> list[dict[str, Any]]:
-        return [{"params": list(net.parameters()), "rate": self.rate}]
+        return [{"params": [*net.parameters(), *self.source_head_.parameters()], "rate": self.rate}]
 
     def omega_batch(self, b: Any, source: Net) -> Tensor:
         with torch.no_grad():

@@ -62,7 +62,9 @@ class Stochastic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n = self.norm
-        moving = nn.functional.batch_norm(x, n.running_mean, n.running_var, n.weight, n.bias, False, 0.0, n.eps)
+        # Copies: the other branch moves the statistics in place before this one's gradient is taken.
+        mean, var = n.running_mean.clone(), n.running_var.clone()
+        moving = nn.functional.batch_norm(x, mean, var, n.weight, n.bias, False, 0.0, n.eps)
         if not self.training:
             return moving
         size = [1, -1, *[1] * (x.dim() - 2)]

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 class PredicateMapping(Adapter):
     """The source's boosted trees under the best type-consistent mapping of predicates, then revised on the target.
 
+    Not TreeBoostler itself, after which it is made; it differs in three things. The search: one mapping for all trees,
+    by the likelihood of the target's examples and by how predicates resemble each other, where TreeBoostler maps
+    predicates greedily as it comes by them, node by node, by the split's variance. What has no image: the weighted mean
+    of both branches stands for its test, where TreeBoostler drops one branch and grafts the other. Revision: leaves are
+    estimated anew, branches that do worse than a leaf pruned, and `more` trees added, where TreeBoostler expands and
+    prunes at the revision points that it proposes.
+
     Parameters
     ----------
     trees, more : int
@@ -34,6 +41,8 @@ class PredicateMapping(Adapter):
         Most false source atoms used, for each true one.
     atoms : int
         Most true source atoms used.
+
+    Source: Azevedo Santos et al. (2020), TreeBoostler, with the differences above.
     """
 
     needs = {"Fs", "Xs", "ys", "Ft", "Xl", "yl"}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.adapters.base import DeepAdapter
 from zoo.errors import BadInput
-from zoo.ops.adversary import discriminator, domain_accuracy, domain_loss
+from zoo.ops.adversary import discriminator, domain_accuracy, domain_losses
 from zoo.ops.convolution import adjacency, ppmi
 from zoo.ops.reversal import reverse
 from zoo.seeds import derive
@@ -38,7 +38,10 @@ class Udagcn(DeepAdapter):
     hidden : int
         Width of the discriminator's hidden layer.
 
-    Source: Wu et al. (2020), sections 4.1 to 4.4, and their code.
+    Source: Wu et al. (2020), sections 4.1 to 4.4, and their code for both losses and the numbers. The PPMI is the
+    paper's: that of their code, ``log(p(j|i) n / (Σ_i p(j|i) length))``, has no positive part, and takes roots of row
+    sums that may be negative. Theirs also counts returns to the node where a walk began, has dropout of 0.1 in the
+    discriminator, and adds 0.003 times the mean of every weight matrix to the loss.
     """
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
@@ -68,8 +71,7 @@ class Udagcn(DeepAdapter):
             b.terms["domain_accuracy"] = domain_accuracy(logits.detach(), len(b.zs))
         log = b.lt.float().log_softmax(1)
         certain = -(log.exp() * log).sum(1).mean()
-        # The authors add the losses of both domains, whose mean this is.
-        return 2 * domain_loss(logits, len(b.zs)) + self.entropy * b.progress * certain
+        return domain_losses(logits, len(b.zs)) + self.entropy * b.progress * certain
 
 
 class Attention(nn.Module):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def draw(run: Run) -> Figure:
     """Mean accuracies, a panel for each learner; its reference is a line, its target_only the ceiling.
 
-    The whiskers are the 95 % bootstrap interval, over pairs, of the difference to the reference, so that a row whose
+    The whiskers are Student's 95 % interval, over pairs, of the difference to the reference, so that a row whose
     whiskers do not touch the line differs from it; with fewer than five pairs, the standard deviation over seeds.
     """
     table = build(run)
@@ -57,7 +57,7 @@ def draw(run: Run) -> Figure:
     grid[-1, 0].set_xlim(0, 100)
     over = points.over(pairs, table)
     whiskers = (
-        f"95 % bootstrap over pairs,\nof the difference to {drawable(name)}"
+        f"95 % interval over pairs,\nof the difference to {drawable(name)}"
         if len(pairs) >= points.FEW
         else "± sd over seeds"
     )
