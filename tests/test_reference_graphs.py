@@ -16,7 +16,7 @@ from zoo.graph import Graph
 from zoo.learners import Learner
 from zoo.nets import build
 from zoo.nets._graphs import Graphs
-from zoo.ops.convolution import adjacency, tensors
+from zoo.ops.convolution import adjacency
 from zoo.task import Task
 from zoo.train import Batch, Budget
 
@@ -108,7 +108,7 @@ def test_struct_reweight_multiplies_the_plain_graphs_messages():
         def predict(self, x):
             return torch.eye(4)[torch.from_numpy(guessed)]
 
-    As, At = tensors(source, "cpu"), tensors(target, "cpu")
+    As, At = source.to("cpu"), target.to("cpu")
     fields = {"Xs": ~torch.arange(40), "ys": torch.from_numpy(ys), "Xt": torch.arange(60), "As": As, "At": At}
     budget = Budget(steps=60, batch_size=32, learning_rate=5e-3, precision="fp32")
     learner = Learner(net="gcn", budget=budget, use="net", seed=0, graphs=Graphs(s=As, t=At))
