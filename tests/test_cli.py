@@ -44,7 +44,7 @@ def test_list_says_what_there_is(zoo):
     assert all(list(row) == fields for row in methods)
     assert [row["name"] for row in methods] == list(discover.methods())
     coral = next(row for row in methods if row["name"] == "coral")
-    assert coral["parameters"] == {"reg": 1.0}
+    assert coral["parameters"] == {"reg": 1.0, "centre": True}
     assert (coral["family"], coral["setting"], coral["needs"]) == ("feature", "unsupervised", ["Xs", "Xt", "ys"])
     assert {row["name"] for row in zoo("list", "--family", "feature", "--json").json} == {
         row["name"] for row in methods if row["family"] == "feature"
@@ -64,7 +64,7 @@ def test_info_says_what_a_method_is(zoo, write_plugin, tmp_path):
     text = zoo("info", "coral").out
     for part in ("coral (feature, unsupervised)", "Xs, Xt, ys", "reg = 1.0", "search ('log'", "coral.py", "Sun"):
         assert part in text
-    assert "usually loses points" in zoo("info", "kmm").out
+    assert "effective sample size" in zoo("info", "kmm").out
     assert "by = 0.5" in zoo("info", "mine", "--plugin", write_plugin(tmp_path / "mine.py")).out
 
 
