@@ -1,4 +1,4 @@
-"""What else a run folder tells: `zoo status`, `zoo explain` and `zoo cite`."""
+"""What else a run folder tells: `zoo status`, `zoo explain`, `zoo cite` and `zoo verify`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.options import AsJson, Folder, Out, Plugins
-from zoo.cli.shown import columns, output, print_json
+from zoo.cli.options import AsJson, DataRoot, Folder, Out, Plugins
+from zoo.cli.shown import columns, output, print_json, say
 from zoo.errors import BadInput, printable
 
 
@@ -64,7 +64,45 @@ def cite(
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
     from zoo import discover, records
+    from zoo.records import verdicts
     from zoo.report import cite as citations
 
     known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
-    output(citations.bibtex(records.read(folder), known), out)
+    run = records.read(folder)
+    output(citations.bibtex(run, known, verdicts.verified(folder, run.records)), out)
+
+
+def verify(
+    folder: Folder,
+    cells: Annotated[int, typer.Option(min=0, help="How many cells to run again.")] = 10,
+    everything: Annotated[bool, typer.Option("--all", help="Run all of them again.")] = False,
+    dear: Annotated[bool, typer.Option("--dear", help="Draw from all cells, not from the cheapest.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Which cells are drawn.")] = 0,
+    data_root: DataRoot = None,
+    weights: Annotated[str, typer.Option(help="The file of weights, where the run had one.")] = "",
+    plugin: Plugins = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: one per core, one on a GPU.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Check a run: ids, digests, predictions, metrics from them, and some of its cells run again."""
+    from zoo.bench import verify as checking
+    from zoo.report import verified
+
+    found = checking.verify(
+        folder,
+        cells=cells,
+        everything=everything,
+        dear=dear,
+        seed=seed,
+        data_root=data_root,
+        plugins=plugin or (),
+        weights=weights,
+        workers=workers,
+        device=device,
+        told=lambda r: say(f"again: {r['method']} {r['source']}→{r['target']} seed {r['seed']}: {r['status']}"),
+    )
+    found.keep(folder)
+    print_json(found.to_json()) if as_json else print("\n".join(map(printable, verified.text(found).splitlines())))
+    if not found.sound:
+        raise typer.Exit(1)

@@ -23,10 +23,11 @@ from zoo.records import meta as run_json
 from zoo.records import schema
 from zoo.records.ids import digest
 from zoo.records.reading import outdated, read
+from zoo.records.verdicts import FILE
 
 MADE = ("records", "predictions", "cache", "checkpoints")
 FOLDERS = (*MADE, "explanations", "plugins")  # the last two where a method explains something, or is a plugin
-KEPT = (*FOLDERS, "run.json", ".lock")
+KEPT = (*FOLDERS, "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 FULL = (errno.ENOSPC, errno.EDQUOT)

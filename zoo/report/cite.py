@@ -38,8 +38,10 @@ class Known:
         return [key.strip() for key in said if key.strip() in self.references]
 
 
-def bibtex(run: Run, known: Known) -> str:
-    """The paragraph as a comment of one line, what has no reference as another, and the entries by key.
+def bibtex(run: Run, known: Known, badge: str = "") -> str:
+    """The paragraph and what has no reference as comments of one line each, and the entries by key.
+
+    With the badge of the run's last verification, if there is one.
 
     An @ would begin an entry even there, so none is in the comments.
     """
@@ -48,7 +50,7 @@ def bibtex(run: Run, known: Known) -> str:
     # Baselines are no one's method.
     own = [name for kind, name in named if not known.keys(kind, name) and _family(run, name) != "baseline"]
     missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
-    comments = [paragraph(run, known), *missing, *map(tex, run.remarks())]
+    comments = [paragraph(run, known), *filter(None, [tex(badge)]), *missing, *map(tex, run.remarks())]
     return "\n\n".join([*map(_comment, comments), *(known.references[k] for k in keys)]) + "\n"
 
 
