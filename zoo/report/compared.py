@@ -142,7 +142,7 @@ def _conclusions(rows: Sequence[Row], reference: str, rope: float, metric: str) 
     few = [r for r in rows if len(r.pairs) < FEWEST]
     if few:
         n = max(len(r.pairs) for r in few)
-        yield f"of {len(rows)} rows {len(few)} have fewer than {FEWEST} pairs (at most {n}): none of them is significant"
+        yield f"of {len(rows)} rows {len(few)} have fewer than {FEWEST} pairs (at most {n}): no test is made of them"
     once = [r for r in rows if not r.trusted and len(r.pairs) >= FEWEST]
     if once:
         yield f"one seed of what draws random numbers, so not called significant: {_names(once)}"
