@@ -16,7 +16,7 @@ from commands import commands as of_run
 from zoo_page import section
 
 from zoo import records
-from zoo.report import compare, labels, standing
+from zoo.report import compared, labels, standing
 from zoo.report import table as tables
 
 read = cache(records.read)
@@ -33,7 +33,7 @@ def table(results: Path, name: str, metric: str = "") -> str:
 
 
 def gains(results: Path, name: str, over: str = "", reference: str = "") -> str:
-    return compare.render(read(results / name), reference=reference)
+    return compared.gains(read(results / name), reference=reference)
 
 
 def curve(results: Path, name: str) -> str:

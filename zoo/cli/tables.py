@@ -62,15 +62,21 @@ def compare(
     folders: Folders,
     metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
     reference: Annotated[str, typer.Option(help="The row to compare with; default: the suite's own.")] = "",
+    rope: Annotated[float, typer.Option(min=0, help="Points within which two methods count as equal.")] = 1.0,
+    every_two: Annotated[bool, typer.Option("--every-two", help="Test each two methods, too.")] = False,
+    format: Annotated[str, typer.Option(help=either(["md", "latex", "json"]))] = "md",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
+    """Gains over the reference, tests, ranks, and in words what can be concluded from them and what cannot."""
     from zoo import records
-    from zoo.report import compare as comparisons
+    from zoo.report import compared
 
-    runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
-    output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
+    form = "json" if as_json else format
+    if form not in compared.FORMATS:
+        raise discover.unknown("format", form, compared.FORMATS)
+    runs = [compared.render(records.read(f), metric, form, reference, rope, every_two) for f in folders]
+    output(f"[{','.join(runs)}]" if form == "json" and len(runs) > 1 else "\n".join(runs).rstrip(), out)
 
 
 def told(run: Any, folder: Path) -> Any:

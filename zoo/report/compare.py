@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
-from zoo.errors import BadInput, printable
+from zoo.errors import BadInput
 from zoo.records import Run, main_metric
-from zoo.report.caption import abbreviations
 from zoo.report.cells import LOWER, PERCENT
-from zoo.report.formats.md import escape
 from zoo.report.lines import Line, lines
+from zoo.report.statistics.hierarchical import Posterior, posterior
+from zoo.report.statistics.paired import FEWEST, LEVEL, Gain, holm, student, tally, wilcoxon
+from zoo.report.statistics.ranks import Ranks, ranks
 from zoo.report.table import reference_of
 
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A mean difference with its interval: over seeds of a pair, or over pairs; None where one value allows none."""
-
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
+ROPE = 1.0  # half the width of the region of practical equivalence, in points
 
 
 @dataclass(frozen=True)
@@ -39,6 +28,9 @@ class Row:
     pairs : gains of the pairs, by seed against the same seed of the reference, with Student's t interval over seeds
     overall : the mean over pairs of the seeds' means, with Student's t interval over pairs
     p : Wilcoxon's signed-rank test over pairs, two-sided, after Holm over all rows; None where it cannot reach .05
+    tally : pairs won, tied (within the region of practical equivalence) and lost
+    next : what the hierarchical test expects of another pair; None of a single pair
+    trusted : whether it may be called significant: at least 6 pairs, and two seeds of whatever draws random numbers
     """
 
     label: str
@@ -47,9 +39,12 @@ class Row:
     pairs: dict[str, Gain]
     overall: Gain
     p: float | None
+    tally: tuple[int, int, int]
+    next: Posterior | None
+    trusted: bool
 
 
-def gains(run: Run, metric: str = "", reference: str = "") -> tuple[str, list[Row], float]:
+def gains(run: Run, metric: str = "", reference: str = "", rope: float = ROPE) -> tuple[str, list[Row], float]:
     """The metric, the rows with a reference, and the smallest p that Holm's first step lets the test reach.
 
     Gains are positive where the method is better. Oracle rows are left out. The reference is the suite's, or the row
@@ -61,114 +56,88 @@ def gains(run: Run, metric: str = "", reference: str = "") -> tuple[str, list[Ro
     if reference and reference not in labels:
         raise BadInput(f"unknown reference {reference!r}: the run has {', '.join(labels)}")
     suite = {**run.meta["suite"], **({"reference": reference} if reference else {})}
-    compared: list[tuple[Line, dict[str, Gain]]] = []
+    compared: list[tuple[Line, dict[str, list[float]]]] = []
     for line in found:
         other = reference_of(line, found, suite)
         if other is None or other is line or line.oracle:
             continue
-        by_pair = {p: _over_seeds(line, other, p, metric) for p in run.meta["pairs"]}
-        if kept := {p: g for p, g in by_pair.items() if g is not None}:
+        by_pair = {p: differences(line, other, p, metric) for p in run.meta["pairs"]}
+        if kept := {p: d for p, d in by_pair.items() if d}:
             compared.append((line, kept))
-    raw = [_wilcoxon([g.mean for g in by_pair.values()]) for _, by_pair in compared]
+    raw = [wilcoxon([fmean(d) for d in by_pair.values()]) for _, by_pair in compared]
     smallest = max((2.0 ** (1 - len(by_pair)) for _, by_pair in compared), default=1.0) * len(compared)
-    holm = _holm(raw)
-    rows = [
-        Row(line.label, line.setting, line.learner, by_pair, _over_pairs(by_pair), p if smallest <= 1 - LEVEL else None)
-        for (line, by_pair), p in zip(compared, holm, strict=True)
-    ]
+    rho, width = correlation(run), rope / (100 if metric in PERCENT else 1)
+    rows = []
+    for (line, by_pair), p in zip(compared, holm(raw), strict=True):
+        means = [fmean(d) for d in by_pair.values()]
+        rows.append(
+            Row(
+                *(line.label, line.setting, line.learner),
+                {pair: student(d) for pair, d in by_pair.items()},
+                student(means),
+                p if smallest <= 1 - LEVEL else None,
+                tally(means, width),
+                posterior(list(by_pair.values()), rope=width, rho=rho) if len(means) > 1 else None,
+                len(means) >= FEWEST and all(len(d) > 1 or _once(line, pair) for pair, d in by_pair.items()),
+            )
+        )
     return metric, rows, min(1.0, smallest)
 
 
-def render(run: Run, metric: str = "", form: str = "md", reference: str = "") -> str:
-    """The gains as markdown or JSON."""
-    metric, rows, smallest = gains(run, metric, reference)
-    if form == "json":
-        found = {"metric": metric, "smallest_p": smallest, "rows": [asdict(r) for r in rows], "refused": run.refused}
-        return json.dumps(found, indent=1)
-    pairs, scale = run.meta["pairs"], 100 if metric in PERCENT else 1
-    short = abbreviations(pairs) if sum(map(len, pairs)) > 40 else {}
-    heads = ["→".join(short.get(side, side) for side in pair.split(":")) for pair in pairs]
-    heads = list(map(escape, heads))
-    reference = reference or run.meta["suite"].get("reference") or "source_only"
-    names = "".join(f"; {a} {name}" for name, a in sorted(short.items()))
-    text = [f"{run.meta['suite'].get('name')}: gain in {metric} over {reference} of the same learner{names}.", ""]
-    head = ["method", "setting", "learner", *heads, "mean over pairs", "p (Holm)"]
-    text += [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * (len(heads) + 2)]
-    for r in rows:
-        shown = [_shown(r.pairs.get(p), scale) for p in pairs]
-        p = "n/a" if r.p is None else f"{r.p:.3g}"
-        row = map(escape, (r.label, r.setting, r.learner))
-        text.append(f"| {' | '.join([*row, *shown, _shown(r.overall, scale), p])} |")
-    text += [
-        "",
-        f"- of a pair: mean [95 % interval, Student's t over seeds], each seed against the same seed of {reference}",
-        "- over pairs: mean [95 % interval, Student's t over the pairs' means]; n where pairs are missing",
-    ]
-    note = " — above .05, so no test is shown" if smallest > 1 - LEVEL else ""
-    text.append(
-        f"- p: Wilcoxon over pairs, Holm over the {len(rows)} rows; the smallest it can be is {smallest:.3g}{note}"
-    )
-    text += [f"- {remark}" for remark in run.remarks()]
-    return "\n".join(map(printable, text)) + "\n"
-
-
-def _shown(gain: Gain | None, scale: int) -> str:
-    if gain is None:
-        return "–"
-    digits = 1 if scale == 100 else 3
-    mean = f"{scale * gain.mean:+.{digits}f}"
-    if gain.low is None or gain.high is None:
-        return mean
-    return f"{mean} [{scale * gain.low:+.{digits}f}, {scale * gain.high:+.{digits}f}]"
-
-
-def _over_seeds(line: Line, reference: Line, pair: str, metric: str) -> Gain | None:
+def differences(line: Line, reference: Line, pair: str, metric: str) -> list[float]:
+    """Of one pair, by seed, positive where the line is better; None stands for all seeds of what draws nothing."""
     own, other = line.values(pair, metric), reference.values(pair, metric)
     sign = -1 if metric in LOWER else 1
     seeds = sorted(({*own, *other} - {None}) or {None}, key=lambda s: (s is not None, s or 0))
-    values = [(own.get(s, own.get(None)), other.get(s, other.get(None))) for s in seeds]  # None stands for all seeds
-    differences = [sign * (a - b) for a, b in values if a is not None and b is not None]
-    if not differences:
+    values = [(own.get(s, own.get(None)), other.get(s, other.get(None))) for s in seeds]
+    return [sign * (a - b) for a, b in values if a is not None and b is not None]
+
+
+def correlation(run: Run) -> float:
+    """How far the differences of a pair over seeds hang together: the share of its samples that are tested.
+
+    Nadeau and Bengio (2003). Under the transductive protocol seeds draw no samples, so that there is none.
+    """
+    suite = run.meta["suite"]
+    folds = max([d.get("folds") or 0 for d in run.meta["domains"].values()], default=0)
+    return {"holdout": 0.2, "folds": 1 - 1 / max(folds, 2)}.get(suite.get("protocol", ""), 0.0)
+
+
+def ranked(run: Run, metric: str = "") -> tuple[list[Line], list[str], Ranks] | None:
+    """Rows other than oracle ones that finished the same pairs, these pairs, and the ranks; None of fewer than two."""
+    metric = metric or main_metric(run.meta)
+    found = [line for line in lines(run)[0] if not line.oracle]
+    pairs = [p for p in run.meta["pairs"] if any(line.values(p, metric) for line in found)]
+    kept = [line for line in found if pairs and all(line.values(p, metric) for p in pairs)]
+    if len(kept) < 2 or len(pairs) < 2:
         return None
-    return student(differences)
+    values = np.array([[line.mean(p, metric) for line in kept] for p in pairs], np.float64)
+    return kept, pairs, ranks(values, lower=metric in LOWER)
 
 
-def _over_pairs(by_pair: dict[str, Gain]) -> Gain:
-    return student([g.mean for g in by_pair.values()])
+def every_two(run: Run, metric: str = "") -> list[tuple[str, str, float, float | None]]:
+    """Each two rows: their names, the mean gain of the first, and Wilcoxon's p after Holm over all of them."""
+    if (found := ranked(run, metric)) is None:
+        return []
+    rows, pairs, _ = found
+    metric = metric or main_metric(run.meta)
+    sign = -1 if metric in LOWER else 1
+    gaps = {
+        (a, b): [sign * ((x.mean(p, metric) or 0.0) - (y.mean(p, metric) or 0.0)) for p in pairs]
+        for a, x in enumerate(rows)
+        for b, y in enumerate(rows)
+        if a < b
+    }
+    can = 2.0 ** (1 - len(pairs)) * len(gaps) <= 1 - LEVEL
+    p = holm([wilcoxon(d) for d in gaps.values()]) if can else [None] * len(gaps)
+    return [(name(rows[a]), name(rows[b]), fmean(d), q) for ((a, b), d), q in zip(gaps.items(), p, strict=True)]
 
 
-def student(values: Sequence[float]) -> Gain:
-    """The mean with its 95 % interval by Student's t; none of a single value.
-
-    The interval of a paired t-test. It is wide where there are few values, and has to be: of 2, 3, 6 and 12 pairs a
-    bootstrap covers the mean in 49, 75, 85 and 91 % of all cases, this in 94 to 96 %.
-
-    >>> student([0.0, 1.0]).high  # half a width of 12.7 standard errors of 0.5
-    6.8531
-    """
-    n, mean = len(values), fmean(values)
-    if n < 2:
-        return Gain(mean, None, None, n)
-    from scipy.stats import t
-
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return Gain(mean, mean - half, mean + half, n)
+def name(line: Line | Row) -> str:
+    """A row in words: its label, with learner and setting."""
+    return f"{line.label} ({', '.join(filter(None, (line.learner, line.setting)))})"
 
 
-def _wilcoxon(differences: list[float]) -> float:
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences).pvalue) if any(differences) else 1.0
-
-
-def _holm(p: list[float]) -> list[float]:
-    """Holm's step-down correction.
-
-    >>> _holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate([(len(p) - i) * p[j] for i, j in enumerate(order)]) if p else np.empty(0)
-    found = np.empty(len(p))
-    found[order] = np.minimum(1.0, stepped)
-    return [float(x) for x in found]
+def _once(line: Line, pair: str) -> bool:
+    """Whether a row draws no random numbers there, so that one run stands for all seeds."""
+    return None in line.pairs.get(pair, {})

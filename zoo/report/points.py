@@ -9,7 +9,7 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.records import Run
 from zoo.report.cells import Row, Table
-from zoo.report.compare import student
+from zoo.report.statistics.paired import student
 
 FEW = 5  # pairs, below which an interval over them leaves the picture
 
