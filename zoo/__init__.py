@@ -12,7 +12,12 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "zoo.bench.run", "Results": "zoo.bench.run", "Task": "zoo.task"}  # where each is
+_LAZY = {
+    "run": "zoo.bench.run",
+    "Results": "zoo.bench.run",
+    "Task": "zoo.task",
+    "estimator": "zoo.estimators",
+}  # where each is
 
 
 def __getattr__(name: str) -> Any:
