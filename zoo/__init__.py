@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "run": "zoo.bench.run",
-    "Results": "zoo.bench.run",
+    "Results": "zoo.results",
     "Task": "zoo.task",
     "estimator": "zoo.estimators",
 }  # where each is

@@ -262,6 +262,43 @@ def roles(domain: Any, n: int) -> np.ndarray:
     return words
 
 
+def parted(X: Any, y: Any, domain: Any, needed: Sequence[str], who: str) -> Given:
+    """One table as the arrays of a task, by the `roles` of its rows; labels of target rows are not looked at.
+
+    Parameters
+    ----------
+    needed, who : the roles that there have to be, and the method that needs them
+
+    >>> found = parted([[0], [1], [2], [3]], [5, 6, None, "?"], [0, 0, 1, 1], ["source", "target"], "coral")
+    >>> found.Xt.tolist(), found.classes.tolist()
+    ([[2.0], [3.0]], [5, 6])
+    """
+    whole = samples(X, "X")
+    role = roles(domain, len(whole))
+    at = {name: np.flatnonzero(role == name) for name in ROLES}
+    if none := [name for name in needed if not len(at[name])]:
+        hint = "a training part of a cross-validation needs some, too"
+        raise BadArray(f"domain: none of {len(role)} rows is {none[0]}, which {who} needs ({hint})")
+    ys, yl = (_rows(y, at[name], len(whole)) for name in ("source", "labelled"))
+    Xt, Xl = (whole[at[name]] if len(at[name]) else None for name in ("target", "labelled"))
+    return given(whole[at["source"]], ys, Xt, Xl, None if Xl is None else yl)
+
+
+def _rows(y: Any, rows: np.ndarray, n: int) -> Any:
+    """Labels of some rows; those of the others may be anything."""
+    if y is None:
+        labels(y, "y")
+    if (found := length(y, "y")) != n:
+        raise BadArray(f"y has {found} labels, but there are {n} samples: one label for each sample is needed")
+    if isinstance(y, list | tuple):
+        return [y[i] for i in rows]
+    if hasattr(y, "iloc"):
+        return y.iloc[rows]
+    some = _untied(y)
+    some = (some if isinstance(some, np.ndarray) else np.asarray(some))[rows]
+    return some.tolist() if some.dtype.kind == "O" else some
+
+
 def _untied(X: Any) -> Any:
     """Tensors as arrays; anything else as it is."""
     if hasattr(X, "detach") and hasattr(X, "cpu"):

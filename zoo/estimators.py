@@ -98,7 +98,9 @@ class Estimator(ClassifierMixin, BaseEstimator):
         if domain is not None:
             if not (Xt is None and Xl is None and yl is None):
                 raise arrays.BadArray("domain: it tells the rows of X apart, so leave Xt, Xl and yl out")
-            given = self._parted(X, y, domain)
+            wanted = {"Xs": "source", "Xt": "target", "Xl": "labelled"}
+            needed = [role for field, role in wanted.items() if field in {*self.info.needs, "Xs"}]
+            given = arrays.parted(X, y, domain, needed, self.info.name)
         else:
             if y is None:
                 arrays.labels(y, "y")
@@ -162,22 +164,6 @@ class Estimator(ClassifierMixin, BaseEstimator):
             )
             return X
         return Xt
-
-    def _parted(self, X: Any, y: Any, domain: Any) -> arrays.Given:
-        """The rows of `X` by their roles."""
-        whole = arrays.samples(X, "X")
-        role = arrays.roles(domain, len(whole))
-        at = {name: np.flatnonzero(role == name) for name in arrays.ROLES}
-        wanted = ["source", *(["target"] if "Xt" in self.info.needs else [])]
-        wanted += ["labelled"] if "Xl" in self.info.needs else []
-        if none := [name for name in wanted if not len(at[name])]:
-            raise arrays.BadArray(
-                f"domain: no row is {none[0]}, which {self.info.name} needs ({len(role)} rows; in a cross-validation "
-                "each training part needs some of it)"
-            )
-        ys, yl = (_rows(y, at[name], len(whole)) for name in ("source", "labelled"))
-        Xt, Xl = (whole[at[name]] if len(at[name]) else None for name in ("target", "labelled"))
-        return arrays.given(whole[at["source"]], ys, Xt, Xl, yl if Xl is not None else None)
 
     def _refuse(self, given: arrays.Given) -> None:
         """Say what the method lacks, or would leave unread."""
@@ -367,17 +353,6 @@ def _camel(name: str) -> str:
 @cache
 def _nets() -> tuple[str, ...]:
     return tuple(name for name, net in discover.nets().items() if not net.graphs)
-
-
-def _rows(y: Any, rows: np.ndarray, n: int) -> Any:
-    """Labels of some rows; those of the others, which may be anything, are not looked at."""
-    if y is None:
-        arrays.labels(y, "y")
-    if (found := arrays.length(y, "y")) != n:
-        raise arrays.BadArray(f"y has {found} labels, but there are {n} samples: one label for each sample is needed")
-    if isinstance(y, list | tuple):
-        return [y[i] for i in rows]
-    return y.iloc[rows] if hasattr(y, "iloc") else y[rows] if hasattr(y, "__getitem__") else np.asarray(y)[rows]
 
 
 @contextmanager
