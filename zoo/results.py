@@ -49,7 +49,7 @@ class Results:
     >>> import zoo
     >>> zoo.Results("nowhere")
     Traceback (most recent call last):
-    zoo.errors.BadInput: nowhere is not there...
+    zoo.errors.BadInput: nowhere: no run here (no readable run.json)
     """
 
     folder: Path
