@@ -87,7 +87,7 @@ def test_other_code_runs(server, tmp_path, monkeypatch, capsys):
         exec(code, scope)
     out = capsys.readouterr().out
     assert "| coral " in out
-    assert "{'tca__dim': " in out
+    assert "{'tca__k': " in out
     assert Path("gains.svg").read_bytes().startswith(b"<?xml")
     assert scope["scores"].shape == (300, 2)
     assert scope["scores"].sum(1).numpy() == pytest.approx(1)

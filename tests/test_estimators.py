@@ -335,9 +335,9 @@ def table(arrays):
 def test_a_domain_vector_is_the_same_as_two_arrays(table):
     X, y, domain = table
     s, t = domain == "source", domain == "target"
-    two = zoo.estimator("tca", dim=2).fit(X[s], y[s].astype(str), X[t])
+    two = zoo.estimator("tca", k=2).fit(X[s], y[s].astype(str), X[t])
     for d in (domain, t, t.astype(int), domain.tolist(), pd.Series(domain)):
-        one = zoo.estimator("tca", dim=2).fit(X, y, domain=d)
+        one = zoo.estimator("tca", k=2).fit(X, y, domain=d)
         np.testing.assert_array_equal(one.predict_proba(X[t]), two.predict_proba(X[t]))
     few = np.array(domain)
     few[np.flatnonzero(t)[:6]] = "labelled"

@@ -251,15 +251,14 @@ def roles(domain: Any, n: int) -> np.ndarray:
     found = np.asarray(_untied(domain)).ravel()
     if len(found) != n:
         raise BadArray(f"domain has {len(found)} entries, but there are {n} samples: each needs one")
-    if found.dtype.kind in "biuf" and np.isin(found, (0, 1)).all():
-        return np.where(found.astype(bool), "target", "source")
     words = found.astype(str)
-    if (wrong := ~np.isin(words, ROLES)).any():
+    numbers = found.dtype.kind in "biuf"
+    if (wrong := ~np.isin(found, (0, 1)) if numbers else ~np.isin(words, ROLES)).any():
         raise BadArray(
             f"domain: entry {np.flatnonzero(wrong)[0]} is {one_line(words[wrong][0], 40)!r}: "
             f"expected {', '.join(ROLES)}; or 0 for source and 1 for target"
         )
-    return words
+    return np.where(found.astype(bool), "target", "source") if numbers else words
 
 
 def parted(X: Any, y: Any, domain: Any, needed: Sequence[str], who: str) -> Given:
