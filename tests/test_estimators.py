@@ -339,7 +339,7 @@ def test_a_domain_vector_is_the_same_as_two_arrays(table):
     for d in (domain, t, t.astype(int), domain.tolist(), pd.Series(domain)):
         one = zoo.estimator("tca", k=2).fit(X, y, domain=d)
         np.testing.assert_array_equal(one.predict_proba(X[t]), two.predict_proba(X[t]))
-    few = np.array(domain)
+    few = domain.astype(object)
     few[np.flatnonzero(t)[:6]] = "labelled"
     labels = y.copy()
     labels[few == "labelled"] = ["0", "1"] * 3
