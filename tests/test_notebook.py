@@ -25,8 +25,9 @@ def shown(monkeypatch):
 
     stand_in = types.ModuleType("IPython.display")
     stand_in.display = display
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", stand_in)
-    monkeypatch.setattr(Console, "is_jupyter", property(lambda self: True))
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     monkeypatch.setattr(Console, "print", lambda *args, **options: None)
     return places
 
