@@ -144,10 +144,13 @@ class Notebook(Counting):
         self.shown, self.handle = float("-inf"), None
 
     def __enter__(self) -> Notebook:
-        self.show()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.show()
+
+    def plan(self, jobs: Sequence[Job]) -> None:
+        super().plan(jobs)
         self.show()
 
     def text(self) -> str:
