@@ -28,6 +28,7 @@ METHODS = {k: m for k, m in discover.methods().items() if "yt" not in m.needs an
 BRIEF = {"steps": 30, "batch_size": 16, "learning_rate": 0.01}
 PLAIN = [name for name, m in METHODS.items() if not m.needs & {"Xl", "model"} and m.learner != "net"]
 EVERY = ["source_only", "coral", "kmm", "label_propagation"]
+SOME = {*EVERY, "dann", "shot", "fine_tune"}  # of each family one; the others are slow together
 
 
 def made(name, **parameters):
@@ -65,7 +66,7 @@ def test_sklearn_finds_an_estimator(name):
     assert sum(d["status"] == "passed" for d in done) > 50
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [n if n in SOME else pytest.param(n, marks=pytest.mark.slow) for n in METHODS])
 def test_each_method_is_fitted_copied_and_kept(name, arrays):
     e = fitted(name, arrays)
     Xt = arrays[2]
