@@ -81,11 +81,14 @@ def test_the_first_plugin_is_as_short_as_promised_and_runs_in_a_suite(zoo, tmp_p
 def test_other_code_runs(server, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rest = [code for code in PYTHON if code not in PLUGINS.values()]
-    assert len(rest) == 2
+    assert len(rest) == 5
     scope = {}
     for code in rest:
         exec(code, scope)
-    assert "| coral " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| coral " in out
+    assert "{'tca__k': " in out
+    assert Path("gains.svg").read_bytes().startswith(b"<?xml")
     assert scope["scores"].shape == (300, 2)
     assert scope["scores"].sum(1).numpy() == pytest.approx(1)
 

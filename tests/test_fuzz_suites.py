@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from zoo import discover, source
+from zoo import discover, parameters, source
 from zoo.bench import plan, suite
 from zoo.document import scalar
 from zoo.errors import BadInput
@@ -101,7 +101,7 @@ def cast(value, default):
     """The value of a parameter with this default, or why there is none."""
     with promptly():
         try:
-            return plan._cast("m.p", value() if callable(value) else value, default)
+            return parameters.cast("m.p", value() if callable(value) else value, default)
         except BadInput as error:
             return error
 
@@ -137,4 +137,4 @@ def test_a_value_that_holds_itself():
     for value in (cyclic, {"a": cyclic}, deep, {1: 2, "a": 3}, [math.nan], {1}, b"a", 10**5000, "\udcff"):
         for default in DEFAULTS:
             with pytest.raises(BadInput, match=r"m\.p: expected"):
-                plan._cast("m.p", value, default)
+                parameters.cast("m.p", value, default)

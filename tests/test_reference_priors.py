@@ -65,7 +65,7 @@ def test_mlls_rescales_the_posterior():
 @pytest.mark.parametrize("base", ["1nn", "linear_svm"])
 def test_mlls_of_scores_that_are_no_probabilities_and_of_a_class_that_the_source_lacks(base):
     (Xs, ys), (Xt, _) = draw(SOURCE, 200, 2), draw(TARGET, 100, 3)
-    task = Task.from_arrays(Xs, ys + (ys == 2), Xt, base=base)
+    task = Task.from_arrays(Xs, ys + (ys == 2), Xt, base=base, classes=range(4))
     scores = Mlls().fit(task).predict(task.Xt)
     assert torch.isfinite(scores).all()
     torch.testing.assert_close(scores.sum(1), torch.ones_like(scores[:, 0]))

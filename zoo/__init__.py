@@ -3,6 +3,8 @@
 >>> import zoo
 >>> results = zoo.run("quickstart", methods=["kmm", "dann"])  # doctest: +SKIP
 >>> print(results.table("md"))  # doctest: +SKIP
+>>> zoo.estimator("coral", reg=0.1)
+Coral(reg=0.1)
 """
 
 from __future__ import annotations
@@ -12,11 +14,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "zoo.bench.run", "Results": "zoo.bench.run", "Task": "zoo.task"}  # where each is
+# Where each is. No file may bear the name of one: importing it would put the module in its place.
+_LAZY = {
+    "run": "zoo.bench.run",
+    "Results": "zoo.results",
+    "Task": "zoo.task",
+    "estimator": "zoo.estimators",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """``zoo.run``, ``zoo.Results`` and ``zoo.Task``, imported when asked for, so that the command starts at once."""
+    """``zoo.run`` and the others, imported when asked for, so that the command starts at once."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")

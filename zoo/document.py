@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,33 @@ def parse(text: str, where: str) -> tuple[Any, dict[str, int]]:
     except YAMLError as error:
         raise BadInput(f"{where}: cannot be read as YAML: {str(error).splitlines()[0]}") from None
     return _with_words(value, where), lines
+
+
+def plainly(value: Any, where: str, depth: int = 0) -> Any:
+    """A value of Python as YAML would have given it: keys are words, paths text, numbers of numpy Python's.
+
+    Raises
+    ------
+    BadInput
+        What no YAML can say, or nested too deep.
+
+    >>> plainly({"data": {"domains": {"a": Path("a.csv")}}, "pairs": ("a:b",)}, "a dict")
+    {'data': {'domains': {'a': 'a.csv'}}, 'pairs': ['a:b']}
+    """
+    if depth > plain.DEEP:
+        raise BadInput(f"{where}: nested deeper than {plain.DEEP} levels")
+    if isinstance(value, Mapping):
+        return _with_words({k: plainly(v, where, depth + 1) for k, v in value.items()}, where)
+    if isinstance(value, list | tuple):
+        return [plainly(v, where, depth + 1) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    value = value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise BadInput(f"{where}: expected text, numbers, lists and mappings, got {type(value).__name__}")
+    if isinstance(value, str) and (why := plain.unfit_value(value)):
+        raise BadInput(f"{where}: {why}")
+    return value
 
 
 class _Dateless(SafeConstructor):

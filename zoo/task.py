@@ -37,6 +37,7 @@ class Task:
     """
 
     learner: Any
+    classes: Any  # the labels that the numbers stand for, of a task made by hand
 
     def __init__(
         self,
@@ -105,20 +106,31 @@ class Task:
         base: str = "logistic",
         net: str = "mlp",
         seed: int = 0,
+        classes: Any = None,
         **budget: Any,
     ) -> Task:
         """Make a task by hand, to use an adapter without the harness.
 
+        Labels are numbered in the order of the task's ``classes``, which are those of `ys` and `yl`, sorted.
+
         Parameters
         ----------
         Xs, ys, Xt, Xl, yl : array-likes
-            Source samples [n_s, ...] and labels [n_s], target samples, labelled target samples and labels.
+            Source samples [n_s, ...] and labels [n_s], target samples, labelled target samples and labels: numbers of
+            any type and byte order, data frames, sparse matrices, tensors; labels of any kind.
         model : Net, optional
             A trained source model.
         base, net : str
             Names of the base classifier and of the network that deep adapters and tunings train.
+        classes : array-like, optional
+            All classes, where `ys` and `yl` lack some.
         **budget
             Fields of `zoo.train.Budget`, such as ``steps=300``.
+
+        Raises
+        ------
+        BadArray
+            NaN, text, unequal widths or lengths, one class only: what, where, and what would be right.
 
         >>> from zoo.adapters.feature.coral import Coral
         >>> import numpy as np; rng = np.random.default_rng(0)
@@ -129,22 +141,19 @@ class Task:
         """
         import torch
 
+        from zoo import arrays
         from zoo.learners import Learner
         from zoo.train import Budget
 
-        def samples(a: Any) -> torch.Tensor | None:
-            return None if a is None else torch.as_tensor(a, dtype=torch.float32)
-
-        def labels(a: Any) -> torch.Tensor | None:
-            return None if a is None else torch.as_tensor(a, dtype=torch.int64)
-
-        given = {"Xs": samples(Xs), "ys": labels(ys), "Xt": samples(Xt), "Xl": samples(Xl), "yl": labels(yl)}
-        seen = [y for y in (given["ys"], given["yl"]) if y is not None]
-        n_classes = int(max(int(y.max()) for y in seen)) + 1
-        return cls(
+        found = arrays.given(Xs, ys, Xt, Xl, yl, classes=classes)
+        fields = {k: getattr(found, k) for k in ("Xs", "ys", "Xt", "Xl", "yl")}
+        given = {k: None if v is None else torch.from_numpy(v) for k, v in fields.items()}
+        task = cls(
             {**given, "model": model},
             needs=(*given, "model"),
             learner=Learner(base=base, net=net, budget=Budget(**budget), seed=seed),
-            n_classes=n_classes,
+            n_classes=len(found.classes),
             seed=seed,
         )
+        task.classes = found.classes
+        return task

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
 from zoo.kinds.base import PRETRAINED, Data, origins
+from zoo.parameters import cast
 from zoo.records.ids import canonical
 from zoo.vault import plugins
 
@@ -180,7 +180,7 @@ def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str
     for name, value in given.items():
         if name not in info.parameters:
             raise discover.unknown(f"parameter of {info.name}", name, info.parameters)
-        resolved[name] = _cast(f"{info.name}.{name}", value, info.parameters[name])
+        resolved[name] = cast(f"{info.name}.{name}", value, info.parameters[name])
     return resolved
 
 
@@ -194,35 +194,6 @@ def _label(value: Any, name: str, known: dict[str, discover.MethodInfo]) -> str:
     if label != name and label in known:
         raise BadInput(f"methods: {name}: as: {label!r} is a method; give the row a label that no method has")
     return label
-
-
-def _cast(name: str, value: Any, default: Any) -> Any:
-    """`value` as the type of `default`, so that 1 and 1.0 name the same cell; always what JSON can hold."""
-    if why := plain.unfit_value(value):
-        expected = "a value" if default is None else f"{type(default).__name__} such as {default!r}"
-        raise BadInput(f"{name}: expected {expected}, got {_shortly(value)}: {why}")
-    if default is None or (isinstance(value, bool) and isinstance(default, bool)):
-        return value
-    if isinstance(default, bool) or isinstance(value, bool):
-        pass
-    elif isinstance(default, float) and isinstance(value, int | float):
-        return float(value)
-    elif isinstance(default, int) and isinstance(value, int | float) and value == int(value):
-        return int(value)
-    elif isinstance(default, str | dict) and isinstance(value, type(default)):
-        return value
-    elif isinstance(default, list | tuple) and isinstance(value, list | tuple):
-        return type(default)(value)
-    raise BadInput(f"{name}: expected {type(default).__name__} such as {default!r}, got {_shortly(value)}")
-
-
-def _shortly(value: Any) -> str:
-    """A value for a message: the beginning of a long one, and not all of one that holds itself."""
-    try:
-        text = repr(value) if isinstance(value, str | float) else reprlib.repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        return "a number of thousands of digits"
-    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Data) -> Plan:

@@ -6,9 +6,8 @@ import importlib
 import re
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +20,10 @@ from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
 from zoo.records.store import MADE, Store
+from zoo.results import Results as Results
 from zoo.vault import confine, plugins
 
 MOST_WORKERS, MOST_SECONDS = 1000, 1e7  # processes; a third of a year, which clocks of all systems can wait
-
-
-@dataclass(frozen=True)
-class Results:
-    """A run folder, read lazily."""
-
-    folder: Path
-
-    @cached_property
-    def _run(self) -> Any:
-        from zoo import records
-
-        return records.read(self.folder)
-
-    def frame(self) -> Any:
-        """All cells as a pandas DataFrame, one row a cell."""
-        from zoo.report.frame import frame
-
-        return frame([self._run])
-
-    def table(self, format: str = "md", metric: str = "", cost: bool = True) -> str:
-        """The comparison table as md, latex, csv, html or json; `metric` '' is the suite's own."""
-        from zoo.report import table
-
-        return table.render(table.build(self._run, metric=metric, cost=cost), format)
-
-    def _repr_html_(self) -> str:
-        return self.table("html")
 
 
 class Benchmark:
@@ -67,7 +39,7 @@ class Benchmark:
 
     def __init__(
         self,
-        name: str,
+        name: str | Path | Mapping[str, Any],
         *,
         methods: Sequence[str] | None = None,
         pairs: Sequence[str] | None = None,
@@ -230,16 +202,24 @@ class Benchmark:
         }
 
 
-def run(name: str, *, quiet: bool = True, **options: Any) -> Results:
-    """Run a suite, or a suite file, and return its `Results`.
+def run(suite: str | Path | Mapping[str, Any], *, quiet: bool = False, **options: Any) -> Results:
+    """Run a suite and return its `Results`; what the run folder holds already is not run again.
 
     Parameters
     ----------
-    name : suite or path of a YAML file
-    quiet : print no progress
+    suite : a suite's name, the path of a YAML file, or a suite's keys as a dict, whose paths are relative to the
+        working directory
+    quiet : show no progress; else it is shown in the notebook, or on stderr
     **options : those of `Benchmark`, i.e. of ``zoo run``: ``methods=[...]``, ``pairs=["a:b"]``, ``seeds=3``, ...
+
+    Examples
+    --------
+    >>> import zoo
+    >>> zoo.run({"dataset": "digits8", "steps": "many"})
+    Traceback (most recent call last):
+    zoo.errors.BadInput: the suite given as a dict: steps: input should be a valid integer...
     """
-    benchmark = Benchmark(name, **options)
+    benchmark = Benchmark(suite, **options)
     if quiet:
         return benchmark.run()
     from zoo.bench.view.progress import progress

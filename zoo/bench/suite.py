@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -43,6 +44,7 @@ FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
 MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
+DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
 
@@ -185,24 +187,21 @@ class Suite(BaseModel):
         return self.model_dump(mode="json") | {"weights": weights}
 
 
-def load(name: str, overrides: dict[str, Any]) -> Suite:
-    """Read a suite by its name or file, command line over file over defaults.
+def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Suite:
+    """Read a suite by its name or file, or its keys as a dict; command line over file over defaults.
 
     Raises
     ------
     BadInput
         Unknown suite, malformed YAML (line named), unknown or wrong key (line and key named).
     """
-    known = discover.suites()
-    path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
-    if path is None:
-        raise discover.unknown("suite", name, known)
-    keys, lines = document.read(path)
+    path, keys, lines = _keys(given)
     if empty := [k for k in ("methods", "pairs") if overrides.get(k) is not None and not overrides[k]]:
         raise BadInput(f"--{empty[0]}: names none; leave it out for those of the suite")
-    given = {"name": path.stem} | keys | {k: v for k, v in overrides.items() if v is not None}
+    name = keys.get("dataset") or "own" if path == DICT else path.stem
+    whole = {"name": name} | keys | {k: v for k, v in overrides.items() if v is not None}
     try:
-        suite = Suite.model_validate(given)
+        suite = Suite.model_validate(whole)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
     suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
@@ -218,6 +217,17 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
     suite = _resolved(suite)
     suite.kind.check(suite)
     return suite
+
+
+def _keys(given: str | Path | Mapping[str, Any]) -> tuple[Path, dict[str, Any], dict[str, int]]:
+    """Where a suite stands, its keys, and their lines."""
+    if isinstance(given, Mapping):
+        return DICT, cast("dict[str, Any]", document.plainly(given, str(DICT))), {}
+    known, name = discover.suites(), str(given)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
+    if path is None:
+        raise discover.unknown("suite", name, known)
+    return path, *document.read(path)
 
 
 def _resolved(suite: Suite) -> Suite:

@@ -1,4 +1,4 @@
-"""What a run shows while it goes: live on a terminal, plain lines when piped; always on stderr."""
+"""What a run shows while it goes: live on a terminal and in a notebook's cell, else plain lines on stderr."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def progress(benchmark: Benchmark) -> Iterator[View]:
         yield View()
         return
     earlier = {} if benchmark.fresh else _earlier(benchmark)
-    if console.is_terminal:
+    if console.is_jupyter:
+        with Notebook(n, earlier) as notebook:
+            yield notebook
+    elif console.is_terminal:
         with Live(console, n, earlier) as view:
             yield view
     else:
@@ -125,6 +128,57 @@ class Live(Counting):
     def ended(self, worker: int) -> None:
         super().ended(worker)
         self.trainings.pop(worker, None)
+
+
+class Notebook(Counting):
+    """One text below the cell, which changes as the run goes: a bar with count and times, then failures, as they come.
+
+    Of the display protocol alone, so that no widget has to be installed.
+    """
+
+    EVERY, WIDTH, MOST = 0.5, 30, 20  # seconds between changes; characters of the bar; failures that are shown
+
+    def __init__(self, workers: int, earlier: dict[cost.Group, float]) -> None:
+        super().__init__(workers, earlier)
+        self.last, self.failures = "starting workers", list[str]()
+        self.shown, self.handle = float("-inf"), None
+
+    def __enter__(self) -> Notebook:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.show()
+
+    def plan(self, jobs: Sequence[Job]) -> None:
+        super().plan(jobs)
+        self.show()
+
+    def text(self) -> str:
+        """What stands below the cell now."""
+        count, elapsed, left = self.times()
+        full = int(self.WIDTH * self.remaining.share())
+        bar = "█" * full + "░" * (self.WIDTH - full)
+        more = len(self.failures) - self.MOST
+        failures = [*self.failures[: self.MOST], *([f"… and {more} more"] if more > 0 else [])]
+        return "\n".join([f"{bar} {count} cells and models  {elapsed}  left {left}", self.last, *failures])
+
+    def show(self) -> None:
+        """Put the text of now in place of the last."""
+        from IPython.display import display
+
+        bundle = {"text/plain": self.text()}
+        if self.handle is None:
+            self.handle = display(bundle, raw=True, display_id=True)
+        else:
+            self.handle.update(bundle, raw=True)
+        self.shown = time.monotonic()
+
+    def record(self, record: dict[str, Any]) -> None:
+        self.last = line(record)
+        if record["status"] != "ok":
+            self.failures.append(f"{record['status']}: {line(record)}: {record['reason']}")
+        if time.monotonic() - self.shown > self.EVERY:
+            self.show()
 
 
 class Plain(Counting):
