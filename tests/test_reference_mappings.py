@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from zoo.adapters.feature.bda import Bda
 from zoo.adapters.feature.coral import Coral
 from zoo.adapters.feature.easytl import Easytl
+from zoo.adapters.feature.jda import Jda
 from zoo.adapters.feature.subspace_alignment import SubspaceAlignment
 from zoo.task import Task
 
@@ -98,6 +99,42 @@ def test_bda_is_the_authors(mu):
         found = np.array([ys[np.square(Z[:60] - z).sum(1).argmin()] for z in Z[60:]])
     task = Task.from_arrays(Xs, ys, Xt, base="1nn")
     method = Bda(k=4, mu=mu).fit(task)
+    assert (method.predict(task.Xt).argmax(1).numpy() == found).all()
+    ours = torch.cat([method.source(task.Xs), method.target(task.Xt)]).numpy()
+    np.testing.assert_allclose(ours @ ours.T, Z @ Z.T, atol=1e-4)
+
+
+@pytest.mark.reference(
+    method="jda",
+    source="Long et al. 2013, equation 9; the authors' JDA.m (primal, k 100; the paper's lambda for objects, 1)",
+    compared="ten rounds at the default k by scipy's general eigenproblem, 1-NN by loops: classes, rows' products",
+    differs="stops where no pseudo-label changes; components whose eigenvalue is rounding are left out",
+)
+def test_jda_is_the_authors_at_their_dimension():
+    rng = np.random.default_rng(8)
+    ys, yt = rng.integers(0, 4, 110), rng.integers(0, 4, 90)
+    centres = 0.3 * rng.normal(size=(4, 120))
+    Xs = (centres[ys] + rng.normal(size=(110, 120))).astype("f4")
+    Xt = (centres[yt] + 1.5 * rng.normal(size=120) + rng.normal(size=(90, 120))).astype("f4")
+    X = np.concatenate([Xs, Xt]).astype(float)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).T
+    e = np.r_[np.full(110, 1 / 110), np.full(90, -1 / 90)]
+    found, seen = None, set()
+    for _ in range(10):
+        M = 4 * np.outer(e, e)
+        for c in range(4) if found is not None else ():
+            own = np.r_[(ys == c) / (ys == c).sum(), (found == c) / -max((found == c).sum(), 1)]
+            M += np.outer(own, own)
+        M /= np.linalg.norm(M)
+        values, vectors = eig(X @ M @ X.T + np.eye(120), X @ (np.eye(200) - 1 / 200) @ X.T)
+        Z = X.T @ vectors[:, np.argsort(values.real)[:100]].real
+        Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+        found = np.array([ys[np.square(Z[:110] - z).sum(1).argmin()] for z in Z[110:]])
+        seen.add(tuple(found))
+    assert len(seen) > 2  # pseudo-labels move
+    task = Task.from_arrays(Xs, ys, Xt, base="1nn")
+    method = Jda().fit(task)
+    assert method.map_.shape[1] == 100
     assert (method.predict(task.Xt).argmax(1).numpy() == found).all()
     ours = torch.cat([method.source(task.Xs), method.target(task.Xt)]).numpy()
     np.testing.assert_allclose(ours @ ours.T, Z @ Z.T, atol=1e-4)
