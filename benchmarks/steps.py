@@ -92,16 +92,17 @@ def _fit(info: Any, steps: int) -> float:
     from zoo.task import Task
     from zoo.train import Budget
 
-    g = torch.Generator().manual_seed(0)
-    y = torch.randint(10, (2200,), generator=g)
-    X = torch.rand(2200, 1, 16, 16, generator=g) + 0.3 * torch.randn(10, 1, 16, 16, generator=g)[y]
-    fields = {"Xs": X[:1000], "ys": y[:1000], "Xt": X[1000:2000], "Xl": X[2000:], "yl": y[2000:]}
-    budget = Budget(steps=steps)
+    adapter, budget = discover.load(info)(), Budget(steps=steps)
+    passes = getattr(adapter, "passes", 0)  # over the target, after which it ends: enough of it for all steps
+    n_t = max(1000, -(-MEASURED * budget.batch_size // passes) if passes else 0)
+    n, g = 1200 + n_t, torch.Generator().manual_seed(0)
+    y = torch.randint(10, (n,), generator=g)
+    X = torch.rand(n, 1, 16, 16, generator=g) + 0.3 * torch.randn(10, 1, 16, 16, generator=g)[y]
+    fields = {"Xs": X[:1000], "ys": y[:1000], "Xt": X[1000:-200], "Xl": X[-200:], "yl": y[-200:]}
     if "model" in info.needs:
         fields["model"] = Learner(net="cnn", budget=Budget(steps=20), use="net").fit(X[:1000], y[:1000], 10)
     learner = Learner(net="cnn", budget=budget, use="net")
     task = Task(fields, needs=info.needs, learner=learner, n_classes=10)
-    adapter = discover.load(info)()
     start = time.process_time()
     adapter.fit(task)
     return time.process_time() - start

@@ -28,14 +28,19 @@ def task_of(pair, method):
     return Task(fields, needs=method.needs, learner=learner, n_classes=3, seed=0)
 
 
-def domains_by_hand(z: np.ndarray, n: int, layers: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, np.ndarray]:
-    """Both domains' mean cross-entropies of a discriminator of one hidden layer, added, and the gradient in z."""
+def domains_by_hand(
+    z: np.ndarray, n: int, layers: list[tuple[np.ndarray, np.ndarray]], kept: np.ndarray | float = 1.0
+) -> tuple[float, np.ndarray]:
+    """Both domains' mean cross-entropies of a discriminator of one hidden layer, added, and the gradient in z.
+
+    `kept` multiplies the hidden units: what dropout does.
+    """
     (V, a), (w, b) = layers
     h = z @ V.T + a
-    logit = np.maximum(h, 0) @ w[0] + b[0]
+    logit = (kept * np.maximum(h, 0)) @ w[0] + b[0]
     loss = -log_expit(logit[:n]).mean() - log_expit(-logit[n:]).mean()
     slope = np.concatenate([(expit(logit[:n]) - 1) / n, expit(logit[n:]) / (len(z) - n)])
-    return loss, (slope[:, None] * w[0] * (h > 0)) @ V
+    return loss, (slope[:, None] * w[0] * kept * (h > 0)) @ V
 
 
 def seen_by(method, z: np.ndarray, n: int, progress: float, **more) -> tuple[float, np.ndarray]:
@@ -130,7 +135,7 @@ def test_struct_reweight_multiplies_the_plain_graphs_messages():
     method="udagcn",
     source="Wu et al. 2020, sections 4.2 to 4.4; the authors' UDAGCN_demo.py",
     compared="the whole Ω and its gradient in the features for 5 source and 13 target nodes, over progress",
-    differs="PPMI as the paper's; no dropout in the discriminator; no term of the weights' means",
+    differs="PPMI as the paper's; no term of the weights' means",
 )
 @pytest.mark.parametrize(("progress", "strength"), [(0.0, 0.0), (0.03, 0.03), (0.5, 0.05), (1.0, 0.05)])
 def test_udagcn_omega_is_the_authors(progress, strength):
@@ -140,9 +145,14 @@ def test_udagcn_omega_is_the_authors(progress, strength):
     method.discriminator_.double()
     rng = np.random.default_rng(0)
     z, lt = rng.normal(size=(18, 64)), rng.normal(size=(13, 3))
-    wanted, slope = domains_by_hand(z, 5, layers_of(method.discriminator_))
     p = np.exp(lt) / np.exp(lt).sum(1, keepdims=True)
-    entropy = -(p * np.log(p)).sum(1).mean()
+    entropy, passed = -(p * np.log(p)).sum(1).mean(), []
+    (drop,) = (m for m in method.discriminator_ if isinstance(m, torch.nn.Dropout))
+    drop.register_forward_hook(lambda m, given, out: passed.append(out.detach().numpy() != 0))
     loss, grad = seen_by(method, z, 5, progress, lt=torch.from_numpy(lt))
+    layers = layers_of(method.discriminator_)
+    lit = z @ layers[0][0].T + layers[0][1] > 0
+    assert 0.8 < passed[0][lit].mean() < 0.97  # theirs keeps nine tenths
+    wanted, slope = domains_by_hand(z, 5, layers, passed[0] / 0.9)
     assert loss == pytest.approx(wanted + 0.01 * progress * entropy)
     np.testing.assert_allclose(grad, -strength * slope, atol=1e-12)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import eig, fractional_matrix_power
+from scipy.linalg import eig, eigh, fractional_matrix_power
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
 from zoo.adapters.feature.bda import Bda
 from zoo.adapters.feature.coral import Coral
 from zoo.adapters.feature.easytl import Easytl
+from zoo.adapters.feature.jda import Jda
 from zoo.adapters.feature.subspace_alignment import SubspaceAlignment
+from zoo.adapters.feature.tjm import Tjm
 from zoo.task import Task
 
 
@@ -101,6 +103,71 @@ def test_bda_is_the_authors(mu):
     assert (method.predict(task.Xt).argmax(1).numpy() == found).all()
     ours = torch.cat([method.source(task.Xs), method.target(task.Xt)]).numpy()
     np.testing.assert_allclose(ours @ ours.T, Z @ Z.T, atol=1e-4)
+
+
+@pytest.mark.reference(
+    method="jda",
+    source="Long et al. 2013, equation 9; the authors' JDA.m (primal, k 100; the paper's lambda for objects, 1)",
+    compared="ten rounds at the default k by scipy's general eigenproblem, 1-NN by loops: classes, rows' products",
+    differs="stops where no pseudo-label changes; components whose eigenvalue is rounding are left out",
+)
+def test_jda_is_the_authors_at_their_dimension():
+    rng = np.random.default_rng(8)
+    ys, yt = rng.integers(0, 4, 110), rng.integers(0, 4, 90)
+    centres = 0.3 * rng.normal(size=(4, 120))
+    Xs = (centres[ys] + rng.normal(size=(110, 120))).astype("f4")
+    Xt = (centres[yt] + 1.5 * rng.normal(size=120) + rng.normal(size=(90, 120))).astype("f4")
+    X = np.concatenate([Xs, Xt]).astype(float)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).T
+    e = np.r_[np.full(110, 1 / 110), np.full(90, -1 / 90)]
+    found, seen = None, set()
+    for _ in range(10):
+        M = 4 * np.outer(e, e)
+        for c in range(4) if found is not None else ():
+            own = np.r_[(ys == c) / (ys == c).sum(), (found == c) / -max((found == c).sum(), 1)]
+            M += np.outer(own, own)
+        M /= np.linalg.norm(M)
+        values, vectors = eig(X @ M @ X.T + np.eye(120), X @ (np.eye(200) - 1 / 200) @ X.T)
+        Z = X.T @ vectors[:, np.argsort(values.real)[:100]].real
+        Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+        found = np.array([ys[np.square(Z[:110] - z).sum(1).argmin()] for z in Z[110:]])
+        seen.add(tuple(found))
+    assert len(seen) > 2  # pseudo-labels move
+    task = Task.from_arrays(Xs, ys, Xt, base="1nn")
+    method = Jda().fit(task)
+    assert method.map_.shape[1] == 100
+    assert (method.predict(task.Xt).argmax(1).numpy() == found).all()
+    ours = torch.cat([method.source(task.Xs), method.target(task.Xt)]).numpy()
+    np.testing.assert_allclose(ours @ ours.T, Z @ Z.T, atol=1e-4)
+
+
+@pytest.mark.reference(
+    method="tjm",
+    source="Long et al. 2014, equations 9 to 12; transferlearning's MyTJM.m without its pseudo-labels",
+    compared="every round by scipy's general eigenproblem on kernels: share of rows dropped, products of directions",
+    differs="components of equal variance as the paper has them (there: length 1); ends where the objective stands",
+)
+def test_tjm_is_the_papers():
+    rng = np.random.default_rng(3)
+    Xs = rng.normal(size=(60, 12)).astype("f4")
+    Xt = (0.8 * rng.normal(size=(45, 12)) + 0.5 * rng.normal(size=12)).astype("f4")
+    X = np.concatenate([Xs, Xt]).astype(float)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    method = Tjm(k=4)
+    method.fit_map(Task.from_arrays(Xs, np.arange(60) % 3, Xt))
+    e = np.r_[np.full(60, 1 / 60), np.full(45, -1 / 45)]
+    K, M, H, g = X @ X.T, np.outer(e, e), np.eye(105) - 1 / 105, np.ones(105)
+    M /= np.linalg.norm(M)
+    for _ in range(int(method.certificate_["iterations"])):
+        values, vectors = eigh(K @ H @ K, K @ M @ K + np.diag(g))
+        A = vectors[:, -4:] / np.sqrt(values[-4:])  # so that A'KHKA = I
+        length = np.linalg.norm(A, axis=1)
+        g[:60] = 0.5 / np.maximum(length[:60], 1e-8 * length[:60].max())
+    directions = X.T @ A
+    directions /= np.linalg.norm(directions, axis=0)
+    ours = method.map_.numpy()
+    np.testing.assert_allclose(ours @ ours.T, directions @ directions.T, atol=1e-5)
+    assert method.certificate_["dropped"] == (length[:60] < 1e-3 * length.max()).mean() > 0
 
 
 @pytest.mark.reference(

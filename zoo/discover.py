@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo import plain, source
-from zoo.access import FIELDS, setting_of
+from zoo.access import FIELDS, setting_of, untrainable
 from zoo.classes import Lineage, attributes, literals, parameters, public, summary, where
 from zoo.errors import BadInput, printable
+from zoo.errors import unknown as unknown
 from zoo.source import File, module_of, read, refuse
 from zoo.source import code_hash as code_hash
 
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS = ("base", "net", "both", "own")
-ATTRIBUTES = ("needs", "learner", "cite", "space", "deterministic", "transductive_only")
+ATTRIBUTES = ("needs", "learner", "cite", "space", "source_model", "deterministic", "transductive_only")
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -101,6 +102,7 @@ class MethodInfo:
     needs: frozenset[str]
     cite: str
     space: dict[str, tuple[Any, ...]]
+    source_model: dict[str, Any]
     deterministic: bool
     transductive_only: bool
     forward: str
@@ -276,22 +278,6 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
-    """The error for a name that does not exist, with the names that were perhaps meant.
-
-    >>> unknown("method", "danm", ["dan", "dann", "kmm"])
-    BadInput("unknown method 'danm': did you mean 'dan' or 'dann'?")
-    >>> unknown("net", "x", ["mlp", "cnn"])
-    BadInput("unknown net 'x': there are cnn, mlp")
-    """
-    from difflib import get_close_matches
-
-    known = sorted(known)
-    close = get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(known) or 'none'}"
-    return BadInput(f"unknown {kind} {name!r}: {hint}")
-
-
 def _installed() -> list[tuple[str, Path]]:
     """Module and file of each entry point of the group ``zoo.adapters``."""
     from importlib.metadata import entry_points
@@ -350,6 +336,8 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         check("needs", odd - set(known := fields()), known)
     check("learner", {said["learner"]} - set(LEARNERS), LEARNERS)
     check("space", set(said["space"]) - set(takes), takes)
+    if why := untrainable(said["source_model"], said["needs"]):
+        refuse(*where(lineage, "source_model"), f"source_model: {why}")
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))
     return MethodInfo(
         **(_face(file, cls) | {"name": name}),

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # of terminals, for colours and worse
 BREAKS = "\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
@@ -63,3 +64,19 @@ def _shown(c: str) -> str:
         return " "
     hidden = unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in JOINERS
     return "\N{REPLACEMENT CHARACTER}" if hidden else c
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
+    """The error for a name that does not exist, with the names that were perhaps meant.
+
+    >>> unknown("method", "danm", ["dan", "dann", "kmm"])
+    BadInput("unknown method 'danm': did you mean 'dan' or 'dann'?")
+    >>> unknown("net", "x", ["mlp", "cnn"])
+    BadInput("unknown net 'x': there are cnn, mlp")
+    """
+    from difflib import get_close_matches
+
+    known = sorted(known)
+    close = get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(known) or 'none'}"
+    return BadInput(f"unknown {kind} {name!r}: {hint}")

@@ -24,7 +24,7 @@ from zoo.discover import FAMILIES, LEARNERS, MethodInfo
 
 TEXTS = ("name", "family", "kind", "learner", "cite", "forward", "summary", "doc", "cls", "module")
 FLAGS = ("deterministic", "transductive_only", "plugin")
-LITERALS = ("space", "parameters")
+LITERALS = ("space", "source_model", "parameters")
 LARGEST = 16 << 20  # bytes of a cache that is read
 SETTLED_NS = 2_000_000_000  # a file changed later than this before it was read may change again within one tick
 

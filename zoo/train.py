@@ -40,6 +40,7 @@ class Budget:
     schedule: str = "cosine"
     backbone_rate: float = 1.0
     target_weight: float = 1.0
+    label_smoothing: float = 0.0  # of source labels where no method says its own: that of a source model
     precision: str = "auto"
     augment: str = "none"
     compile: bool = False
@@ -236,7 +237,8 @@ def objective(net: Net, b: Batch) -> Tensor:
     """L_s + λ·L_t + Ω of a batch whose features and logits are there."""
     terms: dict[str, Tensor] = {}
     if "ls" in vars(b):
-        losses = cross_entropy(b.ls, b.ys, reduction="none", label_smoothing=getattr(b.method, "label_smoothing", 0.0))
+        smoothing = b.budget.label_smoothing if b.method is None else getattr(b.method, "label_smoothing", 0.0)
+        losses = cross_entropy(b.ls, b.ys, reduction="none", label_smoothing=smoothing)
         terms["source"] = (losses if b.ws is None else b.ws * losses).mean()
     if "ll" in vars(b):
         weight = b.budget.target_weight if "ls" in vars(b) else 1.0

@@ -36,6 +36,9 @@ class Adapter:
         Nothing in it draws random numbers.
     transductive_only : bool
         It has no rule for samples that it was not fitted on.
+    source_model : dict
+        How its `model` is trained, where not as source_only's is: ``label_smoothing`` of the source's labels;
+        ``weight_norm``, whether the classifier's rows are a direction times a length. Methods of equal needs share one.
     cite : key in ``zoo/refs.bib``
     space : search ranges, ``{"reg": ("log", 1e-3, 10)}``
     certificate_ : dict of floats, optional
@@ -48,6 +51,7 @@ class Adapter:
     deterministic: ClassVar[bool] = True
     transductive_only: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
+    source_model: ClassVar[dict[str, Any]] = {}
     cite: ClassVar[str] = ""
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}
     model_: Any

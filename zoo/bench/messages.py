@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo.access import trained
 from zoo.bench.plan import Cell
 from zoo.bench.suite import Suite
 from zoo.kinds.base import Round
@@ -34,10 +35,11 @@ def stranger_features(suite: Suite, cell: Cell) -> str:
     return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
 
 
-def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:
-    """How the worker makes its learner."""
-    spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone}
-    return {**spec, "use": use, "budget": suite.net_budget, "seed": seed}
+def learner(suite: Suite, cell: Cell, use: str, seed: int) -> dict[str, Any]:
+    """How the worker makes its learner, and the source model of the cell."""
+    budget, backbone = trained(cell.row.info.source_model)
+    spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone | backbone}
+    return {**spec, "use": use, "budget": suite.net_budget | budget, "seed": seed}
 
 
 def nodes(suite: Suite, cell: Cell) -> str:
@@ -50,7 +52,7 @@ def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dic
     seed = cell.seed or 0
     return {
         "nodes": nodes(suite, cell),
-        "learner": learner(suite, use, seed),
+        "learner": learner(suite, cell, use, seed),
         "n_classes": n_classes,
         "device": device,
         "seed": seed,

@@ -319,6 +319,7 @@ def _cell(
                 "seed": seed,
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
+                "trained": row.info.source_model,
                 "code": discover.code_hash(_kind_file(suite), *_net_files(suite)),
             }
         )

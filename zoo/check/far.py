@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import importlib
 import os
 import pickle
@@ -20,6 +21,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from zoo.access import trained
 from zoo.check import wire
 from zoo.noun import Noun
 
@@ -182,7 +184,9 @@ class Runs:
         options = {"net": "gcn" if nodes else "mlp", "budget": budget, "seed": seed, "use": use}
         if "model" in self.info.needs:
             options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
-            model = self._model(fields, n_classes, options | {"use": "net", "seed": 0})
+            budgeted, built = trained(self.info.source_model)
+            own = {"budget": dataclasses.replace(budget, **budgeted), "backbone": built}
+            model = self._model(fields, n_classes, options | own | {"use": "net", "seed": 0})
             fields = fields | {"model": model.to(device)}
         if device != "cpu":
             fields = {k: v.to(device) for k, v in fields.items()}  # tensors, nouns and a network
@@ -201,7 +205,7 @@ class Runs:
 
         nouns = {k: v for k, v in fields.items() if isinstance(v, Noun)}
         seen = spoils.leaves({k: fields[k] for k in ("Xs", "ys")} | nouns)
-        key = (*sorted(seen.items()), options["budget"])
+        key = (*sorted(seen.items()), options["budget"], *options["backbone"])
         if key not in self.models:
             self.models[key] = Learner(**options).fit(fields["Xs"], fields["ys"], n_classes)
         return copy.deepcopy(self.models[key])

@@ -68,6 +68,8 @@ def info(method: str, plugin: Plugins = None) -> None:
             "note        with a 1-NN base, where duplicates change nothing, it resamples systematically by the weights:"
         )
         print("            uniform ones keep every row once, others depend on the seed")
+    if m.source_model:
+        print(f"its source  model is trained with {', '.join(f'{k} = {v!r}' for k, v in m.source_model.items())}")
     for name, default in m.parameters.items():
         search = f"   search {m.space[name]}" if name in m.space else ""
         print(f"parameter   {name} = {default!r}{search}")

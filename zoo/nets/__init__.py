@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm as normed
 
 
 class Net(nn.Module):
@@ -61,6 +62,7 @@ def build(
     weights: str = "",
     trainable: str = "all",
     bottleneck: int = 0,
+    weight_norm: bool = False,
     graphs: Any = None,
 ) -> Net:
     """Make the network of file ``zoo/nets/NAME.py``, or else torchvision's model of that name, for samples of `shape`.
@@ -71,15 +73,20 @@ def build(
     trainable : of a torchvision model: 'all', 'top:N' (its last N blocks), or 'head', which takes its frozen features
         [n, width] in place of images
     bottleneck : width of a trainable layer between features and head; 0: none
+    weight_norm : whether each row of the classifier is a direction times a length of its own
     graphs : `zoo.nets._graphs.Graphs`, of a network on graphs
     """
-    if not (Path(__file__).parent / f"{name}.py").is_file():
+    if (Path(__file__).parent / f"{name}.py").is_file():
+        module = importlib.import_module(f"zoo.nets.{name}")
+        cls: Any
+        (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+        net: Net = cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+    else:
         torchvision = importlib.import_module("zoo.nets._torchvision")
-        return torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
-    module = importlib.import_module(f"zoo.nets.{name}")
-    cls: Any
-    (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    return cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+        net = torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
+    if weight_norm:
+        normed([m for m in net.head.modules() if isinstance(m, nn.Linear)][-1])
+    return net
 
 
 def append(net: Net, layers: nn.Sequential, width: int) -> None:

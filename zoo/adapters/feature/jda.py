@@ -11,20 +11,22 @@ class Jda(Bda):
 
     Parameters
     ----------
-    k, reg, T, l2
+    k : int
+        Dimensions; at most the rank of the rows. 100 is the paper's and the authors' code's.
+    reg : float
+        The paper's lambda; 1 is theirs for objects, .1 for digits and faces.
+    T, l2
         As in bda.
 
-    Source: Long et al. (2013), equation 9; the marginal term counts C times, as in the authors' code.
-    Office-Caltech SURF, 12 pairs, transductive, 1-NN: 46.8 % (copied between papers: 46.8). The paper's k = 100 gives
-    43.8 here, so k is 20, as for tca; the target's labels of these pairs said so. Directions are of length 1, as the
-    authors' codes have them; components of equal variance instead, as the paper's constraint reads, give 45.0 at k = 20
-    and 35.5 at k = 100. Without l2: 41.0.
+    Source: Long et al. (2013), equation 9, and their JDA.m; the marginal term counts C times, and directions are of
+    length 1, as there. Office-Caltech SURF, 12 pairs, transductive, 1-NN: 43.8 %. The 46.8 that papers copy from one
+    another come without their k; with k = 20 it is 46.8 here.
     """
 
     cite = "long2013transfer"
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10)}
 
-    def __init__(self, k: int = 20, reg: float = 1.0, T: int = 10, l2: bool = True) -> None:
+    def __init__(self, k: int = 100, reg: float = 1.0, T: int = 10, l2: bool = True) -> None:
         self.k, self.reg, self.T, self.l2 = k, reg, T, l2
 
     def balance(self, n_classes: int) -> tuple[float, float]:

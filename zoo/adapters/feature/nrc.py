@@ -19,7 +19,8 @@ class Nrc(DeepAdapter):
     """NRC: target samples are to be scored as their neighbours are, reciprocal neighbours counting most.
 
     Source-free. A memory keeps every target sample's last features and scores, at first the source model's. Training
-    ends after 15 passes over the target, as in the authors' code, if the suite's steps are more.
+    ends after 15 passes over the target, as in the authors' code, if the suite's steps are more. The source model is
+    trained as theirs is, with labels smoothed by .1 and a weight-normed classifier.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ class Nrc(DeepAdapter):
     """
 
     needs = {"model", "Xt"}
+    source_model = {"label_smoothing": 0.1, "weight_norm": True}
     passes = 15
     cite = "yang2021exploiting"
     space = {"k": ("int", 1, 10), "m": ("int", 1, 10)}

@@ -19,8 +19,8 @@ class Shot(DeepAdapter):
 
     Source-free. Every pass over the target its samples get the label of the nearest class centre, the centres being
     means of their features weighted by scores, and then by labels. Training ends after 15 passes, as in the authors'
-    code, if the suite's steps are more. The source model is the suite's: theirs is trained with labels smoothed by .1
-    and with a classifier whose weights are normalised, which here it is not.
+    code, if the suite's steps are more. The source model is trained as theirs is, with labels smoothed by .1 and a
+    weight-normed classifier; the network is the suite's.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class Shot(DeepAdapter):
     """
 
     needs = {"model", "Xt"}
+    source_model = {"label_smoothing": 0.1, "weight_norm": True}
     refresh_every = -1
     passes = 15
     cite = "liang2020we"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from zoo.task import Task
     from zoo.train import Batch
 
+DROPOUT = 0.1  # of the discriminator: the authors'
+
 
 class Udagcn(DeepAdapter):
     """UDAGCN: convolutions over neighbours and over random walks, mixed by attention, deceive a discriminator.
@@ -40,8 +42,8 @@ class Udagcn(DeepAdapter):
 
     Source: Wu et al. (2020), sections 4.1 to 4.4, and their code for both losses and the numbers. The PPMI is the
     paper's: that of their code, ``log(p(j|i) n / (Σ_i p(j|i) length))``, has no positive part, and takes roots of row
-    sums that may be negative. Theirs also counts returns to the node where a walk began, has dropout of 0.1 in the
-    discriminator, and adds 0.003 times the mean of every weight matrix to the loss.
+    sums that may be negative. Theirs also counts returns to the node where a walk began, and adds 0.003 times the mean
+    of every weight matrix to the loss.
     """
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
@@ -61,7 +63,7 @@ class Udagcn(DeepAdapter):
         seed = derive("walks", getattr(task, "seed", 0))
         gcn.matrices = (adjacency, partial(ppmi, length=self.length, walks=self.walks, seed=seed))
         gcn.mix = Attention(net.width)
-        self.discriminator_ = discriminator(net.width, self.hidden)
+        self.discriminator_ = discriminator(net.width, self.hidden, dropout=DROPOUT)
         return self.discriminator_
 
     def omega(self, b: Batch) -> Tensor:
