@@ -174,29 +174,39 @@ def suite_file(tmp_path):
     return path
 
 
-@pytest.fixture(scope="session")
-def _server():
-    from zoo.bench.executors import processes
-
-    started, start = [], processes.Main
-
-    def give():
-        if not started or started[0].dead:
-            started[:] = [start()]
-            started[0].stop, started[0].close = started[0].close, lambda: None
-        return started[0]
-
-    yield give
-    for one in started:
-        one.stop()
-
-
-@pytest.fixture
-def server(_server, monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def server():
     """All runs of this process share one fork server, started when first asked for: it imports for seconds."""
     from zoo.bench.executors import processes
 
-    monkeypatch.setattr(processes, "Main", _server)
+    class Lasting(processes.Main):
+        over = False
+
+        def close(self):
+            if self.dead or self.over:
+                super().close()
+
+    started = []
+
+    def give():
+        if not started or started[-1].dead:
+            started.append(Lasting())
+        return started[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "Main", give)
+        yield Lasting.__base__
+    for one in started[-1:]:
+        one.over = True
+        one.close()
+
+
+@pytest.fixture
+def own_server(server, monkeypatch):
+    """A run of this test starts a server of its own, say because that one's output is looked at."""
+    from zoo.bench.executors import processes
+
+    monkeypatch.setattr(processes, "Main", server)
 
 
 @pytest.fixture

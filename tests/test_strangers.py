@@ -298,7 +298,7 @@ def test_a_docstring_moves_no_cursor(tmp_path):
     assert "\x1b" not in info.doc
 
 
-def test_what_plugins_print_is_limited(tmp_path, data, capfd):
+def test_what_plugins_print_is_limited(tmp_path, data, capfd, own_server):
     attacked(tmp_path / "a", data, ["floods_stderr"], own=["source_only"])
     said = capfd.readouterr().err
     assert len(said) < 20_000
