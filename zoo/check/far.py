@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import importlib
 import os
 import pickle
@@ -40,6 +41,8 @@ def serve(fd: int) -> None:
     spoils.warm_up()
     random.seed(0)
     before = spoils.state()
+    gc.collect()
+    gc.freeze()  # a collection in a child would go through all that is here, and copy its pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     line = socket.socket(fileno=fd)
     while True:
