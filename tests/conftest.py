@@ -17,6 +17,29 @@ import pytest
 from scipy.io import savemat
 
 collect_ignore = ["attacks", "plugins"]  # adapters to run, not tests
+# Files that take half a minute and more come first, so that both workers have something to do up to the end.
+LONGEST = [
+    "check",
+    "strangers",
+    "company",
+    "pretended_cuda",
+    "vault",
+    "kill",
+    "fidelity_logic",
+    "kinds",
+    "cells",
+    "cli",
+    "engine",
+    "gpu_script",
+    "office_caltech_joint",
+    "check_cheats",
+    "backbones",
+    "plot",
+    "graph_runs",
+    "office_caltech_classic",
+    "shard",
+    "fuzz_records",
+]
 DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
 SURF = "office_caltech/{}_SURF_L10.mat"
 SUITE = """\
@@ -64,6 +87,8 @@ class Done:
 
 def pytest_collection_modifyitems(config, items):
     """A run of everything takes a quarter of the tests marked `faults`, drawn by ZOO_FAULTS_SEED; ZOO_FAULTS=N all."""
+    rank = {f"test_{name}.py": i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda i: rank.get(i.path.name, len(rank)))  # stable: all others as they stood
     named = any("::" in arg or arg.endswith(".py") for arg in config.args)
     if named or "ZOO_FAULTS" in os.environ:
         return
@@ -73,6 +98,15 @@ def pytest_collection_modifyitems(config, items):
     left = [i for i in items if i.nodeid in drawn and i.nodeid not in kept]
     items[:] = [i for i in items if i.nodeid not in drawn or i.nodeid in kept]
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file goes to one worker, which makes its fixtures once, and the next file to whoever has nothing left."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # in the order of the items
+    return LoadFileScheduling(config, log)
 
 
 def _write_surf(root, *, per_class=8, d=6, change=lambda name, X, y: (X, y)):

@@ -12,17 +12,16 @@ from zoo.check.toys import CLASSES, toy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLUGINS = Path(__file__).parent / "plugins"
-# Over ten seconds each.
-LONG = {"adagcn", "grade", "propositional", "prototype_graph", "rkd", "struct_reweight", "udagcn"}
+METHODS = discover.methods()
+# Each trains a network or a forest ten times, most for seconds. All methods run in tests/test_company.py anyway.
+LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {"grade", "propositional", "tradaboost"}
 
 
 def failures(method):
     return {o.name: o.detail for o in check.run(method) if not o.ok}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.faults if n in LONG else ()) for n in discover.methods()]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.faults if n in LONG else ()) for n in METHODS])
 def test_every_method_of_the_zoo_keeps_the_contract(name):
     outcomes = check.run(name)
     assert not [o for o in outcomes if not o.ok]

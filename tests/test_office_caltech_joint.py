@@ -13,20 +13,13 @@ PUBLISHED = {"jda": (46.8, 2.0), "jgsa": (50.0, 2.5), "meda": (52.7, 2.0)}
 MEASURED = {"jda": 46.8, "bda": 47.0, "jgsa": 48.5, "tjm": 45.9, "meda": 52.5}
 
 
-@pytest.fixture(scope="module")
-def averages(tmp_path_factory, office_caltech):
-    out = tmp_path_factory.mktemp("joint") / "run"
-    frame = zoo.run("office_caltech", methods=list(MEASURED), data_root=office_caltech, out=out).frame()
-    assert set(frame.groupby("method").size()) == {12}  # deterministic: one cell a pair
-    return 100 * frame.groupby("method").accuracy.mean()
-
-
-@pytest.mark.parametrize("method", PUBLISHED)
-def test_published(averages, method):
-    value, within = PUBLISHED[method]
-    assert averages[method] == pytest.approx(value, abs=within)
-
-
+@pytest.mark.faults  # a whole table: 12 pairs each
 @pytest.mark.parametrize("method", MEASURED)
-def test_as_documented(averages, method):
-    assert averages[method] == pytest.approx(MEASURED[method], abs=0.25)
+def test_average(method, tmp_path, office_caltech):
+    frame = zoo.run("office_caltech", methods=[method], data_root=office_caltech, out=tmp_path / "run").frame()
+    assert set(frame.groupby("method").size()) == {12}  # deterministic: one cell a pair
+    average = 100 * frame.groupby("method").accuracy.mean()[method]
+    assert average == pytest.approx(MEASURED[method], abs=0.25)
+    if method in PUBLISHED:
+        value, within = PUBLISHED[method]
+        assert average == pytest.approx(value, abs=within)
