@@ -18,28 +18,10 @@ from scipy.io import savemat
 
 collect_ignore = ["attacks", "plugins"]  # adapters to run, not tests
 # Files that take half a minute and more come first, so that both workers have something to do up to the end.
-LONGEST = [
-    "check",
-    "strangers",
-    "company",
-    "pretended_cuda",
-    "vault",
-    "kill",
-    "fidelity_logic",
-    "kinds",
-    "cells",
-    "cli",
-    "engine",
-    "gpu_script",
-    "office_caltech_joint",
-    "check_cheats",
-    "backbones",
-    "plot",
-    "graph_runs",
-    "office_caltech_classic",
-    "shard",
-    "fuzz_records",
-]
+LONGEST = (
+    "check strangers company pretended_cuda vault kill fidelity_logic kinds cells cli engine gpu_script "
+    "office_caltech_joint check_cheats backbones plot graph_runs office_caltech_classic shard fuzz_records"
+)
 DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
 SURF = "office_caltech/{}_SURF_L10.mat"
 SUITE = """\
@@ -87,7 +69,7 @@ class Done:
 
 def pytest_collection_modifyitems(config, items):
     """A run of everything takes a quarter of the tests marked `faults`, drawn by ZOO_FAULTS_SEED; ZOO_FAULTS=N all."""
-    rank = {f"test_{name}.py": i for i, name in enumerate(LONGEST)}
+    rank = {f"test_{name}.py": i for i, name in enumerate(LONGEST.split())}
     items.sort(key=lambda i: rank.get(i.path.name, len(rank)))  # stable: all others as they stood
     named = any("::" in arg or arg.endswith(".py") for arg in config.args)
     if named or "ZOO_FAULTS" in os.environ:
