@@ -313,7 +313,7 @@ def test_facts(tmp_path):
     for path in files:
         path.write_text(re.sub(r"class _Nearest.*?(?=\ndef )", "", path.read_text(), flags=re.S))
     own = ["predicate_mapping", "type_prior"]
-    few = ["predicate_mapping.trees=2", "predicate_mapping.more=2"]
+    few = ["predicate_mapping.trees=2", "predicate_mapping.more=2", "rdn_boost.trees=2"]
     rest = {"seeds": 1, "settings": few, "pairs": ["imdb:uwcse"]}
     run = Benchmark("relational_few", methods=[*own, *ON_FACTS], plugins=files, out=tmp_path / "run", **rest).run()
     kept = records(Benchmark("relational_few", methods=own, out=tmp_path / "alone", **rest).run())
