@@ -334,6 +334,7 @@ FULL = {
 FEW = {"imdb": 0.94, "uwcse": 0.86, "cora": 0.70, "twitter": 0.82, "yeast": 0.55}
 
 
+@pytest.mark.slow
 @pytest.mark.faults  # whole tables: a forest for every fold of five databases
 @pytest.mark.parametrize("name", FULL)
 def test_full_folds(databases, name):
@@ -345,6 +346,7 @@ def test_full_folds(databases, name):
     assert auprc > FULL[name][1] - 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("name", FEW)
 def test_five_examples(databases, name):
