@@ -17,6 +17,11 @@ import pytest
 from scipy.io import savemat
 
 collect_ignore = ["attacks", "plugins"]  # adapters to run, not tests
+# Files that take half a minute and more come first, so that both workers have something to do up to the end.
+LONGEST = (
+    "check strangers company pretended_cuda vault kill fidelity_logic kinds cells cli engine gpu_script "
+    "office_caltech_joint check_cheats backbones plot graph_runs office_caltech_classic shard fuzz_records"
+)
 DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
 SURF = "office_caltech/{}_SURF_L10.mat"
 SUITE = """\
@@ -64,6 +69,8 @@ class Done:
 
 def pytest_collection_modifyitems(config, items):
     """A run of everything takes a quarter of the tests marked `faults`, drawn by ZOO_FAULTS_SEED; ZOO_FAULTS=N all."""
+    rank = {f"test_{name}.py": i for i, name in enumerate(LONGEST.split())}
+    items.sort(key=lambda i: rank.get(i.path.name, len(rank)))  # stable: all others as they stood
     named = any("::" in arg or arg.endswith(".py") for arg in config.args)
     if named or "ZOO_FAULTS" in os.environ:
         return
@@ -73,6 +80,15 @@ def pytest_collection_modifyitems(config, items):
     left = [i for i in items if i.nodeid in drawn and i.nodeid not in kept]
     items[:] = [i for i in items if i.nodeid not in drawn or i.nodeid in kept]
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file goes to one worker, which makes its fixtures once, and the next file to whoever has nothing left."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # in the order of the items
+    return LoadFileScheduling(config, log)
 
 
 def _write_surf(root, *, per_class=8, d=6, change=lambda name, X, y: (X, y)):
@@ -174,29 +190,39 @@ def suite_file(tmp_path):
     return path
 
 
-@pytest.fixture(scope="session")
-def _server():
-    from zoo.bench.executors import processes
-
-    started, start = [], processes.Main
-
-    def give():
-        if not started or started[0].dead:
-            started[:] = [start()]
-            started[0].stop, started[0].close = started[0].close, lambda: None
-        return started[0]
-
-    yield give
-    for one in started:
-        one.stop()
-
-
-@pytest.fixture
-def server(_server, monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def server():
     """All runs of this process share one fork server, started when first asked for: it imports for seconds."""
     from zoo.bench.executors import processes
 
-    monkeypatch.setattr(processes, "Main", _server)
+    class Lasting(processes.Main):
+        over = False
+
+        def close(self):
+            if self.dead or self.over:
+                super().close()
+
+    started = []
+
+    def give():
+        if not started or started[-1].dead:
+            started.append(Lasting())
+        return started[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "Main", give)
+        yield Lasting.__base__
+    for one in started[-1:]:
+        one.over = True
+        one.close()
+
+
+@pytest.fixture
+def own_server(server, monkeypatch):
+    """A run of this test starts a server of its own, say because that one's output is looked at."""
+    from zoo.bench.executors import processes
+
+    monkeypatch.setattr(processes, "Main", server)
 
 
 @pytest.fixture

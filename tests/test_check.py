@@ -1,6 +1,7 @@
 """Each contract test fails on an adapter that breaks just that promise, and all adapters of the zoo pass."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,24 @@ from zoo.check.toys import CLASSES, toy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLUGINS = Path(__file__).parent / "plugins"
-# Over ten seconds each.
-LONG = {"adagcn", "grade", "propositional", "prototype_graph", "rkd", "struct_reweight", "udagcn"}
+METHODS = discover.methods()
+# Each trains a network or a forest ten times, most for seconds. All methods run in tests/test_company.py anyway.
+LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {"grade", "propositional", "tradaboost"}
 
 
 def failures(method):
-    return {o.name: o.detail for o in check.run(method) if not o.ok}
+    return {o.name: o.detail for o in outcomes_of(method) if not o.ok}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.faults if n in LONG else ()) for n in discover.methods()]
-)
+def outcomes_of(method):
+    """Those of a file in `PLUGINS`, which never changes, are kept."""
+    return kept(method) if method.parent == PLUGINS else check.run(method)
+
+
+kept = cache(check.run)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.faults if n in LONG else ()) for n in METHODS])
 def test_every_method_of_the_zoo_keeps_the_contract(name):
     outcomes = check.run(name)
     assert not [o for o in outcomes if not o.ok]
@@ -70,7 +78,7 @@ def test_it_fails_no_other(name):
 
 
 def test_no_leak_is_claimed_where_fits_differ_anyway():
-    outcomes = {o.name: o for o in check.run(PLUGINS / "draws_globally.py")}
+    outcomes = {o.name: o for o in kept(PLUGINS / "draws_globally.py")}
     assert not outcomes["same seed"].ok
     assert outcomes["target labels"].skipped
 
@@ -194,12 +202,17 @@ PATCH = "import sklearn.linear_model as lm\n        lm.LogisticRegression.fit = 
 
 @pytest.fixture
 def spoiling(tmp_path):
-    """The failed ones of the two tests of what a method leaves behind."""
+    """The failed ones of the two tests of what a method leaves behind; no others are run."""
 
     def run(fit="pass", predict="pass", needs=VECTORS, family="feature", learner="base"):
         path = tmp_path / "spoils.py"
         path.write_text(SPOILS.format(fit=fit, predict=predict, needs=needs, family=family, learner=learner))
-        return {k: v for k, v in failures(path).items() if k in ("shared results", "process state")}
+        s = subject.Subject(discover.methods([path])["spoils"])
+        tests = [t for t in s.contract.tests if t.__name__ in ("shared_results", "process_state")]
+        assert len(tests) == 2
+        outcomes = [subject.outcome(t, s) for t in tests]
+        s.end()
+        return {o.name: o.detail for o in outcomes if not o.ok}
 
     return run
 

@@ -120,8 +120,8 @@ def written(tmp_path, form, paths, target=None, **keys):
 TWO_SOURCES = {"names": ("one", "two", "three"), "pairs": ["one:three", "two:three"], "protocol": "transductive"}
 KINDS = {
     "vectors": (vectors, {}, (Reversed, Alone)),
-    "vectors, transductive, 1-NN, two sources": (vectors, TWO_SOURCES | {"base": "1nn"}, (Alone,)),
-    "images": (images, {}, (Reversed, Alone)),
+    "vectors, transductive, 1-NN, two sources": (vectors, TWO_SOURCES | {"base": "1nn"}, (Alone,)),  # 400 workers
+    "images": (images, {}, (Reversed, Alone)),  # the methods of vectors once more
     "graphs": (graphs, {}, (Reversed, Alone)),
     "facts": (facts, {}, (Reversed, Alone)),
 }
@@ -134,7 +134,10 @@ def differing(cells, one, other):
     return sorted(names[k] for k in names if one[k] != other[k])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+AGAIN = ("vectors, transductive, 1-NN, two sources", "images")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.faults if k in AGAIN else ()) for k in KINDS])
 def test_every_method_gives_alone_what_it_gives_in_company(kind, server, ran, tmp_path):
     write, keys, others = KINDS[kind]
     path = write(tmp_path, **keys)

@@ -278,11 +278,10 @@ def test_a_killed_command_goes_on_inside_its_cell(tmp_path):
     assert not list(out.glob("checkpoints/*")), "an ended cell leaves no checkpoint"
 
 
-def test_records_hold_learning_curves(tmp_path):
+def test_records_hold_learning_curves(zoo, tmp_path):
     """Of every trained network; of source_only those of the source model, which it is."""
-    command = [sys.executable, "-m", "zoo.cli", "run", "quickstart", "--methods", "coral,dann,source_only"]
-    command += ["--seeds", "1", "--steps", "40", "--pairs", "typeface:optdigits", "--out", str(tmp_path / "run")]
-    subprocess.run(command, check=True, capture_output=True)
+    options = ("--methods", "coral,dann,source_only", "--seeds", 1, "--steps", 40, "--pairs", "typeface:optdigits")
+    assert zoo("run", "quickstart", *options, "--out", tmp_path / "run").code == 0
     for r in lines(tmp_path / "run"):
         trained = r["learner"] == "cnn"
         assert bool(r["curves"]) == trained, r["method"]

@@ -141,6 +141,7 @@ def test_manifold_refuses(bad):
 
 
 @pytest.mark.slow
+@pytest.mark.faults  # a whole table
 def test_manifold_on_office_caltech(tmp_path, office_caltech):
     """The 12 pairs of SURF features, transductive. At least 51 was asked for; MEDA, its sequel, has 52.7."""
     import zoo

@@ -13,7 +13,7 @@ import zoo
 
 ROOT = Path(__file__).parents[1]
 EDITABLE = "import sys; from setuptools import build_meta; print(build_meta.build_editable(sys.argv[1]))"
-SKIPPED = shutil.ignore_patterns("__pycache__", ".git", "results", "shared", "tests", "*.egg-info", "build", ".*cache")
+SKIPPED = shutil.ignore_patterns("*.pyc.*", ".git", "results", "shared", "tests", "*.egg-info", "build", ".*cache")
 
 PLOT = '''"""The number of rows."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo.bench.run import Results
 
 METHODS = "kmm,coral,dann,fine_tune,label_propagation,target_only"
@@ -34,7 +35,7 @@ def lines(folder: Path) -> list[dict]:
 def whole(tmp_path_factory) -> Path:
     """An uninterrupted run."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run([*COMMAND, "--out", str(out)], check=True, capture_output=True)
+    zoo.run("quickstart", methods=METHODS.split(","), seeds=2, steps=10, out=out)
     return out
 
 
@@ -63,7 +64,7 @@ def test_killed_run_goes_on(tmp_path, whole, after):
         assert Results(out).table(format, cost=False) == Results(whole).table(format, cost=False)
 
 
-def test_torn_line_is_done_again(tmp_path, whole):
+def test_torn_line_is_done_again(zoo, tmp_path, whole):
     """A record cut in the middle of its line counts as a cell that never finished."""
     out = tmp_path / "run"
     subprocess.run(["cp", "-r", str(whole), str(out)], check=True)
@@ -71,9 +72,9 @@ def test_torn_line_is_done_again(tmp_path, whole):
     text = file.read_text()
     last = json.loads(text.splitlines()[-1])["cell"]
     file.write_text(text[: text.rstrip("\n").rindex("\n") + 40])
-    again = subprocess.run([*COMMAND, "--out", str(out), "--json"], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["ran"] == 1
+    again = zoo(*COMMAND[3:], "--out", out, "--json")
+    assert again.code == 0, again.err
+    assert again.json["ran"] == 1
     assert lines(out)[-1]["cell"] == last
     assert Results(out).table(cost=False) == Results(whole).table(cost=False)
 

@@ -197,7 +197,9 @@ class Till(Contract):
 
 @pytest.fixture
 def copy(tmp_path):
-    return shutil.copytree(source.ROOT, tmp_path / "copy" / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
+    return shutil.copytree(
+        source.ROOT, tmp_path / "copy" / "zoo", ignore=shutil.ignore_patterns("*.pyc.*")
+    )  # byte code too
 
 
 def test_a_new_kind_is_one_file(copy, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import zoo
@@ -13,7 +15,6 @@ normalise: [l1, zscore]
 normalise_by: domain
 protocol: transductive
 base: 1nn
-methods: [jda, {jda: {k: 20, as: jda_20}}, bda, jgsa, tjm, meda]
 """
 # Long et al. (2013), Zhang et al. (2017), Wang et al. (2018), as far as a reading of the papers can be expected to go.
 # jda's row is copied by Wang et al. without its k. At the k = 100 of Long et al. and JDA.m that formula by scipy gets
@@ -23,22 +24,17 @@ PUBLISHED = {"jda_20": (46.8, 2.0), "jgsa": (50.0, 2.5), "meda": (52.7, 2.0)}
 MEASURED = {"jda": 43.8, "jda_20": 46.8, "bda": 47.0, "jgsa": 48.5, "tjm": 45.9, "meda": 52.5}
 
 
-@pytest.fixture(scope="module")
-def averages(tmp_path_factory, office_caltech):
-    folder = tmp_path_factory.mktemp("joint")
-    (folder / "joint.yaml").write_text(SUITE)
-    frame = zoo.run(str(folder / "joint.yaml"), data_root=office_caltech, out=folder / "run").frame()
-    frame = frame[frame.label.isin(MEASURED)]
-    assert set(frame.groupby("label").size()) == {12}  # deterministic: one cell a pair
-    return 100 * frame.groupby("label").accuracy.mean()
-
-
-@pytest.mark.parametrize("method", PUBLISHED)
-def test_published(averages, method):
-    value, within = PUBLISHED[method]
-    assert averages[method] == pytest.approx(value, abs=within)
-
-
-@pytest.mark.parametrize("method", MEASURED)
-def test_as_documented(averages, method):
-    assert averages[method] == pytest.approx(MEASURED[method], abs=0.25)
+@pytest.mark.faults  # a whole table: 12 pairs each
+@pytest.mark.parametrize("label", MEASURED)
+def test_average(label, tmp_path, office_caltech):
+    method = {label.removesuffix("_20"): {"as": label, **({"k": 20} if label.endswith("_20") else {})}}
+    suite = tmp_path / "joint.yaml"
+    suite.write_text(f"{SUITE}methods: [{json.dumps(method)}]\n")
+    frame = zoo.run(str(suite), data_root=office_caltech, out=tmp_path / "run", quiet=True).frame()
+    frame = frame[frame.label == label]
+    assert len(frame) == 12  # deterministic: one cell a pair
+    average = 100 * frame.accuracy.mean()
+    assert average == pytest.approx(MEASURED[label], abs=0.25)
+    if label in PUBLISHED:
+        value, within = PUBLISHED[label]
+        assert average == pytest.approx(value, abs=within)

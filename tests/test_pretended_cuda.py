@@ -264,7 +264,7 @@ def test_every_method_as_on_the_cpu(fit_toy, name):
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind in ("deep", "parameter")])
 def test_every_network_in_bfloat16(fit_toy, name):
     with pretended():
-        scores = fit_toy(name, CUDA, precision="auto")[0].cpu()
+        scores = fit_toy(name, CUDA, precision="auto", steps=3)[0].cpu()
     assert bool(torch.isfinite(scores).all())
 
 
@@ -381,10 +381,11 @@ SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind == "deep" and n not in SYNCHRONISE])
-def test_steps_do_not_wait(fit_toy, name):
+def test_steps_do_not_wait(fit_toy, name, monkeypatch):
     """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""
     counts = []
-    for steps in (20, 40):  # looks: at every step and at every 2nd, 20 each; 15 passes are more
+    monkeypatch.setattr(train, "POINTS", 10)
+    for steps in (10, 20):  # looks: at every step and at every 2nd, 10 each; 7 passes are more
         with pretended():
             fit_toy(name, CUDA, steps=steps)
             counts.append(len(Pretence.waits))

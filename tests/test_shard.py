@@ -50,15 +50,21 @@ def test_three_shards_at_once_give_the_table_of_one_process(tmp_path):
     assert (told["shard"], told["ran"]) == ("2/3", sum(int(cell, 16) % 3 == 1 for cell in every))
 
 
-@pytest.mark.parametrize("n", [1, 2, 7])
-def test_shards_split_the_plan(server, tmp_path, n):
-    def cells(shard):
-        benchmark = Benchmark("quickstart", out=tmp_path / "run", shard=shard, executor="local")
-        benchmark.close()
-        return [c.id for c in benchmark.todo]
+def cells(folder, shard=None):
+    """The cells that a run would do."""
+    benchmark = Benchmark("quickstart", out=folder, shard=shard, executor="local")
+    benchmark.close()
+    return [c.id for c in benchmark.todo]
 
-    whole = cells(None)
-    parts = [cells(f"{i}/{n}") for i in range(1, n + 1)]
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return cells(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_shards_split_the_plan(whole, tmp_path, n):
+    parts = [cells(tmp_path / "run", f"{i}/{n}") for i in range(1, n + 1)]
     assert sorted(c for part in parts for c in part) == sorted(whole)
     assert all(len(part) > len(whole) / n / 3 for part in parts)
     assert not (tmp_path / "run").exists()

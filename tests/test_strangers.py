@@ -298,7 +298,7 @@ def test_a_docstring_moves_no_cursor(tmp_path):
     assert "\x1b" not in info.doc
 
 
-def test_what_plugins_print_is_limited(tmp_path, data, capfd):
+def test_what_plugins_print_is_limited(tmp_path, data, capfd, own_server):
     attacked(tmp_path / "a", data, ["floods_stderr"], own=["source_only"])
     said = capfd.readouterr().err
     assert len(said) < 20_000
@@ -313,7 +313,8 @@ def test_facts(tmp_path):
     for path in files:
         path.write_text(re.sub(r"class _Nearest.*?(?=\ndef )", "", path.read_text(), flags=re.S))
     own = ["predicate_mapping", "type_prior"]
-    rest = {"seeds": 1, "settings": ["predicate_mapping.trees=2"], "pairs": ["imdb:uwcse"]}
+    few = ["predicate_mapping.trees=2", "predicate_mapping.more=2", "rdn_boost.trees=2"]
+    rest = {"seeds": 1, "settings": few, "pairs": ["imdb:uwcse"]}
     run = Benchmark("relational_few", methods=[*own, *ON_FACTS], plugins=files, out=tmp_path / "run", **rest).run()
     kept = records(Benchmark("relational_few", methods=own, out=tmp_path / "alone", **rest).run())
     found = records(run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import gc
 import importlib
 import os
 import pickle
@@ -42,6 +43,8 @@ def serve(fd: int) -> None:
     spoils.warm_up()
     random.seed(0)
     before = spoils.state()
+    gc.collect()
+    gc.freeze()  # a collection in a child would go through all that is here, and copy its pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     line = socket.socket(fileno=fd)
     while True:

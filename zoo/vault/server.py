@@ -8,6 +8,7 @@ has ended, so that no child that a worker leaves behind outlives it, in whatever
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -91,6 +92,8 @@ def fork_server(fd: int) -> None:
     for heavy in HEAVY:
         importlib.import_module(heavy)
     _warm()
+    gc.collect()
+    gc.freeze()  # a collection in a worker would go through all that is here, and copy its pages
     Server(socket.socket(fileno=fd), None).run()
 
 
