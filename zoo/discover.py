@@ -76,6 +76,7 @@ class NetInfo(FileInfo):
 
     batch: int = 0
     smallest: int = 0
+    shortest: int = 0
     graphs: bool = False
     domains: tuple[int, ...] = ()
 
