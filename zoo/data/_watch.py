@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data._origins import ORIGINS
 from zoo.errors import BadInput
 from zoo.series import Series
 
 RATE = 50.0
 PLAIN, PUBLISHED = "watch.npz", "watch_dataset.npy"
 CLASSES = ("pendulum", "abduction", "forward elevation", "internal rotation", "external rotation", "trapezius", "row")
-# It holds pickled objects, which run what they say when they are read: this very file, and no other.
-SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
 KEYS = ("X", "length", "y", "subject", "side")
 
 
@@ -65,9 +64,11 @@ def _plain(path: Path) -> dict[str, np.ndarray]:
 
 
 def _published(path: Path) -> dict[str, np.ndarray]:
+    """The file of seglearn. It holds pickled objects, which run what they say when they are read: only the very one."""
     content = path.read_bytes()
-    if (got := hashlib.sha256(content).hexdigest()) != SHA256:
-        raise BadInput(f"{path}: sha256 {got} is not the published {SHA256}: it holds pickled objects and is not read")
+    known, got = ORIGINS["watch"].files[0].digest, f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if got != known:
+        raise BadInput(f"{path}: {got} is not the published {known}: it holds pickled objects and is not read")
     data = np.load(BytesIO(content), allow_pickle=True).item()
     numbers = {k: np.ravel(data[k]).astype(np.int64) for k in ("y", "subject", "side")}
     return {"X": np.concatenate(data["X"]), "length": np.array([len(x) for x in data["X"]]), **numbers}

@@ -95,9 +95,10 @@ class Domain:
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What is drawn as one, of all samples or of some: the class of each such unit, and the unit of each sample."""
-        y, groups = (part if rows is None or part is None else part[rows] for part in (self.y, self.groups))
-        if groups is None:
+        y = self.y if rows is None else self.y[rows]
+        if self.groups is None:
             return y, np.arange(len(y))
+        groups = self.groups if rows is None else self.groups[rows]
         _, first, unit = np.unique(groups, return_index=True, return_inverse=True)
         return y[first], unit
 

@@ -30,8 +30,8 @@ TABLES = (".csv", ".tsv")
 class Series(Format):
     """Series with a label each: an .npz file, a .csv in long form, or a folder with a folder of .csv files per class.
 
-    - ``.npz``: ``x`` [n, channels, time] or, of one channel, [n, time], and ``y`` [n]; steps of NaN at a series' end are
-      cut off. Or ``x`` [steps of all series, channels], ``length`` [n] and ``y`` [n].
+    - ``.npz``: ``x`` [n, channels, time] or, of one channel, [n, time], and ``y`` [n]; steps of NaN at the end of a
+      series are cut off. Or ``x`` [steps of all series, channels], ``length`` [n] and ``y`` [n].
     - ``.csv``: a line a step, with columns ``id``, ``time`` (may be missing: as the lines stand), the label and the
       channels.
     - a folder: a file a series, a line a step, a column a channel; a column ``time`` may be among them.
@@ -40,7 +40,7 @@ class Series(Format):
     none is off by half; others need ``rate:``, at which they are interpolated.
     """
 
-    keys = ("x", "y")
+    keys = ("x", "y", "id", "time", "window", "step", "rate")
     kind = "series"
     lies_in = ""
 
@@ -71,7 +71,7 @@ class Series(Format):
         return bool(columns & IDS and columns & TIMES)
 
     def rows(self) -> list[dict[str, Any]]:
-        found, y, layout = self.read()
+        found, _, layout = self.read()
         steps = f"{found.lengths.min()} to {found.lengths.max()} steps"
         rate = f" at {found.rate:g} a second" if found.rate else ""
         return [{"name": "x", "type": f"series of {len(layout)} channels, {steps}{rate}", "shape": [len(found)]}]
@@ -105,7 +105,7 @@ class Series(Format):
             shape = "×".join(map(str, X.shape))
             raise self.bad(f"x: is {shape}: expected [n, channels, time], or [steps, channels] with {min(LENGTHS)}")
         n, channels, time = X.shape
-        notes = ()
+        notes: tuple[str, ...] = ()
         if channels > time:
             notes = (f"x is read as [n, channels, time]: {channels} channels of {time} steps; transpose it if not",)
         padded = np.isnan(X).all(1) if X.dtype.kind == "f" else np.zeros((n, time), bool)
@@ -144,10 +144,11 @@ class Series(Format):
         labels = names(frame[y].to_numpy(dtype=object), table)
         first = np.unique(numbers, return_index=True)[1]
         if (odd := np.flatnonzero(labels != labels[first][numbers])).size:
-            i, of = int(odd[0]), numbers[odd[0]]
+            i, of = int(odd[0]), int(numbers[odd[0]])
+            line, other = (row + table.first_row for row in (int(first[of]), i))
             raise self.bad(
-                f"{y}: series {called[of]!r} has label {labels[first[of]]!r} in line {first[of] + table.first_row} and "
-                f"{labels[i]!r} in line {i + table.first_row}: one label a series; give each part an {key} of its own"
+                f"{y}: series {called[of]!r} has label {str(labels[first[of]])!r} in line {line} and {str(labels[i])!r} "
+                f"in line {other}: one label a series; give each part an {key} of its own"
             )
         values = np.stack([table._numbers(c, frame[c]) for c in channels], 1)
         times = None if time is None else self._seconds(table, time, frame[time])
@@ -200,7 +201,10 @@ class Series(Format):
                 raise table.bad("holds no steps")
             values.append(np.stack([table._numbers(c, frame[c]) for c in channels], 1))
             times.append(None if time is None else self._seconds(table, time, frame[time]))
-        whole = None if any(t is None for t in times) else np.concatenate(times)  # type: ignore[arg-type]
+        known = [t for t in times if t is not None]
+        if 0 < len(known) < len(files):
+            raise self.bad("time: a column of some files, and not of others")
+        whole = np.concatenate(known) if known else None
         called = [str(p.relative_to(self.path)) for p in files]
         lengths = np.array([len(v) for v in values])
         return self._made((np.concatenate(values), lengths, whole, called)), labels, tuple(like)
@@ -238,6 +242,7 @@ class Own(_own.Own):
     def load(self, domain: str, root: Path | None) -> tuple[Any, np.ndarray]:
         file = self._files[domain]
         with reading(file, domain):
+            series: Any
             series, y, layout = file.read()
             labels = names(y, file)
             if len(series) != len(labels):
@@ -246,7 +251,6 @@ class Own(_own.Own):
             self._rates[domain] = series.rate
             other, rate = next(iter(self._rates.items()))
             if not file.rate and series.rate != rate:  # type: ignore[attr-defined]
-                raise file.bad(
-                    f"time: {series.rate:g} steps a second, but {rate:g} in domain {other}: say at which rate: to have both"
-                )
+                both = f"{series.rate:g} steps a second, but {rate:g} in domain {other}"
+                raise file.bad(f"time: {both}: say at which rate: to have both")
         return series, labels
