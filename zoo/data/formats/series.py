@@ -146,9 +146,10 @@ class Series(Format):
         if (odd := np.flatnonzero(labels != labels[first][numbers])).size:
             i, of = int(odd[0]), int(numbers[odd[0]])
             line, other = (row + table.first_row for row in (int(first[of]), i))
+            one, two = str(labels[first[of]]), str(labels[i])
             raise self.bad(
-                f"{y}: series {called[of]!r} has label {str(labels[first[of]])!r} in line {line} and {str(labels[i])!r} "
-                f"in line {other}: one label a series; give each part an {key} of its own"
+                f"{y}: series {called[of]!r} has label {one!r} in line {line} and {two!r} in line {other}: one label a "
+                f"series; give each part an {key} of its own"
             )
         values = np.stack([table._numbers(c, frame[c]) for c in channels], 1)
         times = None if time is None else self._seconds(table, time, frame[time])
