@@ -237,7 +237,8 @@ class Kind:
             )
         for key in ("window", "step", "rate"):
             if key not in self.keys and (value := getattr(suite, key)):
-                raise BadInput(f"{key}: {value} is for series, and {suite.dataset} holds {self.name}")
+                meant = " (of training: steps)" if key == "step" else ""
+                raise BadInput(f"{key}: {value} is for series, and {suite.dataset} holds {self.name}{meant}")
         if suite.convolves and "At" not in self.gives:
             raise BadInput(f"net {suite.net}: reads graphs, and {suite.dataset} has none (data: format: graph)")
 
