@@ -332,6 +332,7 @@ def test_a_network_is_features_and_head_and_sees_each_series_by_itself(name):
     assert len(nets.blocks(net)) >= 3
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_a_convolution_keeps_its_place():
     """An even kernel pads its end by one more, as Keras's and PyTorch's ``same`` do."""
     from zoo.nets._series import same

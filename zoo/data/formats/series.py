@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import discover
-from zoo.data import _images, _own
+from zoo import discover, plain
+from zoo.data import _images
+from zoo.data.base import Dataset
 from zoo.data.formats import npz
 from zoo.data.formats.base import FEATURES, LABELS, Format, names, reading
 from zoo.data.formats.csv import Csv
+from zoo.errors import BadInput
 from zoo.series import Series as Measured
 from zoo.series import evened
 
@@ -25,6 +28,7 @@ LENGTHS = frozenset({"length", "lengths"})
 IDS = frozenset({"id", "series", "series_id", "recording", "recording_id", "sequence", "sequence_id"})
 TIMES = frozenset({"time", "t", "timestamp", "seconds"})
 TABLES = (".csv", ".tsv")
+MISSING = ("NA", "NaN", "nan", "null", "None", "<NA>")
 
 
 class Series(Format):
@@ -121,18 +125,22 @@ class Series(Format):
 
     @cached_property
     def _table(self) -> Csv:
-        return Csv(self.path, x=self.x, y=self.y)
+        return Csv(self.path)
 
     def _long(self) -> tuple[Measured, np.ndarray, tuple[Any, ...]]:
         table = self._table
-        chosen, y = table._names()
+        y = self.choose("y", table.columns(), LABELS)
         columns = [c for c in table.columns() if c != y]
+        patterns = [p.strip() for p in self.x.split(",") if p.strip()] or ["*"]
+        for p in patterns:
+            if not any(fnmatchcase(c, p) for c in columns):
+                raise self.bad(f"x: {discover.unknown('column', p, columns)}")
         key = self._column(columns, self.id, "id", IDS)
         if not key:
             there = ", ".join(columns[:8])
             raise self.bad(f"id: missing; say which column tells the series apart: {there}")
         time = self._column(columns, self.time, "time", TIMES)
-        channels = [c for c in chosen if c not in (key, time)]
+        channels = [c for c in columns if c not in (key, time) and any(fnmatchcase(c, p) for p in patterns)]
         if not channels:
             raise self.bad("x: no column is left for the channels")
         frame = table.frame(y)
@@ -151,7 +159,7 @@ class Series(Format):
                 f"{y}: series {called[of]!r} has label {one!r} in line {line} and {two!r} in line {other}: one label a "
                 f"series; give each part an {key} of its own"
             )
-        values = np.stack([table._numbers(c, frame[c]) for c in channels], 1)
+        values = np.stack([_numbers(table, c, frame[c]) for c in channels], 1)
         times = None if time is None else self._seconds(table, time, frame[time])
         order = np.lexsort((numbers,) if times is None else (times, numbers))  # stable: lines keep their order
         lengths = np.bincount(numbers)
@@ -173,11 +181,11 @@ class Series(Format):
         """Times as seconds, dates from the first one."""
         import pandas as pd
 
-        if not pd.api.types.is_numeric_dtype(column):
+        if pd.to_numeric(column, errors="coerce").isna().any():  # first, for 2024 is also a date
             dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
             if dates.notna().all():
                 return (dates - dates.min()).dt.total_seconds().to_numpy()
-        found = table._numbers(name, column)
+        found = _numbers(table, name, column)
         if not np.isfinite(found).all():
             i = int(np.flatnonzero(~np.isfinite(found))[0])
             raise table.bad(f"{name}: line {i + table.first_row} has no time")
@@ -200,7 +208,7 @@ class Series(Format):
             frame = table.frame("")
             if not len(frame):
                 raise table.bad("holds no steps")
-            values.append(np.stack([table._numbers(c, frame[c]) for c in channels], 1))
+            values.append(np.stack([_numbers(table, c, frame[c]) for c in channels], 1))
             times.append(None if time is None else self._seconds(table, time, frame[time]))
         known = [t for t in times if t is not None]
         if 0 < len(known) < len(files):
@@ -231,27 +239,51 @@ def _floats(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float32)
 
 
-class Own(_own.Own):
-    """The ``data:`` key of a suite of series."""
+def _numbers(table: Csv, name: str, column: pd.Series[Any]) -> np.ndarray:
+    """A column as numbers; what is missing is NaN."""
+    import pandas as pd
+
+    found = pd.to_numeric(column, errors="coerce")
+    text = column.astype(str).str.strip()
+    if (odd := np.flatnonzero(found.isna() & column.notna() & ~text.isin(["", *MISSING]))).size:
+        i = int(odd[0])
+        raise table.bad(f"x: column {name!r}, line {i + table.first_row}: expected a number, got {text.iloc[i]!r}")
+    return found.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+class Own(Dataset):
+    """The ``data:`` key of a suite of series.
+
+    Raises
+    ------
+    BadInput
+        A file that is not there, a key that series do not take; on loading, whatever is wrong in a file.
+    """
 
     def __init__(self, data: dict[str, Any]) -> None:
-        super().__init__(data)
-        self._rates: dict[str, float] = {}
-        for file in self._files.values():
-            file.id, file.time, file.rate = data["id"], data["time"], data["rate"]  # type: ignore[attr-defined]
+        takes = {"format", "domains", *Series.keys}
+        if unused := [k for k, v in data.items() if v and k not in takes and v not in ("none", ".")]:
+            raise BadInput(f"data: {unused[0]}: means nothing for series, which take {', '.join(Series.keys)}")
+        given = {k: data[k] for k in ("x", "y", "id", "time", "rate")}
+        self._files = {name: Series(Path(path), **given) for name, path in data["domains"].items()}
+        for name, file in self._files.items():
+            if why := plain.trouble(file.path):
+                raise BadInput(f"data: domains: {name}: {file.path} {why}")
+        self._first: tuple[str, tuple[Any, ...], float] | None = None
+        vars(self).update(domains=tuple(self._files), kind="series")
 
     def load(self, domain: str, root: Path | None) -> tuple[Any, np.ndarray]:
         file = self._files[domain]
         with reading(file, domain):
-            series: Any
             series, y, layout = file.read()
             labels = names(y, file)
             if len(series) != len(labels):
                 raise file.bad(f"y: {len(labels)} labels for {len(series)} series in x")
-            self._alike(file, layout, set(labels.tolist()))
-            self._rates[domain] = series.rate
-            other, rate = next(iter(self._rates.items()))
-            if not file.rate and series.rate != rate:  # type: ignore[attr-defined]
+            self._first = other, like, rate = self._first or (domain, layout, series.rate)
+            if layout != like:
+                own, others = (", ".join(map(str, names)) for names in (layout, like))
+                raise file.bad(f"x: channels are {own}, but {others} in domain {other}")
+            if not file.rate and series.rate != rate:
                 both = f"{series.rate:g} steps a second, but {rate:g} in domain {other}"
                 raise file.bad(f"time: {both}: say at which rate: to have both")
         return series, labels
