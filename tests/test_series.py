@@ -381,3 +381,40 @@ def test_watch_is_140_series_of_ten_people_and_two_sides():
         assert d.described()["n"] == ((lengths - 100) // 50 + 1).sum()
         assert d.described()["groups"] == 14
     assert len(found.classes) == 7
+
+
+# zoo check ------------------------------------------------------------------------------------------------------------
+
+FLAT = '''
+from zoo.adapters.base import DeepAdapter
+
+
+class Flat(DeepAdapter):
+    """Takes samples for vectors."""
+
+    def omega(self, b):
+        return (b.xs.mean(0) - b.xt.mean(0)) @ b.xs.new_ones(b.xs.shape[1])
+'''
+
+
+def test_a_method_that_takes_all_samples_for_vectors_is_found(tmp_path):
+    from zoo import discover
+    from zoo.check.contract import others
+    from zoo.check.subject import Subject, outcome
+
+    def tried(info):
+        (series,) = [c for c in others(info) if c.net == "cnn1d"]
+        subject = Subject(info, of=series)
+        try:
+            return [outcome(test, subject) for test in series.tests]
+        finally:
+            subject.end()
+
+    path = tmp_path / "flat.py"
+    path.write_text(FLAT)
+    (found,) = tried(discover.methods([path])["flat"])
+    assert (found.name, found.ok) == ("series", False)
+    assert "flat.py:9" in found.detail
+    assert all(o.ok and not o.skipped for o in tried(discover.methods()["deep_coral"]))
+    assert not others(discover.methods()["coral"])  # base learners see vectors
+    assert not others(discover.methods()["udagcn"])
