@@ -52,7 +52,8 @@ def test_every_suite_of_the_package_loads(name):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("dataset: office_caltech\nstep: 3\n", "mine.yaml:2: unknown key 'step': did you mean 'steps'"),
+        ("dataset: office_caltech\nstpes: 3\n", "mine.yaml:2: unknown key 'stpes': did you mean 'steps'"),
+        ("dataset: office_caltech\nstep: 3\n", "step: 3 is for series, and office_caltech holds samples (of training"),
         ("dataset: office_caltech\n\nsteps: many\n", "mine.yaml:3: steps: "),
         (
             "dataset: office_caltech\nsteps: 0\n",

@@ -1,7 +1,6 @@
 """What is in the zoo, read from the source without importing it: listing it must cost no torch.
 
-A method is the one public adapter class of a file; its class attributes and constructor defaults are literals, so that
-they can be resolved here, through the bases and the files these come from.
+A method is a file's one public adapter class; its attributes and its constructor's defaults are literals.
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ class NetInfo(FileInfo):
 
     batch: int = 0
     smallest: int = 0
+    shortest: int = 0
     graphs: bool = False
     domains: tuple[int, ...] = ()
 

@@ -40,7 +40,7 @@ BUDGET_KEYS = frozenset(
 BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
-FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of kinds that say so
+KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
 MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
@@ -53,11 +53,16 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph", "facts"]
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "series", "graph", "facts"]
     domains: dict[str, str]
     x: str = ""
     y: str = ""
     size: int = Field(0, ge=0, le=4096)
+    id: str = ""
+    time: str = ""
+    window: str = ""
+    step: str = ""
+    rate: float = Field(0.0, ge=0, le=MANY)
     target: dict[str, str] = {}
     aliases: dict[str, tuple[str, ...]] = {}
     negatives: dict[str, Literal["given", "closed"]] = {}
@@ -97,6 +102,9 @@ class Suite(BaseModel):
     labels: int | Literal["all"] = 0
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
+    window: str = Field("", coerce_numbers_to_str=True)
+    step: str = Field("", coerce_numbers_to_str=True)
+    rate: float = Field(0.0, ge=0, le=MANY)
     features: Literal["", "raw", "source", "frozen"] = ""
     steps: int = Field(1000, ge=1, le=MANY)
     batch_size: int = Field(64, ge=2, le=MANY)
@@ -172,7 +180,7 @@ class Suite(BaseModel):
         """
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
-        drop |= FOLD_KEYS - self.kind.keys
+        drop |= KIND_KEYS - self.kind.keys
         return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
 
     @property
@@ -261,7 +269,8 @@ def _resolved(suite: Suite) -> Suite:
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
-    return suite.model_copy(update=found | {"protocol": protocol, "reference": reference})
+    found |= {"protocol": protocol, "reference": reference}
+    return suite.model_copy(update=found | kind.resolved(suite))
 
 
 def _beside(path: Path, data: Own | None) -> Own | None:

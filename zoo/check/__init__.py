@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo import discover
+from zoo.check.contract import others
 from zoo.check.subject import LIMIT, Outcome, Subject, citation, needs, outcome
 
 __all__ = ["Outcome", "run"]
@@ -43,6 +44,13 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
         first = outcome(needs, subject)
         if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
             return [first, outcome(citation, subject)]
-        return [first, *(outcome(test, subject) for test in (*tests, citation))]
+        found = [first, *(outcome(test, subject) for test in tests)]
     finally:
         subject.end()
+    for other in others(info):
+        subject = Subject(info, limit, other)
+        try:
+            found += [outcome(test, subject) for test in other.tests]
+        finally:
+            subject.end()
+    return [*found, outcome(citation, subject)]

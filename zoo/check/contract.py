@@ -23,15 +23,21 @@ class Contract:
     tests : in the order of the printout, after that of the needs and before that of the citation
     n_classes : of the toy pair
     all_see_it : whether baselines see all that the learner sees, and may so be compared with it
+    net : the network that is trained on it
     """
 
     tests: ClassVar[tuple[Callable[[Subject], str | None], ...]] = ()
     n_classes: ClassVar[int] = 2
     all_see_it: ClassVar[bool] = True
+    net: ClassVar[str] = "mlp"
 
     def toy(self, **how: Any) -> Any:
         """A toy pair: ``fields(device, use)`` are what a task may grant, ``asked`` is what `predict` gets."""
         raise NotImplementedError
+
+    def concerns(self, info: MethodInfo) -> bool:
+        """Whether a method that needs no noun is tried on this kind as well."""
+        return True
 
     def beside(self, use: str) -> set[str]:
         """Fields that are sent for the learner, with those that the method needs."""
@@ -52,3 +58,13 @@ def contract(info: MethodInfo) -> Contract:
         raise BadInput(f"{info.path}: there are no contract tests of methods on {own[0]} (zoo/check/{own[0]}.py)")
     found: Contract = discover.load(known[there[0]])()
     return found
+
+
+def others(info: MethodInfo) -> list[Contract]:
+    """The contracts of further kinds that a method of samples is tried on: those without nouns of their own."""
+    known, kinds = discover.contracts(), discover.kinds()
+    if any(info.needs & set(kind.nouns) for kind in kinds.values()):
+        return []
+    names = [name for name in known if name != PLAIN and name in kinds and not kinds[name].nouns]
+    found: list[Contract] = [discover.load(known[name])() for name in names]
+    return [c for c in found if c.concerns(info)]

@@ -175,6 +175,7 @@ class Runs:
         seed: int = 0,
         more: tuple[str, ...] = (),
         device: str = "cpu",
+        net: str = "mlp",
         given: Any = None,
         bait: Any = None,
     ) -> Any:
@@ -184,7 +185,7 @@ class Runs:
         from zoo.nets._graphs import Graphs
 
         nodes = use == "net" and "As" in fields
-        options = {"net": "gcn" if nodes else "mlp", "budget": budget, "seed": seed, "use": use}
+        options = {"net": "gcn" if nodes else net, "budget": budget, "seed": seed, "use": use}
         if "model" in self.info.needs:
             options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
             budgeted, built = trained(self.info.source_model)

@@ -56,10 +56,11 @@ class Subject:
     Parameters
     ----------
     limit : seconds that each test may take
+    of : the tests of another kind than its own
     """
 
-    def __init__(self, info: MethodInfo, limit: float = LIMIT) -> None:
-        self.info, self.limit = info, limit
+    def __init__(self, info: MethodInfo, limit: float = LIMIT, of: Contract | None = None) -> None:
+        self.info, self.limit, self.of = info, limit, of
         self.deadline = time.monotonic() + limit
         self.hung = False
         self._far: Far | None = None
@@ -70,7 +71,7 @@ class Subject:
     @cached_property
     def contract(self) -> Contract:
         """The tests, and the toy pair, of its kind of data."""
-        return contract(self.info)
+        return self.of or contract(self.info)
 
     @cached_property
     def pair(self) -> Any:
@@ -106,6 +107,7 @@ class Subject:
             "fields": {k: v for k, v in fields.items() if k in granted},
             "budget": budget,
             "use": self.use,
+            "net": self.contract.net,
             "n_classes": self.contract.n_classes,
             "seed": seed,
             "more": tuple(more),

@@ -160,6 +160,20 @@ ORIGINS = {
         "15 MB",
         "https://github.com/Jakobovski/free-spoken-digit-dataset",
     ),
+    "watch": Origin(
+        (
+            File(
+                "watch_dataset.npy",
+                tuple(
+                    f"https://raw.githubusercontent.com/dmbee/seglearn/{at}/seglearn/data/watch_dataset.npy"
+                    for at in ("master", "1.2.5")
+                ),
+                "sha256:eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537",
+            ),
+        ),
+        "18 MB",
+        "https://github.com/dmbee/seglearn",
+    ),
     "office31": Origin(
         (
             File(

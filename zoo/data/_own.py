@@ -76,7 +76,10 @@ class Own(Dataset):
 
 def dataset(data: dict[str, Any]) -> Dataset:
     """The ``data:`` key of a suite as a data set; a format that reads whole domains at once brings its own `Own`."""
-    return getattr(_module(data["format"]), "Own", Own)(data)
+    name, form = data["format"], _format(data["format"])
+    if unused := [k for k in ("id", "time", "window", "step", "rate") if data[k] and k not in form.keys]:
+        raise BadInput(f"data: {unused[0]}: is for format: series, and means nothing for {name}")
+    return getattr(_module(name), "Own", Own)(data)
 
 
 def inspect(paths: Sequence[Path]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Domain:
         What base learners see in place of X: features of the samples from a pretrained network, or of nodes.
     graph : Graph, optional
         The graph whose nodes the samples are; X is their numbers.
+    groups : int array [n], optional
+        Which samples no split parts, such as the windows of one series: those of one number.
     notes : tuple of str
         What was left out or assumed at loading, a line each.
     """
@@ -53,6 +55,7 @@ class Domain:
     secret: Secret
     frozen: Any = None
     graph: Graph | None = None
+    groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -64,6 +67,7 @@ class Domain:
         classes: list[str],
         *,
         frozen: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
         key: str = "",
     ) -> Domain:
         """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
@@ -72,9 +76,10 @@ class Domain:
         features differ in their last bits from machine to machine.
         """
         X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
-        secret = Secret.of(key or X, classes, y)
+        secret = Secret.of(key or X, classes, y, *([] if groups is None else [groups]))
         rows = secret.generator("order").permutation(len(X))
-        return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
+        seen, own = (None if part is None else part[rows] for part in (frozen, groups))
+        return cls(name, X[rows], y[rows], rows, secret, seen, groups=own)
 
     @property
     def content(self) -> str:
@@ -83,7 +88,19 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        return {"n": len(self.y), **({"notes": list(self.notes)} if self.notes else {})}
+        found: dict[str, Any] = {"n": len(self.y)}
+        if self.groups is not None:
+            found["groups"] = len(np.unique(self.groups))
+        return found | ({"notes": list(self.notes)} if self.notes else {})
+
+    def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """What is drawn as one, of all samples or of some: the class of each such unit, and the unit of each sample."""
+        y = self.y if rows is None else self.y[rows]
+        if self.groups is None:
+            return y, np.arange(len(y))
+        groups = self.groups if rows is None else self.groups[rows]
+        _, first, unit = np.unique(groups, return_index=True, return_inverse=True)
+        return y[first], unit
 
 
 @dataclass(frozen=True)
@@ -176,6 +193,7 @@ class Kind:
     gives : the fields of a Task that it can grant
     nouns : those of them that are no arrays; each holds a `zoo.noun.Noun`, and a method that needs one is of this kind
     keys : those keys of a suite that are about this kind alone
+    units : what is drawn as one, in words: samples, or the groups of them that no split parts
     """
 
     protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive")
@@ -186,6 +204,7 @@ class Kind:
     gives: ClassVar[frozenset[str]] = frozenset({"Xs", "ys", "ds", "Xt", "Xl", "yl", "yt", "model"})
     nouns: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[frozenset[str]] = frozenset()
+    units: ClassVar[str] = "samples"
 
     @property
     def name(self) -> str:
@@ -196,6 +215,10 @@ class Kind:
     def features(self, suite: Suite) -> str:
         """What base learners see, unless the suite says it."""
         return "raw"
+
+    def resolved(self, suite: Suite) -> dict[str, Any]:
+        """Values of this kind's own keys that follow from others."""
+        return {}
 
     def check(self, suite: Suite) -> None:
         """Refuse what has no meaning for data of this kind.
@@ -212,6 +235,10 @@ class Kind:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
             )
+        for key in ("window", "step", "rate"):
+            if key not in self.keys and (value := getattr(suite, key)):
+                meant = " (of training: steps)" if key == "step" else ""
+                raise BadInput(f"{key}: {value} is for series, and {suite.dataset} holds {self.name}{meant}")
         if suite.convolves and "At" not in self.gives:
             raise BadInput(f"net {suite.net}: reads graphs, and {suite.dataset} has none (data: format: graph)")
 

@@ -48,7 +48,7 @@ class Samples(Kind):
             pairs, too few samples for ``labels: K``, weights that do not fit — each with the domain's name.
         """
         names = needed(suite, pairs)
-        raw = {name: suite.source.load(name, root) for name in names}
+        raw = {name: self.read(suite, name, root) for name in names}
         shape = raw[names[0]][0].shape[1:]
         self.fits(suite, shape)
         for name, (X, labels) in raw.items():
@@ -67,12 +67,21 @@ class Samples(Kind):
             domains[name] = self.domain(suite, name, X, y, classes, device)
         return _matched(suite, pairs, domains, classes)
 
+    def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
+        """The samples of a domain, and their labels."""
+        return suite.source.load(name, root)
+
     def fits(self, suite: Suite, shape: tuple[int, ...]) -> None:
         """Refuse samples that the network cannot read."""
-        least = 0 if suite.network is None else suite.network.smallest
-        if least and (len(shape) != 3 or min(shape[1:]) < least):
+        if (net := suite.network) is None:
+            return
+        what = ""
+        if net.smallest and (len(shape) != 3 or min(shape[1:]) < net.smallest):
+            what = f"takes images of {net.smallest}×{net.smallest} pixels and more"
+        if net.shortest and (len(shape) != 2 or shape[1] < net.shortest):
+            what = f"takes series, channels × {net.shortest} steps and more"
+        if what:
             got = "×".join(map(str, shape))
-            what = f"takes images of {least}×{least} pixels and more"
             raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
 
     def damaged(self, X: Any) -> int | None:
@@ -122,12 +131,12 @@ def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Doma
 
 
 def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
-    adapt = Protocol.adapt_rows(suite, domain, 0)
-    counts = np.bincount(domain.y[adapt], minlength=len(classes))
+    y, _ = domain.units(Protocol.adapt_rows(suite, domain, 0))
+    counts, what = np.bincount(y, minlength=len(classes)), suite.kind.units
     for c in np.unique(domain.y):
         if counts[c] < int(suite.labels) + 1:
             raise BadInput(
-                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples of every class in the adapt part, but "
+                f"labels: {suite.labels} needs {int(suite.labels) + 1} {what} of every class in the adapt part, but "
                 f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
             )
 
@@ -204,10 +213,11 @@ class Protocol(Draws):
 
     @staticmethod
     def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
-        """Rows to train on or adapt to: 80 %, stratified; all of them in transductive."""
+        """Rows to train on or adapt to: 80 % of the units, stratified; all of them in transductive."""
         if suite.protocol == "transductive":
             return np.arange(len(domain.y))
-        return np.flatnonzero(~_stratified(domain.y, 0.2, domain.secret.generator("split", seed)))
+        y, unit = domain.units()
+        return np.flatnonzero(~_stratified(y, 0.2, domain.secret.generator("split", seed))[unit])
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -252,11 +262,12 @@ class Protocol(Draws):
         )
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the K labelled samples per class, and those of Xt, from which they are taken."""
+        """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
         if self.suite.labels == "all":
             return adapt, adapt
-        rank = _rank_in_class(t.y[adapt], t.secret.generator("labels", seed))
-        chosen = rank < int(self.suite.labels)
+        y, unit = t.units(adapt)
+        rank = _rank_in_class(y, t.secret.generator("labels", seed))
+        chosen = (rank < int(self.suite.labels))[unit]
         return adapt[chosen], adapt[~chosen]
 
     def _rows_scaled(self, name: str, frozen: bool) -> np.ndarray:
@@ -288,9 +299,12 @@ class Protocol(Draws):
         X = stacked(used)
         if X.dtype == np.uint8:
             return None
-        X = X.astype(np.float64, copy=False)
-        std = X.std(0)
-        return X.mean(0), np.where(std > 0, std, 1.0)  # a constant column becomes 0, not NaN
+        mean, std = self.moments(X.astype(np.float64, copy=False))
+        return mean, np.where(std > 0, std, 1.0)  # a constant column becomes 0, not NaN
+
+    def moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each feature."""
+        return X.mean(0), X.std(0)
 
     def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None, frozen: bool) -> np.ndarray:
         X = self._scaled(name, frozen)
@@ -343,8 +357,12 @@ def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> 
 def folded(domain: Domain) -> np.ndarray:
     """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
 
+    Rows of one unit are in one fold.
+
     Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
     """
     generator = domain.secret.generator("folds")
-    start = (generator.integers(FOLDS) + generator.permutation(domain.y.max() + 1))[domain.y]
-    return (_rank_in_class(domain.y, generator) + start) % FOLDS
+    y, unit = domain.units()
+    start = (generator.integers(FOLDS) + generator.permutation(y.max() + 1))[y]
+    found: np.ndarray = ((_rank_in_class(y, generator) + start) % FOLDS)[unit]
+    return found

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from zoo.bench import suite
-from zoo.kinds.samples import Protocol
 from zoo.machine import versions
 from zoo.measure.domains import CAP, SPLITS, Beside, Track, loaded
 from zoo.ops import distance
@@ -49,7 +48,7 @@ def measure(
     whole = {"protocol": "transductive", "normalise_by": "domain", "labels": 0, **({"normalise": ()} if raw else {})}
     asked = asked.model_copy(update=whole)
     wanted, data = loaded(asked, data_root, lambda domain: len(domain.y))
-    samples = Protocol(asked, data)
+    samples = asked.kind.draws(asked, data)
     same: dict[frozenset[str], list[tuple[str, str]]] = {}
     for pair in wanted:
         same.setdefault(frozenset(pair), []).append(pair)
@@ -69,7 +68,7 @@ def measure(
     }  # fmt: skip
 
 
-def _row(samples: Protocol, same: list[tuple[str, str]], seed: int) -> dict[str, Any]:
+def _row(samples: Any, same: list[tuple[str, str]], seed: int) -> dict[str, Any]:
     """A pair and, if asked for, its reverse, which has the same numbers."""
     source, target = same[0]
     fields = samples.pair(source, target, 0, base=True).fields

@@ -15,8 +15,9 @@ class Net(nn.Module):
     """A network split into the feature extractor f1 and the classifier f2.
 
     Subclasses take ``(shape, n_classes)``, the shape of one sample, and set ``width``, ``head`` and `features`. A
-    literal `smallest` above 0 says that samples are images, and how many pixels a side they have at least; `graphs`,
-    that they are nodes, whose graphs the constructor takes as its third argument.
+    literal `smallest` above 0 says that samples are images, and how many pixels a side they have at least; `shortest`,
+    that they are series, and how many steps; `graphs`, that they are nodes, whose graphs the constructor takes as its
+    third argument.
     """
 
     width: int
@@ -24,6 +25,7 @@ class Net(nn.Module):
     batch = 512  # samples at a time, without gradients
     domains: tuple[int, ...] = (1024, 1024)  # hidden layers of the discriminator that the literature sets beside it
     smallest = 0
+    shortest = 0
     graphs = False
 
     def features(self, x: torch.Tensor) -> torch.Tensor:

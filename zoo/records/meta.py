@@ -49,6 +49,7 @@ class Domain(Part):
     classes: Count | None = None
     n: Count | None = None
     folds: Count | None = None
+    groups: Count | None = None
     positives: Count | None = None
     notes: list[str] = []
 

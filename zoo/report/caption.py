@@ -32,6 +32,10 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         f"Data: {suite.get('dataset') or 'own'} ({sizes})",
         f"Protocol: {PROTOCOLS.get(protocol, protocol)}",
     ]
+    if window := suite.get("window"):
+        parts.append(
+            f"Windows: {window} every {suite.get('step') or 'half of that'}; no series is on both sides of a split"
+        )
     if relational:
         amount = f"{suite['examples']} true atoms" if suite.get("examples") else "all true atoms of the fold"
         parts.append(f"Training: {amount} and {suite.get('negative_ratio')} false ones for each; tested on all")
@@ -43,7 +47,9 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         parts.append(f"Net: {net}, {_budget(suite)}")
     labels = suite.get("labels") or 0
     if labels:
-        amount = "all labels of the adapt part" if labels == "all" else f"{labels} a class"
+        grouped = any(domains[name].get("groups") for name in used)
+        each = f"{labels} {'series ' if grouped else ''}a class"
+        amount = "all labels of the adapt part" if labels == "all" else each
         parts.append(f"Labelled target samples: {amount}, only where the setting grants them")
     trials = suite.get("trials") or 0
     parts.append(f"Parameters: as given{f', {trials} trials a method' if trials else ', no search'}")
@@ -57,7 +63,9 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
 def _size(name: str, domain: dict[str, Any]) -> str:
     if "target" in domain:
         return f"{name} {domain['target']}: {domain['positives']} of {domain['n']} atoms true, {domain['folds']} folds"
-    return f"{name} {domain['n']}" if "n" in domain else name
+    series = domain.get("groups")
+    of = f" windows of {series} series" if series and series != domain.get("n") else ""
+    return f"{name} {domain['n']}{of}" if "n" in domain else name
 
 
 def abbreviations(pairs: list[str]) -> dict[str, str]:
