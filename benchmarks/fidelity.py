@@ -30,7 +30,7 @@ from zoo import discover
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, KEYS = ROOT / "docs" / "fidelity.md", ("method", "source", "compared", "differs")
 LOOSE, LEAST = 0.01, -12  # what a test allows of a statistic; the smallest power of ten that is told
-AGREEMENT = re.compile(r"equal|1e-\d\d?|1e-\d\d? \(at most 1e-?\d\d? allowed\)|asserted|not measured")
+AGREEMENT = re.compile(r"equal|1e-?\d\d?|1e-?\d\d? \(at most 1e-?\d\d? allowed\)|asserted|not measured")
 INTRODUCTION = """\
 # Fidelity
 
