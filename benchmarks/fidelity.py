@@ -30,7 +30,8 @@ from zoo import discover
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, KEYS = ROOT / "docs" / "fidelity.md", ("method", "source", "compared", "differs")
 LOOSE, LEAST = 0.01, -12  # what a test allows of a statistic; the smallest power of ten that is told
-AGREEMENT = re.compile(r"equal|1e-?\d\d?|1e-?\d\d? \(at most 1e-?\d\d? allowed\)|asserted|not measured")
+_ONE = r"(equal|1e-?\d\d?)"
+AGREEMENT = re.compile(rf"{_ONE}|({_ONE}; )?{_ONE} \({_ONE} allowed\)|asserted|not measured")
 INTRODUCTION = """\
 # Fidelity
 
@@ -40,9 +41,8 @@ their code's steps as a loop of its own, other libraries, closed forms, enumerat
 
 *Agreement* is measured: of all that a test compares, the largest difference from what it expects, relative to the
 largest of the expected numbers, as the next power of ten. *Equal*: what is compared is the same. *Asserted*: the test
-states an equality of what are no numbers, or a bound. Differences that a test allows more than 1 % of are statistics
-(deviations of random weights, means over draws) or approximations; they count only where there is nothing else, with
-what is allowed beside them.
+states an equality of what are no numbers, or a bound. Differences that a test allows more than 1 % of are apart, with
+what is allowed: they are of statistics (deviations of random weights, means over draws) or of approximations.
 """
 
 
@@ -209,15 +209,15 @@ def measured(tests: Path, marks: Iterable[Reference]) -> dict[tuple[str, str], s
 def agreement(found: list[tuple[float, float]]) -> str:
     """What is said of the differences of a test, and of what it allows.
 
-    >>> agreement([(3e-7, 1e-4), (0.015, 0.02)]), agreement([(0.015, 0.02)]), agreement([(0.0, 0.0)]), agreement([])
-    ('1e-6', '1e-1 (at most 1e-1 allowed)', 'equal', 'asserted')
+    >>> agreement([(3e-7, 1e-4), (0.002, 0.02)]), agreement([(0.015, 0.02)]), agreement([(0.0, 0.0)]), agreement([])
+    ('1e-6; 1e-2 (1e-1 allowed)', '1e-1 (1e-1 allowed)', 'equal', 'asserted')
     """
     strict = [gap for gap, allowed in found if allowed <= LOOSE]
-    if strict:
-        return _power(max(strict))
-    if found:
-        return f"{_power(max(gap for gap, _ in found))} (at most {_power(max(a for _, a in found))} allowed)"
-    return "asserted"
+    parts = [_power(max(strict))] if strict else []
+    if loose := [x for x in found if x[1] > LOOSE]:
+        gap, allowed = (max(x[i] for x in loose) for i in (0, 1))
+        parts.append(f"{_power(gap)} ({_power(allowed)} allowed)")
+    return "; ".join(parts) or "asserted"
 
 
 def _power(gap: float) -> str:

@@ -221,7 +221,7 @@ def test_vadas_perturbation_is_the_authors(monkeypatch):
     source="Shu et al. 2018, eq. 2 to 8; RuiShu/dirt-t: codebase/models/dirtt.py, run_dirtt.py (--tw, --dw, --sw)",
     compared="four whole steps of all terms on discriminator and network; the mean of decay .998 that predicts",
     differs="the discriminator learns in the same step from the same batch, theirs before it from another; "
-    "running statistics are of all passes; the mean's first steps are shorter",
+    "running statistics are of all passes; radius .063 for .0631; the mean's first steps are shorter",
 )
 @pytest.mark.parametrize("target", [0.01, 1.0])  # theirs; and one under which its terms weigh
 def test_vada_is_the_authors_loop(target):
