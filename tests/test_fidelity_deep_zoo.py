@@ -102,6 +102,12 @@ def _gauss(x, y):
 # Alignment ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reference(
+    method="cmd",
+    source="Zellinger et al. 2017; scipy.stats.moment",
+    compared="the discrepancy of five moments",
+    differs="the features' range counts as 1, which tanh's is 2 of",
+)
 def test_cmd_has_scipys_moments():
     X, Y = draw(30, 4).tanh(), draw(20, 4, seed=1).tanh()
     expected = np.linalg.norm(X.mean(0) - Y.mean(0)) + sum(
@@ -173,6 +179,12 @@ def test_mdd_reverses_the_features_gradient_only():
         assert float(g.abs().max()) > 0
 
 
+@pytest.mark.reference(
+    method="bsp",
+    source="Chen et al. 2019, eq. 6 and 7; numpy.linalg.svd",
+    compared="what Ω has above cdan's",
+    differs="as cdan",
+)
 def test_bsp_is_cdan_with_numpys_singular_values():
     Z = draw(7, 5)
     assert spectral(Z, 2).item() == pytest.approx(float(np.square(np.linalg.svd(Z.numpy())[1][:2]).sum()))
@@ -198,6 +210,12 @@ def test_afn_pushes_every_norm_by_the_same_step():
 # Adversarial, with classes --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reference(
+    method="symnets",
+    source="Zhang et al. 2019, eq. 5 to 11; scikit-learn's log_loss, scipy.stats.entropy",
+    compared="the losses, each by itself; not the whole step",
+    differs="nothing known",
+)
 def test_symnets_losses_are_cross_entropies_of_scikit_learn():
     from sklearn.metrics import log_loss
 

@@ -37,6 +37,12 @@ def task_of(pair, method, use="net", steps=60, seed=0, **budget):
     return Task(fields, needs=method.needs, learner=learner, n_classes=3, seed=seed)
 
 
+@pytest.mark.reference(
+    method="degree",
+    source="NumPy",
+    compared="the feature",
+    differs="no paper",
+)
 def test_degree_feature_is_a_z_score_within_the_graph():
     graph = random_graph().to("cpu")
     level = np.log1p(dense(random_graph()).sum(1))
@@ -98,6 +104,12 @@ def test_struct_reweight_without_a_share_never_reweighs():
     assert torch.allclose(one.predict(pair.X), other.predict(pair.X), atol=1e-5)
 
 
+@pytest.mark.reference(
+    method="adagcn",
+    source="Dai et al. 2022, section 4.2, and the authors' code",
+    compared="features of the smoothed network, by dense matrices; the critic is wdgrl's",
+    differs="two steps of propagation, theirs ten; weight and critic steps smaller, as the suites are shorter",
+)
 def test_adagcn_smooths_in_the_first_layer_only():
     graph = random_graph()
     net = nets.build("gcn", (), 3, graphs=Graphs(t=graph.to("cpu"))).eval()
@@ -159,6 +171,12 @@ def test_udagcn_omega_is_its_parts():
     assert float((at[1] - at[0]).detach()) == pytest.approx(0.5 * float(-(p * p.log()).sum(1).mean()), abs=1e-5)
 
 
+@pytest.mark.reference(
+    method="grade",
+    source="Wu et al. 2023, section 4, and the authors' code (GRADE-N)",
+    compared="Ω by hand, from every layer's features and the scores",
+    differs="the layers are of a pass of their own",
+)
 def test_grade_sees_every_layer():
     """Its penalty has a gradient at the output of each layer; DANN's, at the last only."""
     pair = toy_graphs()

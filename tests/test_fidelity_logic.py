@@ -120,6 +120,12 @@ def propositional(seed, n=80, d=12):
     return facts, np.arange(n)[:, None], S
 
 
+@pytest.mark.reference(
+    method="rdn_boost",
+    source="Natarajan et al. 2012; scikit-learn's DecisionTreeRegressor",
+    compared="a tree's values and tests on unary relations",
+    differs="ridge, discount and sampled tests are ours",
+)
 @pytest.mark.parametrize(("seed", "leaves", "depth", "least"), [(0, 8, 3, 1), (1, 5, 4, 3), (2, 16, 10, 2)])
 def test_tree_equals_scikit_learn(seed, leaves, depth, least):
     facts, X, S = propositional(seed)
@@ -140,6 +146,12 @@ def test_split_gain_is_the_fall_of_the_squared_error():
     np.testing.assert_allclose(split_gains(S.astype(float), g), expected)
 
 
+@pytest.mark.reference(
+    method="rdn_boost",
+    source="Natarajan et al. 2012; finite differences",
+    compared="leaves against the derivative of the log-likelihood",
+    differs="as above",
+)
 def test_trees_fit_the_gradient():
     """The leaves of the first tree are means of the derivative of the log-likelihood, by finite differences."""
     facts, X, S = propositional(0)
@@ -212,6 +224,12 @@ def test_rdn_boost_finds_the_planted_rule():
     torch.testing.assert_close(method.predict(X[order], other), scores[order])
 
 
+@pytest.mark.reference(
+    method="predicate_mapping",
+    source="a database renamed, arguments swapped, a predicate negated",
+    compared="the mapping found, and the AUROC of what is carried",
+    differs="not TreeBoostler: search, grafting and revision differ, as `zoo info` says; not its figures",
+)
 @pytest.mark.parametrize(("swap", "negate"), [(False, False), (True, False), (False, True), (True, True)])
 def test_mapping_recovers_a_renaming(swap, negate):
     Fs, Xs, ys = family(0, n=50)

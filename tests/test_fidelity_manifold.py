@@ -54,6 +54,12 @@ def objective(alpha, K, M, L, Y, n, sigma, reg, gamma):
 OPTIONS = {"d": 4, "sigma": 0.2, "reg": 5.0, "gamma": 0.7, "p": 6}
 
 
+@pytest.mark.reference(
+    method="manifold",
+    source="Long et al. 2014, eq. 10 and 17",
+    compared="the objective with all terms is no lower nearby, and its gradient is 0",
+    differs="Nyström above 3,000 samples",
+)
 def test_manifold_is_where_the_papers_objective_is_least():
     given = task(d=12)
     before = Manifold(**OPTIONS, T=1).fit(given)
@@ -77,6 +83,12 @@ def test_manifold_is_where_the_papers_objective_is_least():
         assert other < least - 1e-3
 
 
+@pytest.mark.reference(
+    method="manifold",
+    source="scikit-learn's KernelRidge",
+    compared="scores of new points",
+    differs="ARTL's penalties are off",
+)
 def test_manifold_without_penalties_is_kernel_ridge_regression():
     given = task(d=12)
     method = Manifold(d=0, sigma=0.3, reg=0.0, gamma=0.0).fit(given)
@@ -92,6 +104,12 @@ def test_manifold_without_penalties_is_kernel_ridge_regression():
     np.testing.assert_allclose(method.predict(new), on_simplex(torch.from_numpy(expected)), atol=1e-9)
 
 
+@pytest.mark.reference(
+    method="manifold",
+    source="Belkin, Niyogi and Sindhwani 2006, eq. 8",
+    compared="coefficients of the expansion, dense",
+    differs="ARTL's matching is off; principal components, rows of length 1",
+)
 def test_manifold_without_matching_is_laprls():
     """Belkin, Niyogi and Sindhwani (2006), eq. 8: (JK + gamma_A l I + gamma_I l / (u + l)² LK)⁻¹ Y."""
     given = task(d=12)

@@ -51,6 +51,12 @@ def test_head_only_keeps_everything_below_bit_by_bit():
         assert torch.equal(value, before[name])  # the source model itself is never touched
 
 
+@pytest.mark.reference(
+    method="fine_tune",
+    source="one step of gradient descent",
+    compared="how far each layer goes, against the ratio of rates (2 %)",
+    differs="no paper: rates are ours",
+)
 def test_rates_are_multiples_of_the_suites():
     """One step of plain SGD moves each parameter by rate times its gradient: two runs differ by the ratio of rates."""
     model = source_model()

@@ -92,6 +92,12 @@ def test_following_the_gradient_draws_the_prototypes_of_a_class_together():
     assert 1 - between() < (1 - before) / 3
 
 
+@pytest.mark.reference(
+    method="prototype_graph",
+    source="Wang et al. 2020 (LtC-MSDA)",
+    compared="prototypes and Ω from their parts, by NumPy; messages by loops in a test of their own",
+    differs="one source; messages without weights to learn; samples send none; no local alignment",
+)
 def test_prototype_graphs_omega_is_its_parts():
     net, method = network(), PrototypeGraph(weight=7.0, alpha=0.3, temperature=0.2, memory=0.6)
     old, b = draw(6, 256, dtype=torch.float32).abs(), batch(net)

@@ -47,6 +47,12 @@ def huber(x):
     return np.where(np.abs(x) < 1, x**2 / 2, np.abs(x) - 0.5)
 
 
+@pytest.mark.reference(
+    method="rkd",
+    source="Park et al. 2019, eq. 5 to 7; scipy.spatial.distance.pdist",
+    compared="the distance-wise loss",
+    differs="teacher and student are before and after adaptation; weights as for embeddings; SHOT's information adapts",
+)
 def test_distance_loss_is_scipys():
     z, t = draw(9, 4), 3 * draw(9, 6, seed=1) + 1
     a, b = (pdist(x) / pdist(x).mean() for x in (z, t))
@@ -54,6 +60,12 @@ def test_distance_loss_is_scipys():
     assert distance_loss(z, t).item() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.reference(
+    method="rkd",
+    source="Park et al. 2019, eq. 8 and 9",
+    compared="the angle-wise loss by a loop over triplets",
+    differs="as above",
+)
 def test_angle_loss_is_a_loop():
     z, t = draw(7, 4), draw(7, 6, seed=1)
     expected = 0.0
@@ -183,6 +195,12 @@ def test_relation_is_the_mean_softened_score_of_each_class():
     torch.testing.assert_close(hard[[0, 1, 3]], torch.eye(4)[[0, 1, 3]])  # a sure model relates nothing
 
 
+@pytest.mark.reference(
+    method="class_relation",
+    source="Tzeng et al. 2015, eq. 4 to 8",
+    compared="the soft-label loss by loops",
+    differs="unlabelled target samples count under their present scores",
+)
 def test_soft_loss_is_a_loop_and_plain_cross_entropy_without_relations():
     logits, y, L = draw(6, 4), torch.tensor([0, 1, 2, 3, 0, 1]), softmax(draw(4, 4, seed=1).numpy(), 1)
     expected = np.mean(
@@ -213,6 +231,12 @@ def test_soft_loss_is_least_at_the_soft_label():
     np.testing.assert_allclose(softmax(logits.detach().numpy() / 2.0, 1), L, atol=1e-3)
 
 
+@pytest.mark.reference(
+    method="class_relation",
+    source="Tzeng et al. 2015, eq. 2 and 3; PyTorch's cross-entropies",
+    compared="domain losses and who gets which gradient",
+    differs="both in one step, theirs in turns",
+)
 def test_confusion_moves_features_and_telling_moves_the_discriminator():
     net, method = network(), ClassRelation(soft=0.0, confuse=1.0)
     method.setup(

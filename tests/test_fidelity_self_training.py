@@ -28,6 +28,12 @@ from zoo.train import Batch
 # Self-training --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.reference(
+    method="pseudo_label",
+    source="Lee 2013, eq. 15 and 16",
+    compared="Ω over progress, and with a threshold",
+    differs="the ramp is over the run's progress, theirs over epochs 100 to 600",
+)
 def test_pseudo_labels_count_from_a_tenth_of_the_steps_on():
     logits = draw(6, 3)
     loss = cross_entropy(logits, logits.argmax(1)).item()
@@ -176,6 +182,12 @@ def _free(fields):
     return Task(fields, needs={"model", "Xt"}, learner=LEARNER, n_classes=3)
 
 
+@pytest.mark.reference(
+    method="ada_bn",
+    source="Li et al. 2017, algorithm 1",
+    compared="statistics of the first norm by NumPy; scores of a source that was scaled and moved",
+    differs="means over chunks of 512 where the target is larger",
+)
 def test_adabn_has_the_targets_statistics():
     """Of the first norm they are NumPy's; a target that is the source, scaled and moved, is scored as the source."""
     fitted, fields = fit(AdaBn())

@@ -19,17 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
 from zoo import checkpoint, discover, nets, train
-from zoo.adapters.feature.bsp import spectral
-from zoo.adapters.feature.can import contrast
 from zoo.adapters.feature.dann import Dann
-from zoo.adapters.feature.deep_coral import coral_loss
-from zoo.adapters.feature.dsan import local_mmd2
-from zoo.adapters.feature.homm import moment_gap
 from zoo.adapters.feature.wdgrl import Wdgrl
-from zoo.adapters.parameter.bss import smallest
 from zoo.adapters.parameter.surgical import relative_gradients
 from zoo.check.toys import CLASSES
-from zoo.ops.mmd import multi_gaussian
 from zoo.vault.watch import Told
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
@@ -266,33 +259,6 @@ def test_every_network_in_bfloat16(fit_toy, name):
     with pretended():
         scores = fit_toy(name, CUDA, precision="auto", steps=3)[0].cpu()
     assert bool(torch.isfinite(scores).all())
-
-
-def gram(X, Y):
-    """Arguments of a class-wise discrepancy."""
-    y = torch.eye(3)[torch.arange(len(X)) % 3]
-    return multi_gaussian(torch.cat([X, Y])), y, y
-
-
-PENALTIES = {
-    spectral: lambda X, Y: (X, 1),
-    smallest: lambda X, Y: (X, 1),
-    coral_loss: lambda X, Y: (X, Y),
-    moment_gap: lambda X, Y: (X, Y, 3),
-    contrast: gram,
-    local_mmd2: gram,
-    multi_gaussian: lambda X, Y: (torch.cat([X, Y]),),
-}
-
-
-@pytest.mark.parametrize("penalty", PENALTIES)
-def test_penalties_are_not_in_bfloat16(penalty):
-    """Differences of nearly equal matrices are mostly rounding there."""
-    g = torch.Generator().manual_seed(0)
-    arguments = PENALTIES[penalty](torch.randn(12, 5, generator=g), torch.randn(12, 5, generator=g))
-    with torch.autocast("cpu", torch.bfloat16):
-        mixed = penalty(*arguments)
-    torch.testing.assert_close(mixed, penalty(*arguments), rtol=1e-6, atol=1e-6)
 
 
 def network(device):

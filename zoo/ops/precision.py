@@ -22,3 +22,9 @@ def in_float32(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*(a.float() if isinstance(a, Tensor) and a.dtype == torch.bfloat16 else a for a in (X, *args)))
 
     return exact
+
+
+@in_float32
+def scored(logits: Tensor) -> Tensor:
+    """Class scores of logits [n, C]: CUDA's autocast makes float32 of a softmax, a CPU's leaves it in bfloat16."""
+    return logits.softmax(1)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
 from zoo.ops.mmd import mmd2, multi_gaussian
+from zoo.ops.precision import scored
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -36,5 +37,5 @@ class Dan(DeepAdapter):
     def omega(self, b: Batch) -> Tensor:
         loss = mmd2(multi_gaussian(torch.cat([b.zs, b.zt])), len(b.zs))
         if self.scores:
-            loss = loss + mmd2(multi_gaussian(torch.cat([b.ls, b.lt]).softmax(1)), len(b.ls))
+            loss = loss + mmd2(multi_gaussian(scored(torch.cat([b.ls, b.lt]))), len(b.ls))
         return self.weight * loss

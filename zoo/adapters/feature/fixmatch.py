@@ -15,10 +15,10 @@ class Fixmatch(DeepAdapter):
     """FixMatch: what the network decides surely on a target sample, it is to decide on a distorted view of it.
 
     Made for images, which are turned, scaled, moved, changed in contrast and lose a square; of vectors a fifth of the
-    entries are lost and noise is added (`zoo.ops.augment.distorted`). The other view is the suite's own. Source, target
-    and distorted target pass the network one after the other. Predictions are of a running mean of the parameters
-    (decay .999), as in the authors' code; where that takes seven unlabelled samples for a labelled one, here the
-    suite's batch holds one.
+    entries are lost and noise is added (`zoo.ops.augment.distorted`). The other view is the suite's own. As in the
+    authors' code source, target and distorted target pass the network as one batch, and predictions are of a running
+    mean of the parameters (decay .999); where that takes seven unlabelled samples for a labelled one, here the suite's
+    batch holds one.
 
     Parameters
     ----------
@@ -27,9 +27,10 @@ class Fixmatch(DeepAdapter):
     threshold : float
         What the highest score must reach for a sample to count; the paper's τ.
 
-    Source: Sohn et al. (2020), eq. 4.
+    Source: Sohn et al. (2020), eq. 4, and their code.
     """
 
+    forward = "joint"
     views = 2
     ema = 0.999
     cite = "sohn2020fixmatch"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
 from zoo.ops.mmd import mmd2, multi_gaussian
+from zoo.ops.precision import scored
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -37,5 +38,5 @@ class Jan(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         features = multi_gaussian(torch.cat([b.zs, b.zt]))
-        scores = multi_gaussian(torch.cat([b.ls, b.lt]).softmax(1), gamma=1 / self.width, kernels=1)
+        scores = multi_gaussian(scored(torch.cat([b.ls, b.lt])), gamma=1 / self.width, kernels=1)
         return self.weight * mmd2(features * scores, len(b.zs))

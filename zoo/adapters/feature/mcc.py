@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
+from zoo.ops.precision import in_float32
 
 if TYPE_CHECKING:
     from zoo.train import Batch
@@ -33,9 +34,10 @@ class Mcc(DeepAdapter):
         self.weight, self.temperature = weight, temperature
 
     def omega(self, b: Batch) -> Tensor:
-        return self.weight * confusion(b.lt.float(), self.temperature)
+        return self.weight * confusion(b.lt, self.temperature)
 
 
+@in_float32
 def confusion(logits: Tensor, temperature: float) -> Tensor:
     """Mean off-diagonal share of the class correlations of a batch, certain samples weighing more."""
     p = torch.softmax(logits / temperature, 1)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Tent(DeepAdapter):
     """TENT: the source model's batch norm, its scales and shifts alone, learns scores of low entropy on the target.
 
-    Source-free. Each target batch is seen once and gives one step, under its own statistics; in the end they are those
-    of the whole target, for `predict`, in which nothing moves and no sample sees another. (The authors predict each
-    batch before its step, under its own statistics.)
+    Source-free. Each batch gives one step, under its own statistics; there are as many as the target fills, the last
+    filled up with samples seen before. In the end statistics are those of the whole target, for `predict`, in which
+    nothing moves and no sample sees another. (The authors predict each batch before its step, under its statistics.)
 
     Source: Wang et al. (2021), section 3, and their code.
     """

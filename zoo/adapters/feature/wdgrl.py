@@ -33,12 +33,13 @@ class Wdgrl(DeepAdapter):
     hidden : int
         Width of the critic's hidden layer; the paper's is 100.
 
-    As in the authors' code the network learns at a tenth of the critic's rate (1e-4 and 1e-3, by Adam).
+    The defaults are those of the authors' script for Amazon reviews: network and critic learn at a tenth of the usual
+    rate (1e-4, by Adam). Their other scripts have another `weight` (0.01, 0.1), and for Office ten steps at 1e-3.
 
     Source: Shen et al. (2018), algorithm 1, and their code.
     """
 
-    rates = {"features": 0.1, "head": 0.1, "extra": 1.0}
+    rates = {"features": 0.1, "head": 0.1, "extra": 0.1}
     cite = "shen2018wasserstein"
     space = {"weight": ("log", 0.01, 10), "n": ("int", 1, 10)}
 
