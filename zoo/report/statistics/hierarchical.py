@@ -83,7 +83,7 @@ def samples(differences: Sequence[Sequence[float]], *, rho: float, seed: int = 0
     prior = _tails()
     for step in range(BURN + KEPT):
         residual = inner + n * (mean - mu) ** 2 / shrunk
-        variance = np.where(n > 1, _inverse_gamma(rng, (n - 1) / 2, residual / 2, most[0]), TINY**2)
+        variance = np.where(n > 1, _inverse_gamma(rng, np.maximum(n - 1, 1) / 2, residual / 2, most[0]), TINY**2)
         off = mu - mu0[:, None]
         w = rng.gamma((nu[:, None] + 1) / 2, 2 / (nu[:, None] + (off / sigma0[:, None]) ** 2))
         precision = n / shrunk / variance, w / sigma0[:, None] ** 2
