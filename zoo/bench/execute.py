@@ -349,6 +349,7 @@ class Driver:
             "cell": cell.id,
             "family": cell.row.info.family,
             **cell.identity,
+            "trial": cell.row.trial,
             "status": status,
             "reason": reason,
             "metrics": pair.metrics(gathered["test"]) if status == "ok" else {},

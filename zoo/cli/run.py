@@ -19,6 +19,9 @@ def run(
     methods: Annotated[str | None, typer.Option(help="a,b,...; source_only is added.")] = None,
     pairs: Pairs = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials a method: its defaults, and N - 1 points of its space.")
+    ] = None,
     data_root: Data = None,
     protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
@@ -58,6 +61,7 @@ def run(
         methods=split(methods),
         pairs=split(pairs),
         seeds=seeds,
+        trials=trials,
         data_root=data_root,
         plugins=plugin or (),
         settings=set_ or (),

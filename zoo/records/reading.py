@@ -52,6 +52,15 @@ class Run:
             if row["method"] == record["method"] and row["parameters"] == record["parameters"]
         )
 
+    def tried(self, record: Record) -> dict[str, int]:
+        """The rows of whose search a record is a trial, and which of it; 0 is the row's own parameters."""
+        found = {}
+        for label, row in self.meta["rows"].items():
+            trials = row.get("trials") or [row["parameters"]]
+            if row["method"] == record["method"] and record["parameters"] in trials:
+                found[label] = trials.index(record["parameters"])
+        return found
+
     def stale(self, record: Record, label: str) -> bool:
         """Whether other code, other data or other files than the last plan's gave this record."""
         code = self.meta["rows"][label]["code"].get(record["learner"])

@@ -52,10 +52,8 @@ def lines(run: Run) -> tuple[list[Line], Counter[str]]:
     found: dict[tuple[str, str, str], Line] = {}
     stale: Counter[str] = Counter()
     for record in run.records:
-        if record.get("trial"):
-            continue
         labels = run.labels(record)
-        if not labels:  # its method had other parameters then
+        if not labels and not record.get("trial") and not run.tried(record):  # its method had other parameters then
             stale[record["method"]] += 1
         for label in labels:
             if run.stale(record, label):
