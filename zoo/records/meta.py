@@ -77,6 +77,7 @@ class Meta(Part):
     unsupported: list[Left] = []
     partial: dict[str, str] = {}
     versions: dict[str, str] = {}
+    validators: dict[str, str] = {}  # the hashes of their code
     files: dict[str, str | None] = {}  # that fits opened, with their hashes as they are now
     device: str = ""
     git: str | None = None
@@ -140,6 +141,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             rows[label] = row
     said = {(u["label"], u["learner"], u.get("pair")): u for u in (*old["unsupported"], *new["unsupported"])}
     files = {**old.get("files", {}), **new.get("files", {})}
+    judges = {**old.get("validators", {}), **new.get("validators", {})}
     most = max(old["suite"].get("trials") or 1, new["suite"].get("trials") or 1)
     return {
         **new,
@@ -154,6 +156,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             if pair or learner not in rows.get(label, {"code": ()})["code"]
         ],
         **({"files": files} if files else {}),
+        **({"validators": judges} if judges else {}),
     }
 
 

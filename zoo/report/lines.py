@@ -24,6 +24,12 @@ class Line:
     label: str
     method: str
     pairs: dict[str, dict[int | None, Record]] = field(default_factory=dict)
+    rule: str = ""  # by which its trials were selected; '' where there was no choice
+
+    @property
+    def shown(self) -> str:
+        """Its label, with the rule of selection."""
+        return f"{self.label} [{self.rule}]" if self.rule else self.label
 
     @property
     def oracle(self) -> bool:
