@@ -71,13 +71,24 @@ def compare(
     folders: Folders,
     metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
     reference: Annotated[str, typer.Option(help="The row to compare with; default: the suite's own.")] = "",
+    validators: Annotated[
+        bool, typer.Option("--validators", help="How well each validator chooses: rank correlation and regret.")
+    ] = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Gains over the reference of each pair and over all, with 95 % intervals and paired tests."""
     from zoo import records
     from zoo.report import compare as comparisons
+    from zoo.report import validators as judged
 
+    if validators and reference:
+        raise BadInput("--reference with --validators: rules are compared with the default and the oracle")
+    if validators:
+        form = "json" if as_json else "md"
+        texts = [judged.render(records.read(f), metric, form) for f in folders]
+        output(f"[{','.join(texts)}]" if as_json and len(texts) > 1 else "\n".join(texts).rstrip(), out)
+        return
     runs = [comparisons.render(records.read(f), metric, "json" if as_json else "md", reference) for f in folders]
     output(f"[{','.join(runs)}]" if as_json and len(runs) > 1 else "\n".join(runs).rstrip(), out)
 
