@@ -101,9 +101,9 @@ class Benchmark:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
         self.device, self.executor_name, self.timeout = machine.device(device), executor, timeout
         self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
-        judges = {p for p in map(Path, plugins) if select.is_validator(p)}
-        self.known = discover.methods([p for p in map(Path, plugins) if p not in judges])
-        self.judges = select.chosen(validators, select.validators(sorted(judges)))
+        adapters, judges = select.parted(plugins)
+        self.known = discover.methods(adapters)
+        self.judges = select.chosen(validators, select.validators(judges))
         if odd := set(keep) - {"features"}:
             raise BadInput(f"--keep {min(odd)}: features can be kept, and nothing else")
         self.keep = "features" in keep

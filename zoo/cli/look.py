@@ -38,9 +38,9 @@ def list_(
         raise discover.unknown("list", what, KINDS)
     found: Mapping[str, Any]
     if what == "methods":
-        found = _of(family, listing.methods(plugin or ()))
+        found = _of(family, listing.methods(select.parted(plugin or ())[0]))
     elif what == "validators":
-        found = select.validators(plugin or ())
+        found = select.validators(select.parted(plugin or ())[1])
     else:
         found = getattr(discover, what)()
     rows = [info.to_json() for info in found.values()]

@@ -63,8 +63,10 @@ def cite(
     out: Out = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover, records
+    from zoo import discover, records, select
     from zoo.report import cite as citations
 
-    known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
+    methods, judges = select.parted(plugin or ())
+    texts = discover.datasets(), discover.references()
+    known = citations.Known(discover.methods(methods), *texts, select.validators(judges))
     output(citations.bibtex(records.read(folder), known), out)

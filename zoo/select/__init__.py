@@ -19,6 +19,7 @@ FIELDS = ("ps", "ys", "zs", "pv", "yv", "zv", "pt", "zt", "pm", "im")
 PROBED = frozenset({"ps", "zs", "zv", "zt", "pm", "im"})  # asked of a fitted method before it sees test rows
 OUTSIDE = ("oracle", "reverse")  # what a validator may be that is no function of what is seen of one fit
 GROUP = "zoo.validators"
+RESERVED = ("all", "default", "random")  # rules of selection that are no validators
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,13 @@ def is_validator(path: Path) -> bool:
     return bool(public(read(Path(path).resolve(), "", str(path)), BASE, "Validator"))
 
 
+def parted(plugins: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
+    """Files of methods and files of validators; what is neither is for the former to refuse."""
+    paths = list(map(Path, plugins))
+    judges = [p for p in paths if is_validator(p)]
+    return [p for p in paths if p not in judges], judges
+
+
 def chosen(names: Iterable[str], known: dict[str, ValidatorInfo]) -> list[ValidatorInfo]:
     """The validators of an option; ``all`` are all but those that fit again (`reverse`).
 
@@ -112,7 +120,7 @@ def _validator(file: File) -> ValidatorInfo:
     name, lineage = file.path.stem, _lineage(file)
     if not file.name and (file.path.suffix != ".py" or not re.fullmatch(r"[a-z][a-z0-9_]*", name)):
         refuse(file, 1, "the file's name is the validator's: lower-case letters, digits and _, ending in .py")
-    if name in ("all", "default"):
+    if name in RESERVED:
         refuse(file, 1, f"no validator can be called {name}: --select {name} means something else")
     node, said = lineage[0][1], attributes(lineage, BASE)
     for wrong in sorted(said["needs"] - set(FIELDS)):
