@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-collect_ignore = ["attacks", "plugins"]  # adapters to run, not tests
+collect_ignore = ["attacks", "judges", "plugins"]  # adapters to run, not tests
 DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
 SURF = "office_caltech/{}_SURF_L10.mat"
 SUITE = """\

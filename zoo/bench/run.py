@@ -186,6 +186,9 @@ class Benchmark:
             for row in self.plan.rows:
                 if row.info.plugin:
                     plugins.keep(self.store.folder, self._code(row), row.info, row.files)
+            for info in self.judges:
+                if info.plugin:
+                    plugins.keep(self.store.folder, self.codes[info.name], info, self.loads[info.name])
             draws = self.suite.kind.draws(self.suite, self.data)
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
@@ -210,13 +213,15 @@ class Benchmark:
         if not self.judges:
             return
         self.executor = self.executor or self._executor()
-        judges = Judges(draws, self.store, self.executor, self.codes, self.device, self.timeout, self.keep, view.judged)
+        keep = self.keep or bool(self.old.get("keeps"))  # an earlier command may have asked for it
+        judges = Judges(draws, self.store, self.executor, self.codes, self.device, self.timeout, keep, view.judged)
         self.unjudged = judges.failed
         judges.run(self.cells, records.read(self.store.folder).records, self.judges)
 
     def _judged(self) -> dict[str, str]:
         """The hashes of the validators' code; a plugin is imported in a process of its own, before all else."""
-        codes = {}
+        codes: dict[str, str] = {}
+        self.loads: dict[str, Sequence[Path]] = {}
         for info in self.judges:
             codes[info.name] = discover.code_hash(info.path)
             if info.plugin:
@@ -226,6 +231,7 @@ class Benchmark:
                 finally:
                     if apart is not self.executor:
                         apart.shutdown()
+                self.loads[info.name] = files
                 codes[info.name] = plugins.judged(codes[info.name], info, files)
         return codes
 
@@ -265,6 +271,7 @@ class Benchmark:
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
             "files": self.watched,
             **({"validators": self.codes} if self.codes else {}),
+            **({"keeps": True} if self.keep else {}),
             "versions": machine.versions(),
             "device": self.device,
             "git": machine.revision(),

@@ -78,6 +78,7 @@ class Meta(Part):
     partial: dict[str, str] = {}
     versions: dict[str, str] = {}
     validators: dict[str, str] = {}  # the hashes of their code
+    keeps: bool = False  # what validators see beside the predictions
     files: dict[str, str | None] = {}  # that fits opened, with their hashes as they are now
     device: str = ""
     git: str | None = None
@@ -157,6 +158,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         ],
         **({"files": files} if files else {}),
         **({"validators": judges} if judges else {}),
+        **({"keeps": True} if old.get("keeps") or new.get("keeps") else {}),
     }
 
 
