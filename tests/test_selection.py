@@ -302,7 +302,7 @@ def judged(run, rule="v"):
 
 def test_rank_correlation_is_scipys():
     rng = np.random.default_rng(0)
-    noise = {a: v for a, v in zip([a for t in ACCURACY.values() for a in t], rng.random(12), strict=True)}
+    noise = dict(zip([a for t in ACCURACY.values() for a in t], rng.random(12), strict=True))
     found = judged(planted(lambda accuracy, trial: noise[accuracy]))
     by_pair = {pair: [] for pair in PAIRS}
     for (pair, _), accuracies in ACCURACY.items():
