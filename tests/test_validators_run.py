@@ -254,3 +254,18 @@ def test_values_of_other_predictions_do_not_stand(go, tmp_path):
     assert values.read(tmp_path / "run", [other], {})[0] == {}
     assert values.read(tmp_path / "run", [record], {"entropy": "another code"})[0] == {}
     assert values.read(tmp_path / "run", [record], {})[0] == run.values
+
+
+def test_rows_that_are_sparse_have_a_number():
+    """Of words of a graph's nodes: scipy's sparse arrays have no len."""
+    from scipy.sparse import csr_matrix
+
+    from zoo.bench import messages
+    from zoo.kinds.base import Round
+
+    now = Round({}, {"test": csr_matrix(np.eye(5))}, fitted="test")
+    (part,) = messages.parts(now, False, np.random.default_rng(0))
+    assert part["test"].tolist() == [0, 1, 2, 3, 4]
+    scores, apart = messages.gathered(now, 2, [(part, {"test": np.full((5, 2), 0.5)})])
+    assert scores["test"].shape == (5, 2)
+    assert apart == 0

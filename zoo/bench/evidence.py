@@ -18,7 +18,7 @@ WHY = {  # a field is missing
     "zv": "there is no source validation here, or features",
     "pt": "there are no predictions of what was adapted to",
     **dict.fromkeys(("ps", "zs", "zt"), f"features {KEEP}"),
-    **dict.fromkeys(("pm", "im"), f"answers to mixtures {KEEP}"),
+    **dict.fromkeys(("pm", "im"), f"answers to mixtures {KEEP} (nodes of a graph have none)"),
 }
 
 
