@@ -310,3 +310,19 @@ def test_a_file_that_breaks_the_contract_is_refused(tmp_path, text, why):
     path.write_text(f"from zoo.select.base import Validator\n\n\nclass Mine(Validator):\n    {text}\n")
     with pytest.raises(BadInput, match=why):
         select.validators([path])
+
+
+def test_an_installed_validator_is_found(tmp_path, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    folder = tmp_path / "judges_pkg"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    head = "from zoo.select.base import Validator\n\n\nclass Sure(Validator):\n"
+    (folder / "sure.py").write_text(head + "    def value(self, seen):\n        return 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("sure", "judges_pkg.sure:Sure", select.GROUP)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry] if group == select.GROUP else [])
+    info = select.validators()["sure"]
+    assert (info.plugin, info.module, info.needs) == (True, "judges_pkg.sure", {"pt"})
+    assert select.load(info)().value(None) == 1.0
