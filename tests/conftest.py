@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-collect_ignore = ["attacks", "plugins"]  # adapters to run, not tests
+collect_ignore = ["attacks", "judges", "plugins"]  # adapters to run, not tests
 # Files that take half a minute and more come first, so that both workers have something to do up to the end.
 LONGEST = (
     "check strangers company pretended_cuda vault kill fidelity_logic kinds cells cli engine gpu_script "

@@ -20,7 +20,7 @@ import typer
 import zoo_page
 from ruamel.yaml import YAML as Yaml
 
-from zoo import check, cli, discover
+from zoo import check, cli, discover, select
 from zoo.bench.suite import Suite
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def test_other_code_runs(server, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command):
     name, given = parse(command)
-    known = {*discover.methods(), *(Path(file).stem for file in PLUGINS), "my_other"}
+    known = {*discover.methods(), *(Path(file).stem for file in PLUGINS), "my_other", "my_judge", *select.validators()}
     if name == "run":
         assert given["suite"] in {*discover.suites(), "SUITE", "mine.yaml"}
         assert {*(given["methods"] or "").split(","), *(s.split(".")[0] for s in given["set_"] or ())} - {""} <= known

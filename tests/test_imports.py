@@ -26,6 +26,7 @@ NEVER = {
         "zoo.ops",
         "zoo.cli",
     ),
+    "zoo.select": ("zoo.adapters", "zoo.bench", "zoo.vault", "zoo.records", "zoo.report", "zoo.cli"),
     "zoo.bench": ("zoo.cli",),
 }
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from zoo import check, discover, source, templates
+from zoo import check, discover, select, source, templates
 
 KINDS = {  # kind → family, learner, base class
     "reweighting": ("instance", "base", "reweighting"),
@@ -27,7 +27,22 @@ def _one_thread():
 
 
 def test_there_is_one_for_each_kind():
-    assert templates.kinds() == sorted(KINDS)
+    assert templates.kinds() == sorted([*KINDS, "validator"])
+
+
+def test_a_validators_scaffold_passes_the_contract_as_it_is(zoo, tmp_path):
+    done = zoo("new", "my_judge2", "--kind", "validator", "--out", tmp_path)
+    path = tmp_path / "my_judge2.py"
+    assert (done.code, done.err) == (0, "")
+    assert "--validators my_judge2" in done.out
+    outcomes = check.run(path)
+    assert [o.name for o in outcomes] == ["needs", "repeats", "one class", "citation"]
+    assert all(o.ok and not o.skipped for o in outcomes)
+    assert select.validators([path])["my_judge2"].cls == "MyJudge2"
+    assert zoo("new", "my_judge2", "--kind", "validator", "--out", tmp_path).code == 2
+    for name in ("entropy", "all", "default"):
+        assert zoo("new", name, "--kind", "validator", "--out", tmp_path).code == 2
+    assert not (tmp_path / "all.py").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -142,7 +142,7 @@ def methods(plugins: Sequence[Path] = (), recall: Recall | None = None) -> dict[
         A file breaks the contract; the line says where.
     """
     files = [(p, "") for p in sorted(source.ROOT.glob("adapters/*/*.py")) if not p.name.startswith("_")]
-    files += [(path, module) for module, path in _installed()]
+    files += [(path, module) for module, path in installed()]
     infos = [recall(path, module, _method) if recall else _method(path, module) for path, module in files]
     infos += [_method(_readable(Path(p)).resolve(), shown=str(p)) for p in plugins]
     found: dict[str, MethodInfo] = {}
@@ -278,11 +278,11 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _installed() -> list[tuple[str, Path]]:
-    """Module and file of each entry point of the group ``zoo.adapters``."""
+def installed(group: str = "zoo.adapters") -> list[tuple[str, Path]]:
+    """Module and file of each entry point of a group."""
     from importlib.metadata import entry_points
 
-    return [(e.module, _locate(e.module, e.value)) for e in entry_points(group="zoo.adapters")]
+    return [(e.module, _locate(e.module, f"{e.value} of group {group}")) for e in entry_points(group=group)]
 
 
 def _locate(module: str, shown: str) -> Path:
@@ -292,7 +292,7 @@ def _locate(module: str, shown: str) -> Path:
     for part in rest:
         spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations or [])
     if not spec or not spec.origin:
-        raise BadInput(f"entry point {shown} of group zoo.adapters: there is no module {module}")
+        raise BadInput(f"entry point {shown}: there is no module {module}")
     return Path(spec.origin)
 
 

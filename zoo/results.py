@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,11 +73,16 @@ class Results:
 
         return frame([self._run])
 
-    def table(self, format: str = "md", metric: str = "", cost: bool = True) -> str:
-        """The comparison table as md, latex, csv, html or json; `metric` '' is the suite's own."""
-        from zoo.report import table
+    def table(self, format: str = "md", metric: str = "", cost: bool = True, select: Sequence[str] = ()) -> str:
+        """The comparison table as md, latex, csv, html or json; `metric` '' is the suite's own.
 
-        return table.render(table.build(self._run, metric=metric, cost=cost), format)
+        `select` are rules by which trials are chosen, such as ``["info_max", "oracle"]``; ``["all"]``: methods × rules.
+        """
+        from zoo.report import rules, table
+
+        if "all" in select:
+            return table.render(rules.build(self._run, metric), format)
+        return table.render(table.build(self._run, metric=metric, cost=cost, select=select), format)
 
     def plot(self, kind: str = "bars") -> Picture:
         """A picture of the run: a `kind` of ``zoo list plots``.

@@ -38,6 +38,7 @@ class Driver:
         What every record says alike (device, versions).
     timeout : seconds that one cell may take, or None
     view : is told what happens
+    probes : whether fitted methods are asked for what validators see: features, and scores of mixtures
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Driver:
         common: dict[str, Any],
         timeout: float | None = None,
         view: View,
+        probes: bool = False,
     ) -> None:
         self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
-        self.common, self.timeout, self.view = common, timeout, view
+        self.common, self.timeout, self.view, self.probes = common, timeout, view, probes
         self.n_classes = len(protocol.data.classes)
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
@@ -155,10 +157,7 @@ class Driver:
         cell, suite, now = job.cell, self.suite, self._round(job)
         trains = job.op == "model"
         names = ({"Xs", "ys"} & now.fields.keys() or {"Xl"}) if trains else cell.grant & now.fields.keys()
-        fields, features = (
-            now.fields,
-            self.made.get(messages.stranger_features(self.suite, cell) if job.stranger else ""),
-        )
+        fields, features = now.fields, self._featured(job)
         message = messages.head(suite, cell, self.common["device"], self.n_classes, "net" if trains else cell.use)
         if features is not None:
             fields = fields | {k: features[f"field {k}"] for k in ("Xs", "Xt", "Xl") if f"field {k}" in features}
@@ -192,25 +191,27 @@ class Driver:
 
     def _send_predict(self, slot: Slot, job: Job) -> None:
         """Test rows, only now that `fit` has returned; where test is adapt (transductive) they are sent once."""
-        now, part = self._round(job), job.parts[0]
-        features = self.made.get(messages.stranger_features(self.suite, job.cell) if job.stranger else "")
-        sets = (
-            now.sets
-            if features is None
-            else {k.removeprefix("set "): v for k, v in features.items() if k[:4] == "set "}
-        )
-        message = {
-            "op": "predict",
-            "device": self.common["device"],
-            "arrays": {name: sets[name][rows] for name, rows in part.items()},
-            "context": {k: v for k, v in now.context.items() if k in part},
-            "graphs": {} if features is not None else self._whole(slot, now),
-            "fitted": now.fitted if "Xt" in job.cell.grant else None,
-            "last": len(job.parts) == 1,
-        }
+        now, part, features = self._round(job), job.parts[0], self._featured(job)
+        graphs = {} if features is not None else self._whole(slot, now)
+        message = messages.predict(job.cell, now, part, messages.sets(now, features), graphs)
+        message |= {"device": self.common["device"], "last": len(job.parts) == 1}
         assert slot.channel
         slot.channel.expect(8 * self.n_classes * sum(map(len, part.values())))
         slot.channel.send(message)
+
+    def _send_probe(self, slot: Slot, job: Job) -> None:
+        """Ask what validators want to see, after the fit and before the test rows."""
+        now, features = self._round(job), self._featured(job)
+        graphs = {} if features is not None else self._whole(slot, now)
+        message = messages.probe(job.cell, now, messages.sets(now, features), features, graphs)
+        job.probed = {"adapt" if k == now.fitted else k: v.shape[0] for k, v in message["arrays"].items()}
+        assert slot.channel
+        slot.channel.expect(STRANGER_LIMIT if job.stranger else STATE_LIMIT)
+        slot.channel.send(message | {"device": self.common["device"]})
+
+    def _featured(self, job: Job) -> dict[str, np.ndarray] | None:
+        """Features that a stranger is sent in place of its samples."""
+        return self.made.get(messages.stranger_features(self.suite, job.cell)) if job.stranger else None
 
     def _whole(self, slot: Slot, now: Round) -> dict[str, Any]:
         return {k: None if slot.sent.get(k) is graph else graph for k, graph in now.whole.items()}
@@ -226,7 +227,10 @@ class Driver:
                 self._note(slot, job, answer)
                 return
             self.store.keep_checkpoint(job.key, None)
-            if failure := answers.failure(answer):
+            if job.probed:
+                self._seen_of(job, answer)
+                self._send_predict(slot, job)
+            elif failure := answers.failure(answer):
                 job.opened |= set(answers.opened(answer))
                 self._finish(slot, *failure)
             elif job.makes:
@@ -250,7 +254,17 @@ class Driver:
         secret = self.protocol.data.domains[job.cell.target].secret
         rng = secret.generator("chunks", job.cell.id, job.round)
         job.parts.extend(messages.parts(self._round(job), job.stranger, rng))
-        self._send_predict(slot, job)
+        if self.probes and "yt" not in job.cell.grant and self.suite.kind.learners:
+            self._send_probe(slot, job)
+        else:
+            self._send_predict(slot, job)
+
+    def _seen_of(self, job: Job, answer: dict[str, Any]) -> None:
+        """Keep what validators will see of a fitted method; one that cannot be probed is scored all the same."""
+        rows, job.probed = job.probed, {}
+        if answers.failure(answer) is None:
+            seen, job.costs["probe_s"] = answers.probed(answer, rows, self.n_classes)
+            self.store.keep_seen(job.cell.id, seen)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
         _add(job, answer, ("predict_s", "shared_s"))
@@ -345,22 +359,8 @@ class Driver:
         source = self.made.get(cell.model or "", {})
         if source and cell.use == "net" and not job.costs.get("curves"):  # source_only is the source model
             job.costs["curves"] = json.loads(str(source["__curves__"]))
-        record = {
-            "cell": cell.id,
-            "family": cell.row.info.family,
-            **cell.identity,
-            "status": status,
-            "reason": reason,
-            "metrics": pair.metrics(gathered["test"]) if status == "ok" else {},
-            "validators": {},
-            "n_test": len(pair.y_test),
-            **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
-            "certificate": {},
-            "curves": {},
-            **job.costs,
-            "shared_s": trained + job.costs.get("shared_s", 0.0),
-            **self.common,
-        }
+        metrics = pair.metrics(gathered["test"]) if status == "ok" else {}
+        record = job.record(status, reason, metrics, len(pair.y_test), trained, self.common)
         if job.opened:
             record["files"] = plugins.stamps(cell.row.info, job.opened)
         self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])

@@ -34,6 +34,7 @@ class Job:
     round: int = 0
     parts: deque[Part] = field(default_factory=deque)  # of the prediction that is going on; the first is out
     said: list[tuple[Part, Any]] = field(default_factory=list)
+    probed: dict[str, int] = field(default_factory=dict)  # sets, and their rows, of a probe that is out
     costs: dict[str, Any] = field(default_factory=dict)
     scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
     explanations: list[Any] = field(default_factory=list)
@@ -54,10 +55,38 @@ class Job:
     def worker(self) -> tuple[Any, ...]:
         return MAKERS if self.makes else self.cell.worker
 
+    def record(
+        self,
+        status: str,
+        reason: str,
+        metrics: dict[str, Any],
+        n_test: int,
+        trained: float,
+        common: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The cell's record; `trained` are the seconds of the source models and features that it was sent."""
+        return {
+            "cell": self.cell.id,
+            "family": self.cell.row.info.family,
+            **self.cell.identity,
+            "trial": self.cell.row.trial,
+            "status": status,
+            "reason": reason,
+            "metrics": metrics,
+            "validators": {},
+            "n_test": n_test,
+            **{"fit_s": None, "fit_cpu_s": None, "predict_s": None, "peak_rss_mb": None, "peak_cuda_mb": None},
+            "certificate": {},
+            "curves": {},
+            **self.costs,
+            "shared_s": trained + self.costs.get("shared_s", 0.0),
+            **common,
+        }
+
     def begin(self) -> None:
         """Nothing of an earlier try counts."""
         self.round, self.opened = 0, set()
-        for kept in (self.parts, self.said, self.costs, self.scores, self.explanations):
+        for kept in (self.parts, self.said, self.probed, self.costs, self.scores, self.explanations):
             kept.clear()
 
 
@@ -89,6 +118,9 @@ class View:
 
     def progress(self, worker: int, cell: Cell, news: dict[str, Any]) -> None:
         """How far a worker's training is: ``step``, ``steps``, ``per_s`` and the loss ``terms``."""
+
+    def judged(self, done: int, of: int) -> None:
+        """How many of the values of validators are there."""
 
     def ended(self, worker: int) -> None:
         """A worker's training is over, after `done` or because its job waits again."""

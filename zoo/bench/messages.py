@@ -59,13 +59,46 @@ def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dic
     }
 
 
+def sets(now: Round, features: dict[str, np.ndarray] | None) -> dict[str, Any]:
+    """The rows of each set of a round; of a stranger that is sent features, these."""
+    if features is None:
+        return now.sets
+    return {k.removeprefix("set "): v for k, v in features.items() if k[:4] == "set "}
+
+
+def predict(cell: Cell, now: Round, part: Part, rows: dict[str, Any], graphs: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of a fitted method: scores of some rows of its sets."""
+    return {
+        "op": "predict",
+        "arrays": {name: rows[name][of] for name, of in part.items()},
+        "context": {k: v for k, v in now.context.items() if k in part},
+        "graphs": graphs,
+        "fitted": now.fitted if "Xt" in cell.grant else None,
+    }
+
+
+def probe(
+    cell: Cell, now: Round, rows: dict[str, Any], features: dict[str, np.ndarray] | None, graphs: dict[str, Any]
+) -> dict[str, Any]:
+    """What is asked of a fitted method for validators, before a test row has come; no row of the test is in it.
+
+    Where the test is what was adapted to, it is among the samples that the fit has seen.
+    """
+    known = {name: rows[name] for name in ("validation", "adapt", now.fitted) if name in rows and rows[name].shape[0]}
+    trained = now.fields.get("Xs") if features is None else features.get("field Xs")
+    if trained is not None:
+        known["train"] = trained
+    message = predict(cell, now, {}, {}, graphs)
+    return message | {"op": "probe", "arrays": known, "seed": cell.seed or 0}
+
+
 def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     """The messages in which the sets of a round are predicted.
 
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
-    whole = {name: np.arange(len(rows)) for name, rows in now.sets.items()}
+    whole = {name: np.arange(np.shape(rows)[0]) for name, rows in now.sets.items()}  # sparse ones have no len
     if not apart:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
@@ -85,7 +118,7 @@ def _chunks(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def gathered(now: Round, n_classes: int, said: list[tuple[Part, Part]]) -> tuple[dict[str, np.ndarray], float]:
     """The scores [n, n_classes] of each set from those of its parts, and how far two scores of one row are apart."""
-    scores = {name: np.full((len(rows), n_classes), np.nan) for name, rows in now.sets.items()}
+    scores = {name: np.full((np.shape(rows)[0], n_classes), np.nan) for name, rows in now.sets.items()}
     apart = 0.0
     for part, answer in said:
         for name, rows in part.items():

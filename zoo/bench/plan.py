@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from zoo import discover, plain
 from zoo.access import setting_of
+from zoo.bench import search
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
@@ -23,12 +24,17 @@ HERE = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Row:
-    """A method with concrete parameters under a label: one row of the table per setting and learner."""
+    """A method with concrete parameters under a label: one row of the table per setting and learner.
+
+    `fixed` are the parameters that the suite or ``--set`` gave a value: a search leaves them alone.
+    """
 
     label: str
     info: discover.MethodInfo
     parameters: dict[str, Any]
     files: tuple[Path, ...] = ()  # of a plugin: what importing it loaded beside its own file
+    fixed: frozenset[str] = frozenset()
+    trial: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,13 @@ class Plan:
     cells: list[Cell]
     unsupported: list[dict[str, str]]
     code: dict[str, dict[str, str]] = field(default_factory=dict)  # label → learner → hash
+    trials: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # label → parameters; the row's own first
 
     def ids(self, row: Row) -> dict[str, dict[str, list[str]]]:
-        """Ids of a row's cells by learner and setting; rows that differ in their labels only share theirs."""
+        """Ids of the cells of a row's trials by learner and setting; rows that differ in their labels share theirs."""
         found: dict[str, dict[str, list[str]]] = {}
-        own = [c for c in self.cells if (c.row.info.name, c.row.parameters) == (row.info.name, row.parameters)]
+        tried = self.trials.get(row.label, [row.parameters])
+        own = [c for c in self.cells if c.row.info.name == row.info.name and c.row.parameters in tried]
         for c in sorted(own, key=lambda c: c.id):
             found.setdefault(c.identity["learner"], {}).setdefault(c.identity["setting"], []).append(c.id)
         return found
@@ -155,7 +163,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
         label = _label(given.pop("as", name), name, known)
         if label in rows:
             raise BadInput(f"methods: {label!r} stands twice; give one of them another label with 'as:'")
-        rows[label] = Row(label, known[name], _parameters(known[name], given))
+        rows[label] = Row(label, known[name], _parameters(known[name], given), fixed=frozenset(given))
     if suite.reference not in known:
         raise discover.unknown("reference", suite.reference, known)
     if suite.methods and suite.reference not in rows:
@@ -170,7 +178,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
             raise discover.unknown("method in --set:", label, rows)
         for row in hit:
             changed = _parameters(row.info, {parameter: scalar(value, f"--set {target}")}, row.parameters)
-            rows[row.label] = Row(row.label, row.info, changed)
+            rows[row.label] = Row(row.label, row.info, changed, fixed=row.fixed | {parameter})
     order = list(known)
     return sorted(rows.values(), key=lambda r: (order.index(r.info.name), r.label))
 
@@ -201,6 +209,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
     cells: dict[str, Cell] = {}
     unsupported: list[dict[str, str]] = []
     code: dict[str, dict[str, str]] = {}
+    trials = {r.label: search.trials(r.info, r.parameters, r.fixed, suite.trials) for r in rows}
     asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
     uses = (asked or {suite.kind.use}) if suite.kind.learners else {"base"}
     for row in rows:
@@ -219,16 +228,21 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
                         alone.append((source, target))
                         continue
-                    for seed in _seeds(suite, row, use):
-                        cell = _cell(suite, row, use, grant, source, target, seed, data, code[row.label][learner])
-                        cells[cell.id] = cell
+                    for one in _tried(row, trials[row.label]):
+                        for seed in _seeds(suite, one, use):
+                            cell = _cell(suite, one, use, grant, source, target, seed, data, code[row.label][learner])
+                            cells.setdefault(cell.id, cell)
             for source, target in dict.fromkeys(alone):
                 lacks = "needs source samples, which a pretrained network does not bring"
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
     for (source, target), reason in data.open_set.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
-    return Plan(suite, pairs, rows, list(cells.values()), unsupported, code)
+    return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)
+
+
+def _tried(row: Row, trials: list[dict[str, Any]]) -> list[Row]:
+    return [replace(row, parameters=parameters, trial=i) for i, parameters in enumerate(trials)]
 
 
 def learner_name(suite: Suite, use: str) -> str:
@@ -305,7 +319,7 @@ def _cell(
         "method": row.info.name,
         "learner": learner_name(suite, use),
         "seed": seed,
-        "trial": 0,
+        "trial": 0,  # the number of a trial names no cell; the record says it
         "parameters": row.parameters,
         "suite": suite.cell_keys(net=use == "net" or on_features, base=use == "base" and suite.kind.learners),
         "code": code,

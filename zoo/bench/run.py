@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, machine, plain, records
+from zoo import discover, machine, plain, records, select
 from zoo.bench import plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
+from zoo.bench.judge import Judges, probing
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
@@ -46,6 +47,8 @@ class Benchmark:
         seeds: int | None = None,
         data_root: str | Path | None = None,
         plugins: Sequence[str | Path] = (),
+        validators: Sequence[str] = (),
+        keep: Sequence[str] = (),
         settings: Sequence[str] = (),
         device: str = "auto",
         executor: str = "processes",
@@ -70,7 +73,12 @@ class Benchmark:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
         self.device, self.executor_name, self.timeout = machine.device(device), executor, timeout
         self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
-        self.known = discover.methods([Path(p) for p in plugins])
+        adapters, judges = select.parted(plugins)
+        self.known = discover.methods(adapters)
+        self.judges = select.chosen(validators, select.validators(judges))
+        if odd := set(keep) - {"features"}:
+            raise BadInput(f"--keep {min(odd)}: features can be kept, and nothing else")
+        self.keep = "features" in keep
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
         if out and (why := plain.unwritable(out)):
@@ -87,12 +95,14 @@ class Benchmark:
         try:
             self.data = self.suite.kind.load(self.suite, pairs_, self.root, self.device)
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
+            self.codes = self._judged()
             self.watched = self._watched()
             self.shard = shard
             self.cells = [c for c in self.plan.cells if int(c.id, 16) % parts == part - 1]
             done = set() if fresh else self.store.done(self.watched)
             self.todo = [c for c in self.cells if c.id not in done]
             self.failed: list[dict[str, Any]] = []  # records of this run whose cells the next will try again
+            self.unjudged: list[str] = []  # values that a validator did not give, and why
         except BaseException:
             self.close()
             raise
@@ -133,7 +143,11 @@ class Benchmark:
     @property
     def unconfined(self) -> bool:
         """Whether plugins run in the vault on a kernel that cannot keep them from the data and the run folder."""
-        return self.executor_name == "processes" and any(r.info.plugin for r in self.plan.rows) and not confine.abi()
+        return self.executor_name == "processes" and self._strangers and not confine.abi()
+
+    @property
+    def _strangers(self) -> bool:
+        return any(r.info.plugin for r in self.plan.rows) or any(i.plugin for i in self.judges)
 
     def run(self, view: View | None = None) -> Results:
         """Run what is not done yet; `view` is told of every record, and how far trainings are."""
@@ -144,21 +158,54 @@ class Benchmark:
             for row in self.plan.rows:
                 if row.info.plugin:
                     plugins.keep(self.store.folder, self._code(row), row.info, row.files)
+            for info in self.judges:
+                if info.plugin:
+                    plugins.keep(self.store.folder, self.codes[info.name], info, self.loads[info.name])
+            draws = self.suite.kind.draws(self.suite, self.data)
             if self.todo:
                 executor = self.executor = self.executor or self._executor()
                 driver = Driver(
-                    self.suite.kind.draws(self.suite, self.data),
+                    draws,
                     self.store,
                     executor,
                     common={"device": self.device, "versions": machine.versions()},
                     timeout=self.timeout,
                     view=view or View(),
+                    probes=self.keep or probing(self.judges),
                 )
                 self.failed = driver.failed
                 driver.run(self.todo)
+            self._judge(draws, view or View())
         finally:
             self.close()
         return Results(self.store.folder)
+
+    def _judge(self, draws: Any, view: View) -> None:
+        """Let the validators that are asked for judge what this command planned."""
+        if not self.judges:
+            return
+        self.executor = self.executor or self._executor()
+        keep = self.keep or bool(self.old.get("keeps"))  # an earlier command may have asked for it
+        judges = Judges(draws, self.store, self.executor, self.codes, self.device, self.timeout, keep, view.judged)
+        self.unjudged = judges.failed
+        judges.run(self.cells, records.read(self.store.folder).records, self.judges)
+
+    def _judged(self) -> dict[str, str]:
+        """The hashes of the validators' code; a plugin is imported in a process of its own, before all else."""
+        codes: dict[str, str] = {}
+        self.loads: dict[str, Sequence[Path]] = {}
+        for info in self.judges:
+            codes[info.name] = discover.code_hash(info.path)
+            if info.plugin:
+                apart, away = self.executor or self._executor("processes"), self._hidden()
+                try:
+                    files = plugins.loaded(apart, info, {}, away)
+                finally:
+                    if apart is not self.executor:
+                        apart.shutdown()
+                self.loads[info.name] = files
+                codes[info.name] = plugins.judged(codes[info.name], info, files)
+        return codes
 
     def close(self) -> None:
         """End the workers."""
@@ -187,6 +234,7 @@ class Benchmark:
                     "parameters": r.parameters,
                     "code": p.code.get(r.label, {}),
                     "cells": p.ids(r),
+                    **({"trials": p.trials[r.label]} if len(p.trials[r.label]) > 1 else {}),
                     **({"plugin": f"plugins/{self._code(r)[:16]}/{r.info.path.name}"} if r.info.plugin else {}),
                 }
                 for r in p.rows
@@ -194,6 +242,8 @@ class Benchmark:
             "unsupported": p.unsupported,
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
             "files": self.watched,
+            **({"validators": self.codes} if self.codes else {}),
+            **({"keeps": True} if self.keep else {}),
             "versions": machine.versions(),
             "device": self.device,
             "git": machine.revision(),

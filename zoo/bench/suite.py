@@ -121,7 +121,7 @@ class Suite(BaseModel):
     deterministic: bool = True
     methods: tuple[str | dict[str, dict[str, Any]], ...] = ()
     seeds: int = Field(5, ge=1, le=1000)
-    trials: int = Field(0, ge=0, le=0, description="search over parameters comes with validators")
+    trials: int = Field(1, ge=1, le=1000)  # of each method, its defaults counted
 
     @field_validator("name")
     @classmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +13,8 @@ from zoo.cli.shown import columns, print_json, text
 if TYPE_CHECKING:
     from zoo.discover import MethodInfo
 
-KINDS = ("methods", "datasets", "suites", "nets", "plots", "formats")  # functions of zoo.discover
-COLUMNS = ("family", "name", "setting", "learner", "domains", "summary")  # those that a kind has are shown
+KINDS = ("methods", "datasets", "suites", "nets", "validators", "plots", "formats")
+COLUMNS = ("family", "name", "setting", "learner", "needs", "domains", "summary")  # those that a kind has are shown
 LEARNERS = {
     "base": "the suite's base classifier",
     "net": "the suite's network",
@@ -23,21 +24,29 @@ LEARNERS = {
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, datasets, suites, nets, plots or formats.")] = "methods",
+    what: Annotated[
+        str, typer.Argument(help="methods, datasets, suites, nets, validators, plots or formats.")
+    ] = "methods",
     family: Annotated[str, typer.Option(help="Only methods of this family.")] = "",
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """What there is: methods, datasets, suites, nets, plots, formats."""
-    from zoo import discover, listing
+    """What there is: methods, datasets, suites, nets, validators, plots, formats."""
+    from zoo import discover, listing, select
 
     if what not in KINDS:
         raise discover.unknown("list", what, KINDS)
-    found = _of(family, listing.methods(plugin or ())) if what == "methods" else getattr(discover, what)()
+    found: Mapping[str, Any]
+    if what == "methods":
+        found = _of(family, listing.methods(select.parted(plugin or ())[0]))
+    elif what == "validators":
+        found = select.validators(select.parted(plugin or ())[1])
+    else:
+        found = getattr(discover, what)()
     rows = [info.to_json() for info in found.values()]
     if what == "nets":
         rows += [{"name": name, "summary": "torchvision's, for images"} for name in discover.torchvision_nets()]
-    shown = [column for column in COLUMNS if column in rows[0]]
+    shown = [column for column in COLUMNS if column in rows[0] and (column != "needs" or what == "validators")]
     print_json(rows) if as_json else columns([[text(row[c]) for c in shown] for row in rows], shown)
 
 

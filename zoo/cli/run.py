@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,9 @@ def run(
     methods: Annotated[str | None, typer.Option(help="a,b,...; source_only is added.")] = None,
     pairs: Pairs = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials a method: its defaults, and N - 1 points of its space.")
+    ] = None,
     data_root: Data = None,
     protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
@@ -34,6 +38,10 @@ def run(
     steps: Annotated[int | None, typer.Option(help="Training steps of every network.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples per domain and step.")] = None,
     plugin: Plugins = None,
+    validators: Annotated[
+        str | None, typer.Option(help="a,b,... or all: judge each fit without target labels; see zoo list validators.")
+    ] = None,
+    keep: Annotated[str | None, typer.Option(help="features: what validators see stays in the run folder.")] = None,
     executor: Annotated[str, typer.Option(help="processes (with the label vault) or local.")] = "processes",
     workers: Annotated[int | None, typer.Option(help="Default: one per core, one on a GPU.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds that one cell may take.")] = None,
@@ -58,8 +66,11 @@ def run(
         methods=split(methods),
         pairs=split(pairs),
         seeds=seeds,
+        trials=trials,
         data_root=data_root,
         plugins=plugin or (),
+        validators=split(validators) or (),
+        keep=split(keep) or (),
         settings=set_ or (),
         device=device,
         executor=executor,
@@ -116,6 +127,8 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
         print(f"next         zoo table {folder} --format latex     the table for a paper")
         print(f"             zoo run {suite} --plugin FILE.py     your own method in this table")
         print("             zoo list methods; zoo info METHOD")
+    for line, n in Counter(benchmark.unjudged).items():
+        say(f"no value of {line}" + (f" ({n} cells)" if n > 1 else ""))
     if failed:
         say(f"{len(failed)} cells did not finish; the same command tries them again")
         raise typer.Exit(1)

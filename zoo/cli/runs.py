@@ -63,11 +63,13 @@ def cite(
     out: Out = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover, records
+    from zoo import discover, records, select
     from zoo.records import verdicts
     from zoo.report import cite as citations
 
-    known = citations.Known(discover.methods(plugin or ()), discover.datasets(), discover.references())
+    methods, judges = select.parted(plugin or ())
+    texts = discover.datasets(), discover.references()
+    known = citations.Known(discover.methods(methods), *texts, select.validators(judges))
     run = records.read(folder)
     output(citations.bibtex(run, known, verdicts.verified(folder, run.records)), out)
 

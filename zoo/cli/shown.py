@@ -59,13 +59,18 @@ def tracked(what: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
     return lambda each: track(each, what, console=console, transient=True, disable=not console.is_terminal)
 
 
-def run_table(folder: Path, metric: str = "", cost: bool = True, published: bool = False) -> Any:
-    """The table of a run folder, which has no format yet."""
+def run_table(
+    folder: Path, metric: str = "", cost: bool = True, published: bool = False, select: Sequence[str] = ()
+) -> Any:
+    """The table of a run folder, which has no format yet; of all rules of selection, methods × rules."""
     from zoo import records
+    from zoo.report import rules
     from zoo.report import table as tables
 
     run = records.read(folder)
-    built = tables.build(run, metric=metric, cost=cost)
+    if "all" in select:
+        return rules.build(run, metric)
+    built = tables.build(run, metric=metric, cost=cost, select=select)
     if published:
         from zoo.published import figures
         from zoo.report.published import beside
@@ -74,11 +79,13 @@ def run_table(folder: Path, metric: str = "", cost: bool = True, published: bool
     return built
 
 
-def show(folder: Path, metric: str = "", cost: bool = True, published: bool = False) -> None:
+def show(
+    folder: Path, metric: str = "", cost: bool = True, published: bool = False, select: Sequence[str] = ()
+) -> None:
     """The table of a run folder: with colour on a terminal, markdown when piped."""
     from zoo.report import table as tables
 
-    built = run_table(folder, metric, cost, published)
+    built = run_table(folder, metric, cost, published, select)
     if sys.stdout.isatty():
         from rich.console import Console
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from zoo import discover
-from zoo.cli.options import AsJson, Folders, Out, either
+from zoo.cli.options import AsJson, Folders, Out, either, split
 from zoo.cli.shown import output, run_table, say, show
-from zoo.errors import printable
+from zoo.errors import BadInput, printable
 
 FORMATS = either(discover.names("report/formats", discover.FORMATS))
 PLOTS = either(discover.names("report/plots", discover.PLOTS))
@@ -26,20 +26,29 @@ def table(
     ] = "",
     published: Annotated[bool, typer.Option("--published", help="Published figures, and ours minus them.")] = False,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave time and memory out.")] = False,
+    select: Annotated[
+        str | None,
+        typer.Option(metavar="RULE,...", help="Choose each row's trial by default, a validator or oracle; or all."),
+    ] = None,
     out: Out = None,
 ) -> None:
     """The comparison table of one or more run folders."""
     from zoo import records
     from zoo.report import table as tables
 
+    chosen = split(select) or ()
+    if select is not None and not chosen:
+        raise BadInput("--select: names no rule")
+    if published and chosen:
+        raise BadInput("--published with --select: published rows know no rule of ours; ask for one of them")
     if format == "csv":  # which has no place for notes
         for folder in folders:
             told(records.read(folder), folder)
     if format is None and out is None:
         for folder in folders:
-            show(folder, metric, not no_cost, published)
+            show(folder, metric, not no_cost, published, chosen)
         return
-    built = [run_table(folder, metric, not no_cost, published) for folder in folders]
+    built = [run_table(folder, metric, not no_cost, published, chosen) for folder in folders]
     text = "\n".join(tables.render(t, format or "md") for t in built)
     if format == "json" and len(built) > 1:
         text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
@@ -62,6 +71,9 @@ def compare(
     folders: Folders,
     metric: Annotated[str, typer.Option(help="As of zoo table; default: the suite's own.")] = "",
     reference: Annotated[str, typer.Option(help="The row to compare with; default: the suite's own.")] = "",
+    validators: Annotated[
+        bool, typer.Option("--validators", help="How well each validator chooses: rank correlation and regret.")
+    ] = False,
     rope: Annotated[float, typer.Option(min=0, help="Points within which two methods count as equal.")] = 1.0,
     every_two: Annotated[bool, typer.Option("--every-two", help="Test each two methods, too.")] = False,
     format: Annotated[str, typer.Option(help=either(["md", "latex", "json"]))] = "md",
@@ -71,7 +83,15 @@ def compare(
     """Gains over the reference, tests, ranks, and in words what can be concluded from them and what cannot."""
     from zoo import records
     from zoo.report import compared
+    from zoo.report import validators as judged
 
+    if validators and reference:
+        raise BadInput("--reference with --validators: rules are compared with the default and the oracle")
+    if validators:
+        form = "json" if as_json else "md"
+        texts = [judged.render(records.read(f), metric, form) for f in folders]
+        output(f"[{','.join(texts)}]" if as_json and len(texts) > 1 else "\n".join(texts).rstrip(), out)
+        return
     form = "json" if as_json else format
     if form not in compared.FORMATS:
         raise discover.unknown("format", form, compared.FORMATS)

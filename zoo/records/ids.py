@@ -22,8 +22,11 @@ def canonical(value: Any) -> str:
 
 
 def cell_id(record: Mapping[str, Any]) -> str:
-    """The id of the cell that a record says it is of; KeyError where it does not say all of `IDENTITY`."""
-    return canonical({key: record[key] for key in IDENTITY})
+    """The id of the cell that a record says it is of; KeyError where it does not say all of `IDENTITY`.
+
+    The number of a trial is none of it, since two trials with equal parameters are one cell: it is hashed as 0.
+    """
+    return canonical({key: record[key] for key in IDENTITY} | {"trial": 0})
 
 
 def digest(record: Mapping[str, Any]) -> str:

@@ -60,6 +60,7 @@ class Row(Part):
     parameters: dict[str, Any]
     code: dict[str, str]
     cells: Ids | None = None  # no run of before wrote them
+    trials: list[dict[str, Any]] | None = None  # parameters of a search, the row's own first; none: no search
 
 
 class Left(Part):
@@ -77,6 +78,8 @@ class Meta(Part):
     unsupported: list[Left] = []
     partial: dict[str, str] = {}
     versions: dict[str, str] = {}
+    validators: dict[str, str] = {}  # the hashes of their code
+    keeps: bool = False  # what validators see beside the predictions
     files: dict[str, str | None] = {}  # that fits opened, with their hashes as they are now
     device: str = ""
     git: str | None = None
@@ -135,13 +138,16 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         same = all(before.get(k) == row[k] for k in ("method", "parameters"))
         if same:
             cells = _joined(before, row) if data else row["cells"]
-            rows[label] = {**row, "code": {**before["code"], **row["code"]}, "cells": cells}
+            rows[label] = {**row, "code": {**before["code"], **row["code"]}, "cells": cells, **_searched(before, row)}
         else:
             rows[label] = row
     said = {(u["label"], u["learner"], u.get("pair")): u for u in (*old["unsupported"], *new["unsupported"])}
     files = {**old.get("files", {}), **new.get("files", {})}
+    judges = {**old.get("validators", {}), **new.get("validators", {})}
+    most = max(old["suite"].get("trials") or 1, new["suite"].get("trials") or 1)
     return {
         **new,
+        "suite": {**new["suite"], "trials": most},
         "pairs": list(dict.fromkeys([*old["pairs"], *new["pairs"]])),
         "rows": rows,
         "domains": {**old["domains"], **new["domains"]},
@@ -152,6 +158,8 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             if pair or learner not in rows.get(label, {"code": ()})["code"]
         ],
         **({"files": files} if files else {}),
+        **({"validators": judges} if judges else {}),
+        **({"keeps": True} if old.get("keeps") or new.get("keeps") else {}),
     }
 
 
@@ -165,6 +173,13 @@ def _joined(before: dict[str, Any], row: dict[str, Any]) -> Ids:
             union = {s: sorted({*ids, *planned.get(s, ())}) for s, ids in settings.items()}
             joined[learner] = planned | union
     return joined
+
+
+def _searched(before: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """A row's trials after another command: the longer list where one goes on from the other, else the new one."""
+    old, new = (r.get("trials") or [r["parameters"]] for r in (before, row))
+    kept = old if len(old) > len(new) and old[: len(new)] == new else new
+    return {"trials": kept} if len(kept) > 1 else {}
 
 
 def _none(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import BadInput
+from zoo.records import values
 from zoo.records.ids import digest
 from zoo.records.meta import read_meta
 from zoo.records.schema import (
@@ -36,6 +37,8 @@ class Run:
     refused : how many lines were refused, by reason
     undigested : how many records were made before version 2, so that a change of theirs would not be seen
     disputed : cells whose finished lines disagree, with the digests of those lines
+    values : what validators said of the records, by cell and validator
+    misjudged : how many lines of validators were refused, by reason
     """
 
     meta: dict[str, Any]
@@ -43,6 +46,8 @@ class Run:
     refused: dict[str, int] = field(default_factory=dict)
     undigested: int = 0
     disputed: dict[str, list[str]] = field(default_factory=dict)
+    values: values.Values = field(default_factory=dict)
+    misjudged: dict[str, int] = field(default_factory=dict)
 
     def labels(self, record: Record) -> list[str]:
         """The row labels under which a record's method and parameters were last planned; usually one."""
@@ -51,6 +56,15 @@ class Run:
             for label, row in self.meta["rows"].items()
             if row["method"] == record["method"] and row["parameters"] == record["parameters"]
         )
+
+    def tried(self, record: Record) -> dict[str, int]:
+        """The rows of whose search a record is a trial, and which of it; 0 is the row's own parameters."""
+        found = {}
+        for label, row in self.meta["rows"].items():
+            trials = row.get("trials") or [row["parameters"]]
+            if row["method"] == record["method"] and record["parameters"] in trials:
+                found[label] = trials.index(record["parameters"])
+        return found
 
     def stale(self, record: Record, label: str) -> bool:
         """Whether other code, other data or other files than the last plan's gave this record."""
@@ -64,7 +78,7 @@ class Run:
         return [
             f"refused: {n} record line{'s'[: n > 1]}: {reason}" + ("" if reason in (REPLACED, NEWER) else f"; {AGAIN}")
             for reason, n in self.refused.items()
-        ]
+        ] + [f"refused: {n} line{'s'[: n > 1]} of validators: {reason}" for reason, n in self.misjudged.items()]
 
     def age(self) -> list[str]:
         """The line that says how many records are older than digests, if there are any."""
@@ -89,7 +103,8 @@ def read(folder: Path) -> Run:
     kept, disputed = settled(lines, refused)
     found = resolve({**record, "metrics": record.get("metrics") or {}} for record in kept)
     old = sum("digest" not in record for record in found)
-    return Run(meta, found, dict(sorted(refused.items())), old, disputed)
+    judged, misjudged = values.read(folder, found, meta.get("validators") or {})
+    return Run(meta, found, dict(sorted(refused.items())), old, disputed, judged, misjudged)
 
 
 def main_metric(meta: dict[str, Any]) -> str:

@@ -20,13 +20,15 @@ import numpy as np
 
 from zoo.errors import BadInput, DiskFull, one_line
 from zoo.records import meta as run_json
-from zoo.records import schema
+from zoo.records import schema, values
 from zoo.records.ids import digest
 from zoo.records.reading import outdated, read
 from zoo.records.verdicts import FILE
 
 MADE = ("records", "predictions", "cache", "checkpoints")
-FOLDERS = (*MADE, "explanations", "plugins")  # the last two where a method explains something, or is a plugin
+SEEN = "features"  # what validators see of fitted methods beside their predictions
+# The others come with what needs them: an explanation, a plugin, a validator.
+FOLDERS = (*MADE, "explanations", "plugins", values.FOLDER, SEEN)
 KEPT = (*FOLDERS, "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
@@ -67,6 +69,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log: _Log | None = None
+        self.values: _Log | None = None
         self.plan = b""  # run.json as this writer left it
         self.again: dict[str, list[str]] = {}  # cells → digests of the lines that running them again replaces
         _check_folder(folder)
@@ -121,15 +124,37 @@ class Store:
         told = json.dumps(schema.finite(explanations), allow_nan=False).encode() + b"\n" if explanations else b""
         self._mend()
         if explanations:
-            with _told(self.folder / "explanations"):
-                (self.folder / "explanations").mkdir(exist_ok=True)
+            self._make_folder("explanations")
             _write(self.folder / "explanations" / f"{record['cell']}.json", told)
         if predictions:
             _write(self.folder / "predictions" / f"{record['cell']}.npz", arrays)
-        if self.log is None:
-            name = f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
-            self.log = _Log(self.folder / "records" / name)
+        self.log = self.log or _Log(self.folder / "records" / _writer())
         self.log.append(line)
+
+    def append_value(self, cell: str, value: values.Value) -> None:
+        """Store what a validator said of a cell."""
+        if self.values is None:
+            self._make_folder(values.FOLDER)
+            self.values = _Log(self.folder / values.FOLDER / _writer())
+        self.values.append(values.line(cell, value))
+
+    def keep_seen(self, cell: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep features and answers to probes of a cell for its validators."""
+        self._make_folder(SEEN)
+        _write(self.folder / SEEN / f"{cell}.npz", _packed(arrays))
+
+    def seen(self, cell: str) -> dict[str, np.ndarray]:
+        """What is stored of a cell's predictions, features and probes; what cannot be read is not there."""
+        found: dict[str, np.ndarray] = {}
+        for folder in ("predictions", SEEN):
+            with contextlib.suppress(Exception), np.load(self.folder / folder / f"{cell}.npz", allow_pickle=False) as a:
+                found |= dict(a)
+        return found
+
+    def forget_seen(self, cell: str) -> None:
+        """Delete a cell's features, once its validators have seen them."""
+        with _told(self.folder / SEEN):
+            (self.folder / SEEN / f"{cell}.npz").unlink(missing_ok=True)
 
     def artefact(self, key: str) -> dict[str, np.ndarray] | None:
         """A shared artefact from the cache; None if it is not there, or not whole."""
@@ -171,11 +196,18 @@ class Store:
             self._mend()
             self.log.close()
             self.log = None
+        if self.values is not None:
+            self.values.mend()
+            self.values.close()
+            self.values = None
 
     def _make(self) -> None:
         for name in MADE:
-            with _told(self.folder / name):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            self._make_folder(name)
+
+    def _make_folder(self, name: str) -> None:
+        with _told(self.folder / name):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
 
     def _mend(self) -> None:
         """Write again what was deleted since: a method that ran may have done it, and the folder stays readable."""
@@ -199,6 +231,11 @@ class Store:
                 return
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _writer() -> str:
+    """What the files of this writer are called."""
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 class _Log:

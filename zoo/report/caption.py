@@ -12,13 +12,14 @@ PROTOCOLS = {
 }
 
 
-def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str]) -> str:
+def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str], chosen: str = "") -> str:
     """The caption; the network and its budget are named where a row depends on them.
 
     Parameters
     ----------
     title : metric and number of seeds
     short : abbreviation of each domain, if heads are abbreviated
+    chosen : how parameters were selected, if they were
     """
     suite, domains = meta["suite"], meta["domains"]
     used = [name for name in domains if name in domain_names(meta["pairs"])]
@@ -51,8 +52,9 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         each = f"{labels} {'series ' if grouped else ''}a class"
         amount = "all labels of the adapt part" if labels == "all" else each
         parts.append(f"Labelled target samples: {amount}, only where the setting grants them")
-    trials = suite.get("trials") or 0
-    parts.append(f"Parameters: as given{f', {trials} trials a method' if trials else ', no search'}")
+    trials = suite.get("trials") or 1
+    searched = f", the first of up to {trials} trials; zoo table --select chooses" if trials > 1 else ", no search"
+    parts.append(chosen or f"Parameters: as given{searched}")
     if short:
         parts.append("Domains: " + ", ".join(f"{abbreviation} {name}" for name, abbreviation in sorted(short.items())))
     versions = meta.get("versions", {})

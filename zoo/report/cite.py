@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.records import Run
@@ -25,15 +25,17 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Known:
-    """What `zoo.discover` knows: methods and data sets by name, entries of refs.bib by key."""
+    """What `zoo.discover` knows: methods, data sets and validators by name, entries of refs.bib by key."""
 
     methods: Mapping[str, Any]
     datasets: Mapping[str, Any]
     references: Mapping[str, str]
+    validators: Mapping[str, Any] = field(default_factory=dict)
 
     def keys(self, kind: str, name: str) -> list[str]:
-        """The keys of a method's or data set's references; a data set may have several."""
-        info = (self.methods if kind == "method" else self.datasets).get(name)
+        """The keys of what a method, data set or validator refers to; a data set may have several."""
+        known = {"method": self.methods, "dataset": self.datasets, "validator": self.validators}
+        info = known[kind].get(name)
         said = info.cite.split(",") if info else []
         return [key.strip() for key in said if key.strip() in self.references]
 
@@ -48,7 +50,11 @@ def bibtex(run: Run, known: Known, badge: str = "") -> str:
     named = _named(run)
     keys = sorted({key for x in named for key in known.keys(*x)})
     # Baselines are no one's method.
-    own = [name for kind, name in named if not known.keys(kind, name) and _family(run, name) != "baseline"]
+    own = [
+        name
+        for kind, name in named
+        if not known.keys(kind, name) and (kind != "method" or _family(run, name) != "baseline")
+    ]
     missing = [f"% no reference in the zoo: {tex(', '.join(sorted(own)))}"] if own else []
     comments = [paragraph(run, known), *filter(None, [tex(badge)]), *missing, *map(tex, run.remarks())]
     return "\n\n".join([*map(_comment, comments), *(known.references[k] for k in keys)]) + "\n"
@@ -65,7 +71,9 @@ def _comment(text: str) -> str:
 
 def _named(run: Run) -> list[tuple[str, str]]:
     """Kind and name of all that the table contains."""
-    return [("dataset", _suite(run)["dataset"]), *(("method", m) for m in {x.method: 0 for x in lines(run)[0]})]
+    judges = sorted({name for _, name in run.values})
+    methods = {x.method: 0 for x in lines(run)[0]}
+    return [("dataset", _suite(run)["dataset"]), *(("method", m) for m in methods), *(("validator", v) for v in judges)]
 
 
 def _suite(run: Run) -> dict[str, Any]:

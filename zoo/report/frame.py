@@ -25,7 +25,7 @@ LEFT_OUT = {
 
 
 def frame(runs: Run | Iterable[Run]) -> pd.DataFrame:
-    """One row a cell, metrics as columns, other maps as dotted columns such as ``parameters.reg``.
+    """One row a cell, metrics as columns, other maps as dotted columns: ``parameters.reg``, ``validators.entropy``.
 
     `label` is the table row of a cell (None: of no row of the last plan), `stale` whether the table leaves it out
     because other code or data gave it.
@@ -33,7 +33,13 @@ def frame(runs: Run | Iterable[Run]) -> pd.DataFrame:
     import pandas as pd
 
     runs = [runs] if isinstance(runs, Run) else runs
-    table = pd.DataFrame([_flat(run, record) for run in runs for record in run.records])
+    rows = []
+    for run in runs:
+        judged: dict[str, dict[str, float | None]] = {}
+        for (cell, name), value in sorted(run.values.items()):
+            judged.setdefault(cell, {})[f"validators.{name}"] = value.value
+        rows += [_flat(run, record) | judged.get(record["cell"], {}) for record in run.records]
+    table = pd.DataFrame(rows)
     return table.astype({"seed": "Int64"}) if len(table) else table
 
 

@@ -24,6 +24,12 @@ class Line:
     label: str
     method: str
     pairs: dict[str, dict[int | None, Record]] = field(default_factory=dict)
+    rule: str = ""  # by which its trials were selected; '' where there was no choice
+
+    @property
+    def shown(self) -> str:
+        """Its label, with the rule of selection."""
+        return f"{self.label} [{self.rule}]" if self.rule else self.label
 
     @property
     def oracle(self) -> bool:
@@ -52,10 +58,8 @@ def lines(run: Run) -> tuple[list[Line], Counter[str]]:
     found: dict[tuple[str, str, str], Line] = {}
     stale: Counter[str] = Counter()
     for record in run.records:
-        if record.get("trial"):
-            continue
         labels = run.labels(record)
-        if not labels:  # its method had other parameters then
+        if not labels and not record.get("trial") and not run.tried(record):  # its method had other parameters then
             stale[record["method"]] += 1
         for label in labels:
             if run.stale(record, label):

@@ -25,9 +25,9 @@ def notes(
     heads : the printed name of each pair
     better : "higher" or "lower"
     """
-    twice = Counter((line.label, line.learner) for line in lines)
+    twice = Counter((line.shown, line.learner) for line in lines)
     names = {
-        id(line): f"{line.label} ({line.learner}{f', {line.setting}' if twice[line.label, line.learner] > 1 else ''})"
+        id(line): f"{line.shown} ({line.learner}{f', {line.setting}' if twice[line.shown, line.learner] > 1 else ''})"
         for line in lines
     }
     return [
@@ -59,9 +59,9 @@ def _legend(run: Run, table: Table, better: str) -> Iterator[str]:
         )
     if any(cell.text == "–" for key, column in cells.items() if ":" in key for cell in column):
         yield "–: not run, or the metric has no meaning there"
-    if any("pairs)" in cell.tail for cell in cells["average"]):
+    if any("pairs)" in cell.tail for cell in cells.get("average", [])):
         yield "average with a count of pairs: over those that every row of the setting finished"
-    if any(cell.n for cell in cells["negative_transfer"]):
+    if any(cell.n for cell in cells.get("negative_transfer", [])):
         reference = run.meta["suite"].get("reference", "source_only")
         yield f"negative transfer: pairs on which a row is worse than {reference} of the same learner"
     if any(cell.n for cell in cells.get("time_s", [])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from statistics import fmean, stdev
@@ -15,6 +15,7 @@ from zoo.report.cells import LOWER, PERCENT, Cell, Column, Row, Table
 from zoo.report.formats import render
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.notes import notes
+from zoo.report.selection import ORACLE, asked, said, under
 from zoo.report.terminal import rich
 
 __all__ = ["build", "render", "rich"]
@@ -23,18 +24,19 @@ KNOWN = (*PERCENT, "nll", "cll", "mae", "r2")
 TOO_WIDE = 40  # characters of all pair heads together, beyond which they are abbreviated
 
 
-def build(run: Run, metric: str = "", cost: bool = True) -> Table:
+def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] = ()) -> Table:
     """Make the table of a run.
 
     Parameters
     ----------
     metric : one of the metrics in the records; default: the run's main one
     cost : whether time and memory stand beside it; without them, two runs on one machine give the same table
+    select : rules by which one of a row's trials is chosen, a row for each; default: the row's own parameters
 
     Raises
     ------
     BadInput
-        No record has this metric.
+        No record has this metric; a rule that the run has no values of.
     """
     metric = metric or main_metric(run.meta)
     known = sorted({name for record in run.records for name in record["metrics"]}) or list(KNOWN)
@@ -42,9 +44,12 @@ def build(run: Run, metric: str = "", cost: bool = True) -> Table:
         raise BadInput(f"unknown metric {metric!r}: this run has {', '.join(known)}")
     suite, pairs = run.meta["suite"], run.meta["pairs"]
     rows, stale = lines(run)
-    seen = {record["seed"] for line in rows for record in line.records()}
-    planned = set(range(suite.get("seeds", 1))) | (seen - {None})
-    n = 1 if seen == {None} else len(planned)
+    chosen: list[str] = []
+    if select:
+        select = asked(run, select)
+        rows, chosen = under(run, select, metric)
+    planned, drawn = planned_seeds(run, rows)
+    n = drawn or 1
     short = abbreviations(pairs) if sum(map(len, pairs)) > TOO_WIDE else {}
     heads = {pair: _head(pair, short) for pair in pairs}
     unit = "%" if metric in PERCENT else ""
@@ -54,28 +59,44 @@ def build(run: Run, metric: str = "", cost: bool = True) -> Table:
     groups = []
     for setting, members in groupby(rows, key=lambda line: line.setting):
         group = list(members)
-        finished = [{p for p in pairs if _finished(line.values(p, metric), planned)} for line in group]
+        every = [finished(line, pairs, metric, planned) for line in group]
         # A row that finished nothing has no average, and takes nobody else's away.
-        common = [p for p in pairs if all(p in done for done in finished if done)]
+        common = [p for p in pairs if all(p in done for done in every if done)]
         filled = []
-        for line, done in zip(group, finished, strict=True):
+        for line, done in zip(group, every, strict=True):
             cells = [_pair(line, pair, metric, planned, n) for pair in pairs]
-            cells.append(_average(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
+            cells.append(averaged(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
             cells.append(_negative(line, reference_of(line, rows, suite), pairs, metric))
             cells += [_time(line), _memory(line)] if cost else []
-            filled.append(_gathered(Row(line.setting, line.learner, line.family, line.label, line.method, cells)))
+            if line.rule == ORACLE:
+                cells = [replace(cell, ranked=False) for cell in cells]
+            filled.append(_gathered(Row(line.setting, line.learner, line.family, line.shown, line.method, cells)))
         ranked = setting != "none" and not group[0].oracle
-        groups.append((setting, _marked(filled, metric) if ranked else filled))
+        groups.append((setting, marked(filled, metric) if ranked else filled))
     words = f"{metric.replace('_', ' ')}{' in %' if unit else ''}"
-    seeds = "n = 1, no cell depends on the seed" if seen == {None} else f"n = {n} seed{'s'[: n > 1]}"
+    seeds = "n = 1, no cell depends on the seed" if not drawn else f"n = {n} seed{'s'[: n > 1]}"
     title = f"{words}, {seeds}"
-    table = Table(caption(run.meta, title, [line.learner for line in rows], short), metric, columns, groups, [])
+    words = said(run, select) if select else ""
+    table = Table(caption(run.meta, title, [line.learner for line in rows], short, words), metric, columns, groups, [])
     better = "lower" if metric in LOWER else "higher"
-    return replace(table, notes=notes(run, table, rows, stale, heads, better))
+    chosen = [note for note in chosen if cost or not note.startswith("time")]
+    return replace(table, notes=[*chosen, *notes(run, table, rows, stale, heads, better)])
 
 
 def _head(pair: str, short: dict[str, str]) -> str:
     return "→".join("+".join(short.get(name, name) for name in side.split("+")) for side in pair.split(":"))
+
+
+def planned_seeds(run: Run, rows: Sequence[Line]) -> tuple[set[int], int]:
+    """The seeds that a finished pair has, and how many that is; 0 where no cell depends on the seed."""
+    seen = {record["seed"] for line in rows for record in line.records()}
+    planned = set(range(run.meta["suite"].get("seeds", 1))) | (seen - {None})
+    return planned, 0 if seen == {None} else len(planned)
+
+
+def finished(line: Line, pairs: Iterable[str], metric: str, planned: set[int]) -> set[str]:
+    """The pairs of which a row has all planned seeds."""
+    return {p for p in pairs if _finished(line.values(p, metric), planned)}
 
 
 def _finished(seeds: Iterable[int | None], planned: set[int]) -> bool:
@@ -110,7 +131,7 @@ def _pair(line: Line, pair: str, metric: str, planned: set[int], n: int) -> Cell
     return _cell(list(values.values()), metric, n, _finished(values, planned)) if values else Cell()
 
 
-def _average(line: Line, common: list[str], metric: str, planned: set[int], n: int, of: int) -> Cell:
+def averaged(line: Line, common: list[str], metric: str, planned: set[int], n: int, of: int) -> Cell:
     """The mean over pairs of each seed, then over seeds; a cell that stands for all seeds does so here."""
     by_pair = [line.values(pair, metric) for pair in common]
     seeds: Iterable[int | None] = [None] if all(None in values for values in by_pair) else sorted(planned)
@@ -123,7 +144,8 @@ def reference_of(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | 
     """The reference row of a row's learner; a method with a learner of its own compares under the base."""
     for other in rows:
         base = line.learner == "own" and other.learner.split("@")[0] == suite.get("base")
-        if other.label == suite.get("reference", "source_only") and (other.learner == line.learner or base):
+        same = other.rule in ("", line.rule) and (other.learner == line.learner or base)
+        if other.label == suite.get("reference", "source_only") and same:
             return other
     return None
 
@@ -149,7 +171,7 @@ def _memory(line: Line) -> Cell:
     return Cell(max(peaks), None, len(peaks), f"{max(peaks):.0f}") if peaks else Cell()
 
 
-def _marked(rows: list[Row], metric: str) -> list[Row]:
+def marked(rows: list[Row], metric: str) -> list[Row]:
     """Mark best and second of each column; what prints alike is marked alike, and one alone is not marked."""
     columns = []
     for column in zip(*(row.cells for row in rows), strict=True):

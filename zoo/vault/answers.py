@@ -99,6 +99,52 @@ def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> dic
     return {**costs, "scores": scores, **_seen(answer)}
 
 
+@checked
+def probed(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> tuple[dict[str, np.ndarray], float]:
+    """What is seen of a fitted method for validators, and the seconds that it took; `rows` of train, validation, adapt.
+
+    Raises
+    ------
+    Malformed
+        As `predict`; what was not asked for; features that are not finite, or not of as many rows.
+    """
+    found = _mapping(answer, "probed")
+    pairs = found.get("mixed_parents")
+    for name, part in found.items():
+        of, _, what = name.partition("_")
+        n = (0 if pairs is None else len(pairs)) if of == "mixed" else rows.get(of, -1)
+        good = isinstance(part, np.ndarray) and part.ndim == 2 and len(part) == n and bool(np.isfinite(part).all())
+        match what:
+            case "features":
+                good = good and part.dtype == np.float32 and of != "mixed"
+            case "scores" if of in ("train", "mixed"):
+                good = good and part.dtype == np.float64 and part.shape[1] == n_classes and bool((part >= 0).all())
+                good = good and np.abs(part.sum(1) - 1).max(initial=0.0) <= 1e-3
+            case "parents":
+                inside = good and part.dtype == np.int64 and part.shape[1] == 2 and n <= 2 * rows.get("adapt", 0)
+                good = inside and bool(((part >= 0) & (part < rows.get("adapt", 0))).all())
+            case _:
+                good = False
+        if not good:
+            raise Malformed(f"{name} that is not what a probe gives")
+    return found, _number(answer, "seconds")
+
+
+@checked
+def validated(answer: dict[str, Any]) -> tuple[float, float]:
+    """The value of a validator, which may be NaN or infinite, and its seconds.
+
+    Raises
+    ------
+    Malformed
+        They are no numbers.
+    """
+    value = answer.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Malformed("a value that is no number")
+    return float(value), _number(answer, "seconds")
+
+
 def arrays(answer: dict[str, Any], key: str) -> dict[str, np.ndarray]:
     """A mapping of names to arrays, such as the state of a source model.
 

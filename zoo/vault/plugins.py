@@ -17,6 +17,7 @@ from zoo.vault.wire import Malformed
 if TYPE_CHECKING:
     from zoo.bench.executors import Executor
     from zoo.discover import MethodInfo
+    from zoo.select import ValidatorInfo
 
 IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
 LARGEST = 1 << 31  # bytes of a file that is hashed
@@ -24,7 +25,7 @@ MISSING = "missing"  # the stamp of a file that is not there any more
 
 
 def loaded(
-    executor: Executor, info: MethodInfo, parameters: dict[str, Any], hidden: Iterable[Path]
+    executor: Executor, info: MethodInfo | ValidatorInfo, parameters: dict[str, Any], hidden: Iterable[Path]
 ) -> tuple[Path, ...]:
     """Import and construct a plugin in a process of its own; the files beside its own that this loaded.
 
@@ -59,12 +60,17 @@ def loaded(
     return tuple(p for p in others if not any(Path(os.path.realpath(p)).is_relative_to(a) for a in away))
 
 
-def stamps(info: MethodInfo, files: Iterable[Path | str]) -> dict[str, str]:
+def judged(code: str, info: ValidatorInfo, files: Sequence[Path]) -> str:
+    """The hash of a validator's code with what importing it loads."""
+    return hashlib.sha256(repr((code, sorted(stamps(info, files).items()))).encode()).hexdigest() if files else code
+
+
+def stamps(info: MethodInfo | ValidatorInfo, files: Iterable[Path | str]) -> dict[str, str]:
     """sha256 of files by name, as the plugin's folder knows them where they lie below it."""
     return {name(info, Path(f)): _stamp(Path(f)) for f in sorted(map(str, files)) if Path(f) != info.path.resolve()}
 
 
-def name(info: MethodInfo, file: Path) -> str:
+def name(info: MethodInfo | ValidatorInfo, file: Path) -> str:
     """How a record names a file: by the plugin, and its place from the plugin's folder."""
     here = info.path.resolve().parent
     return f"{info.name}: {file.relative_to(here) if file.is_relative_to(here) else file}"
@@ -81,7 +87,7 @@ def now(infos: Iterable[MethodInfo], names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def sources(info: MethodInfo, files: Sequence[Path]) -> dict[str, bytes]:
+def sources(info: MethodInfo | ValidatorInfo, files: Sequence[Path]) -> dict[str, bytes]:
     """A plugin's file and those it loads, by the names under which a run keeps them."""
     here = info.path.resolve().parent
     kept = {info.path.name: info.path.read_bytes()}
@@ -91,7 +97,7 @@ def sources(info: MethodInfo, files: Sequence[Path]) -> dict[str, bytes]:
     return kept
 
 
-def keep(folder: Path, code: str, info: MethodInfo, files: Sequence[Path]) -> str:
+def keep(folder: Path, code: str, info: MethodInfo | ValidatorInfo, files: Sequence[Path]) -> str:
     """Put a plugin's sources into a run folder, by their hash; returns where, from the run folder."""
     place = Path("plugins") / code[:16]
     for name_, content in sources(info, files).items():

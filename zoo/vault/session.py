@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from zoo import discover
+from zoo import discover, select
 from zoo.graph import is_sparse
 from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
-from zoo.vault import account
+from zoo.vault import account, probe
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
 
 
 class Session:
-    """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, then ``predict``.
+    """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, ``probe``, ``predict``, ``validate``.
 
     Parameters
     ----------
@@ -48,8 +48,19 @@ class Session:
 
     def on_check(self, message: dict[str, Any]) -> dict[str, Any]:
         """Import a plugin and construct it, so that a broken one is refused before anything is written."""
-        discover.load(message["info"])(**message["parameters"])
+        load = select.load if isinstance(message["info"], select.ValidatorInfo) else discover.load
+        load(message["info"])(**message["parameters"])
         return {}
+
+    def on_validate(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The value of a validator for one fitted method, of what it needs to see and of nothing else."""
+        from zoo.select.base import Seen
+
+        info = message["info"]
+        judge = select.load(info)()
+        with account.Clock() as clock:
+            value = float(judge.value(Seen(message["arrays"], info.needs)))
+        return {"value": value, "seconds": clock.wall}
 
     def on_model(self, message: dict[str, Any]) -> dict[str, Any]:
         """Train a source model; returns its state as arrays."""
@@ -112,6 +123,25 @@ class Session:
             **self._peaks(),
         }
 
+    def on_probe(self, message: dict[str, Any]) -> dict[str, Any]:
+        """For validators: scores of source-train and of mixtures, and features of the sets in ``arrays``."""
+        found: dict[str, np.ndarray] = {}
+        with account.Clock() as clock:
+            whole = self._bound(message.get("graphs", {}))
+            sets = {name: self._set(name, rows, whole) for name, rows in message["arrays"].items()}
+            for name, X in sets.items():
+                source = name in probe.SOURCE
+                if (z := probe.features(self.adapter, X, source)) is not None:
+                    found[f"{'train' if name == 'train' else 'validation' if source else 'adapt'}_features"] = z
+            if "train" in sets and self.nodes != "own":
+                found["train_scores"] = self._scores(self._rule("validation", None), sets["train"])
+            if (name := next((n for n in probe.ADAPT if n in sets), "")) and not self.nodes:
+                said = self._scores(self._rule(name, message["fitted"]), sets[name])
+                found["mixed_parents"] = pairs = probe.parents(said.argmax(1), message["seed"])
+                if not self.adapter.transductive_only:
+                    found["mixed_scores"] = self._scores(self._rule("mixed", None), probe.mixed(sets[name], pairs))
+        return {"probed": found, "seconds": clock.wall}
+
     def on_predict(self, message: dict[str, Any]) -> dict[str, Any]:
         """Class scores of the sets in ``arrays``: test, adapt, validation."""
         scores, charged = {}, self.shared.wall
@@ -145,10 +175,11 @@ class Session:
 
     def _set(self, name: str, X: Any, whole: dict[str, Any]) -> Any:
         """Rows of a set as the learner sees them."""
-        place = "As" if name == "validation" else "At"
+        source = name in probe.SOURCE
+        place = "As" if source else "At"
         key = _digest(X) + (whole[place].key if whole else "") if self.embed else ""
         X = self._tensor(X)
-        return self._seen(~X if name == "validation" and self.nodes == "net" else X, key)
+        return self._seen(~X if source and self.nodes == "net" else X, key)
 
     def _peaks(self) -> dict[str, float | None]:
         import torch

@@ -44,8 +44,8 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     session, me, first = Session(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            asked = message["op"] == "predict"
-            if asked and not (first and message["last"]) and _may_fork(message):
+            asked = message["op"] in ("predict", "probe")
+            if asked and not (first and message.get("last")) and _may_fork(message):
                 _apart(session, message, line, opened)
             else:
                 answer = session.handle(message)

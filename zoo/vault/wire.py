@@ -23,6 +23,7 @@ import numpy as np
 from zoo.discover import MethodInfo
 from zoo.graph import is_sparse
 from zoo.noun import Noun
+from zoo.select import ValidatorInfo
 
 MARK = b"zoo2"
 HEAD = struct.Struct(">4sQ")
@@ -109,6 +110,8 @@ def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
             return {"$noun": [type(value).__module__, type(value).__name__, _plain(value.pack(), arrays)]}
         case MethodInfo():
             return {"$method": {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}}
+        case ValidatorInfo():
+            return {"$validator": {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}}
         case _ if is_sparse(value):
             parts = {k: _plain(getattr(value, k), arrays) for k in ("data", "indices", "indptr")}
             return {"$sparse": {**parts, "shape": list(value.shape)}}
@@ -234,6 +237,8 @@ def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bo
             return _known(module, name).unpack(parts)
         case "$method":
             return MethodInfo(**inner)
+        case "$validator":
+            return ValidatorInfo(**inner)
         case "$sparse":
             from scipy.sparse import csr_matrix
 

@@ -31,7 +31,7 @@ def progress(benchmark: Benchmark) -> Iterator[View]:
     suite = benchmark.suite.name + (f", shard {benchmark.shard}" if benchmark.shard else "")
     n, on = benchmark.workers, benchmark.device
     console.print(f"{suite}: {total} cells to run{kept} on {n} worker{'s'[: n > 1]} ({on})", highlight=False)
-    if not total:
+    if not total and not benchmark.judges:
         yield View()
         return
     earlier = {} if benchmark.fresh else _earlier(benchmark)
@@ -121,6 +121,9 @@ class Live(Counting):
             text = f"{record['status']}: {line(record)}: {record['reason']}"
             self.console.print(text, style="red", highlight=False, markup=False)
 
+    def judged(self, done: int, of: int) -> None:
+        self.last = f"{done}/{of} values of validators"
+
     def progress(self, worker: int, cell: Cell, news: dict[str, Any]) -> None:
         text = training(cell.row.label, cell.source, cell.target, cell.seed, news)
         self.trainings[worker] = f"{100 * news['step'] // max(1, news['steps']):3} %  {text}"
@@ -199,6 +202,10 @@ class Plain(Counting):
             ahead = "" if last else f", about {left} left"
             result = f": {line(record)}" if record["status"] == "ok" else ""
             print(f"{count} cells and models, {elapsed}{ahead}{result}", file=sys.stderr, flush=True)
+
+    def judged(self, done: int, of: int) -> None:
+        if done * LINES // of > (done - 1) * LINES // of:
+            print(f"{done}/{of} values of validators", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:
