@@ -192,3 +192,12 @@ def test_without_the_data_it_says_what_could_not_be_checked(zoo, run, tmp_path, 
     assert (code, wrong, found["drawn"]) == (0, set(), 0)
     assert "6 of 6 records could not be recomputed" in found["badge"]
     assert {v["found"] for v in found["verdicts"] if v["check"] == "predictions"} == {"identical"}
+
+
+def test_trials_of_a_search_are_cells_of_the_plan(zoo, suite_file, tmp_path):
+    out = tmp_path / "searched"
+    assert zoo("run", suite_file, "--pairs", "amazon:webcam", "--trials", 3, "--out", out).code == 0
+    code, found, wrong = verified(zoo, out, "--cells", 2)
+    assert (code, wrong) == (0, set())
+    assert found["cells"] == 4  # source_only, and three of coral
+    assert {v["found"] for v in found["verdicts"]} == {"identical"}

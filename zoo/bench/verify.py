@@ -101,7 +101,7 @@ def verify(
         There is no run, or it cannot be planned again, which says why.
     """
     run, root, device = records.read(folder), machine.data_root(data_root), machine.device(device)
-    ok = [r for r in run.records if r["status"] == "ok" and run.labels(r)]  # others are in no table
+    ok = [r for r in run.records if r["status"] == "ok" and run.tried(r)]  # others are in no table
     kept = {r["cell"]: _kept(folder, r) for r in ok}
     verdicts = [Verdict("", "lines", "refused", f"{n}: {why}") for why, n in run.refused.items() if why != REPLACED]
     verdicts += [Verdict(r["cell"], "lines", IDENTICAL) for r in ok if "digest" in r]
@@ -154,7 +154,10 @@ def _rebuilt(
     methods = tuple({row["method"]: {**row["parameters"], "as": label}} for label, row in rows.items())
     seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])
     keys = {k: v for k, v in meta["suite"].items() if k in Suite.model_fields}
-    keys |= {"pairs": meta["pairs"], "seeds": seeds, "methods": methods} | ({"weights": weights} if weights else {})
+    trials = max(len(row.get("trials", ())) or 1 for row in [*rows.values(), {}])
+    keys |= {"trials": trials, "pairs": meta["pairs"], "seeds": seeds, "methods": methods} | (
+        {"weights": weights} if weights else {}
+    )
     try:
         suite = Suite.model_validate(keys)
         pairs = plan.parse_pairs(suite)
@@ -165,12 +168,19 @@ def _rebuilt(
         parsed = plan.parse_rows(suite, known, [])
     except BadInput as error:
         raise Unplanned("different", error) from None
+    parsed = [replace(r, fixed=_kept_in_all(rows[r.label])) for r in parsed]
     away = [p for p in (root,) if p]
     parsed = [
         replace(r, files=strangers.loaded(executor, r.info, r.parameters, away)) if r.info.plugin else r for r in parsed
     ]
     built = plan.build(suite, parsed, pairs, data)
     return Rebuilt(built, data, suite.kind.draws(suite, data), {c.id: c for c in built.cells})
+
+
+def _kept_in_all(row: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters of a row that its search left alone."""
+    said = row["parameters"]
+    return frozenset(k for k in said if all(trial.get(k) == said[k] for trial in row.get("trials", ())))
 
 
 def _kept(folder: Path, record: Record) -> bytes | None:
