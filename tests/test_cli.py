@@ -182,7 +182,7 @@ def test_a_script_needs_no_guard(surf, suite_file, tmp_path):
     script.write_text(
         "import sys, zoo\n"
         "print('once')\n"
-        "results = zoo.run(sys.argv[1], methods=['coral'], pairs=['amazon:webcam'], workers=2)\n"
+        "results = zoo.run(sys.argv[1], methods=['coral'], pairs=['amazon:webcam'], workers=2, quiet=True)\n"
         "print(len(results.frame()), results.folder)\n"
     )
     env = os.environ | {"ZOO_DATA": str(surf)}

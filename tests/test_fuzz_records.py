@@ -19,7 +19,7 @@ from zoo.bench.run import Benchmark
 from zoo.errors import BadInput, one_line, printable
 from zoo.records import schema
 from zoo.records.ids import cell_id
-from zoo.report import cite, compare, explain, plots, status, table
+from zoo.report import cite, compared, explain, plots, status, table
 from zoo.report.frame import frame
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())
@@ -114,7 +114,7 @@ def read_all(folder, draw):
             one(lambda form=form: table.render(table.build(read, metric), form))
         one(lambda: Console(file=io.StringIO(), width=80).print(table.rich(table.build(read))) or "")
         for form in ("md", "json"):
-            one(lambda form=form: compare.render(read, metric, form))
+            one(lambda form=form: compared.render(read, metric, form))
         one(lambda: cite.bibtex(read, KNOWN))
         one(lambda: str(explain.explaining(folder)) and "")
         one(lambda: repr(frame(read)) and "")

@@ -10,4 +10,4 @@ class CpuProjection(DeepAdapter):
         self.random_ = torch.randn(net.width, 8)
 
     def omega(self, b):
-        return ((b.zs - b.zt) @ self.random_).square().mean()
+        return ((b.zs.mean(0) - b.zt.mean(0)) @ self.random_).square().mean()

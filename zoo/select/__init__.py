@@ -80,7 +80,7 @@ def is_validator(path: Path) -> bool:
 def parted(plugins: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
     """Files of methods and files of validators; what is neither is for the former to refuse."""
     paths = list(map(Path, plugins))
-    judges = [p for p in paths if is_validator(p)]
+    judges = [p for p in paths if p.is_file() and is_validator(p)]
     return [p for p in paths if p not in judges], judges
 
 
