@@ -76,8 +76,8 @@ def suite(folder, form, domains="a: a.{s}, b: b.{s}", keys="", more=""):
 
 
 def own(form, path, **keys):
-    """Both domains from one path."""
-    return Own({"format": form, "domains": {"a": str(path), "b": str(path)}, "x": "", "y": "", "size": 0} | keys)
+    """A domain from a path."""
+    return Own({"format": form, "domains": {"a": str(path)}, "x": "", "y": "", "size": 0} | keys)
 
 
 def ran(zoo, *args):

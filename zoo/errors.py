@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import Any
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # of terminals, for colours and worse
 BREAKS = "\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
@@ -13,7 +14,14 @@ class ZooError(Exception):
 
 
 class BadInput(ZooError):
-    """What the user gave cannot be used: one line that says what, where, and what would be right."""
+    """What the user gave cannot be used: one line that says what, where, and what would be right.
+
+    `fix` are the keys of ``data:`` that mend it, where some do.
+    """
+
+    def __init__(self, message: object = "", fix: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 class DiskFull(BadInput):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zoo import discover, document, plain
 from zoo.errors import BadInput
@@ -40,7 +41,7 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 FOLD_KEYS = frozenset({"examples", "negative_ratio"})  # of kinds that say so
-TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
+TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
@@ -51,21 +52,60 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph", "facts"]
-    domains: dict[str, str]
-    x: str = ""
-    y: str = ""
+    format: str
+    domains: dict[str, str | tuple[str, ...]] = {}
+    file: str | tuple[str, ...] = ""
+    by: str = ""
+    x: str | dict[str, str] = ""
+    y: str | dict[str, str] = ""
     size: int = Field(0, ge=0, le=4096)
+    drop: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    impute: Literal["none", "mean", "median"] = "none"
+    decimal: Literal[".", ","] = "."
+    header: Literal["", "none", "first"] = ""
+    channels: Literal["", "first", "last"] = ""
     target: dict[str, str] = {}
     aliases: dict[str, tuple[str, ...]] = {}
     negatives: dict[str, Literal["given", "closed"]] = {}
     reflexive: bool = False
 
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in (known := discover.names("data/formats")):
+            raise ValueError(f"input should be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+        return value
+
+    @field_validator("drop", "categories", "missing", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | int | float) else value
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> Own:
+        if bool(self.domains) == bool(self.file):
+            both = "domains and file" if self.file else "neither"
+            raise ValueError(f"a target is needed: domains: NAME: PATH, or file: PATH and by: COLUMN; there are {both}")
+        if self.by and not self.file:
+            raise ValueError("by: says how one file: is split into domains; there is none")
+        return self
+
+    @property
+    def paths(self) -> list[Path]:
+        """Everything that domains are read from."""
+        from zoo.data import _own
+
+        return _own.paths([*self.domains.values(), *([self.file] if self.file else [])])
+
+    @property
+    def imputes(self) -> bool:
+        return self.impute != "none"
+
     @field_validator("domains")
     @classmethod
-    def _can_be_paired(cls, value: dict[str, str]) -> dict[str, str]:
-        if not value:
-            raise ValueError("a target is needed: one domain or more, NAME: PATH")
+    def _can_be_paired(cls, value: dict[str, Any]) -> dict[str, Any]:
         if wrong := [name for name in value if not name or name == PRETRAINED or set(name) & set(":+, ")]:
             raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
         if unfit := [f"{name!r} {why}" for name in value if (why := plain.unfit_label(name))]:
@@ -93,6 +133,7 @@ class Suite(BaseModel):
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
+    classes: Literal["", "shared"] = ""
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
     features: Literal["", "raw", "source", "frozen"] = ""
@@ -119,6 +160,11 @@ class Suite(BaseModel):
         if why := plain.unfit_name(value):
             raise ValueError(f"{value!r} {why}")
         return value
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | dict) else value
 
     @field_validator("labels")
     @classmethod
@@ -171,7 +217,8 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= FOLD_KEYS - self.kind.keys
-        return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        keys = {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        return keys | ({"impute": self.data.impute} if self.data is not None and self.data.imputes else {})
 
     @property
     def pretrained(self) -> str:
@@ -194,6 +241,7 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
         Unknown suite, malformed YAML (line named), unknown or wrong key (line and key named).
     """
     known = discover.suites()
+    _is_suite(name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
     if path is None:
         raise discover.unknown("suite", name, known)
@@ -258,7 +306,23 @@ def _beside(path: Path, data: Own | None) -> Own | None:
     """Own data with their paths, which are relative to the suite file."""
     if data is None:
         return None
-    return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
+
+    def lies(at: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(at, tuple):
+            return tuple(str(lies(one)) for one in at)
+        return str(path.parent / os.path.expanduser(os.path.expandvars(at))) if at else ""
+
+    return data.model_copy(update={"domains": {k: lies(v) for k, v in data.domains.items()}, "file": lies(data.file)})
+
+
+def _is_suite(name: str) -> None:
+    """Refuse a file of data in a suite's place, which `zoo data inspect` makes a suite of."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or name in discover.suites() or plain.trouble(path):
+        return
+    if path.is_dir() or path.suffix:
+        what = "folder" if path.is_dir() else "file"
+        raise BadInput(f"{name} is a {what}, not a suite: zoo data inspect {name} > mine.yaml writes one for data")
 
 
 def _is_member(weights: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.graph import is_sparse
 from zoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Domain:
     X : array [n, ...]
         Samples, in a permutation that the secret seeds.
     y : int array [n]
-        Class indices.
+        Class indices. Where X has more rows, the last of them have no label: they are adapted to, and not scored.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
     secret : Secret
@@ -44,6 +45,8 @@ class Domain:
         The graph whose nodes the samples are; X is their numbers.
     notes : tuple of str
         What was left out or assumed at loading, a line each.
+    levels : tuple of int
+        Columns of X that stand for a word of a category each.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Domain:
     frozen: Any = None
     graph: Graph | None = None
     notes: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def build(
@@ -69,12 +73,25 @@ class Domain:
         """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
 
         A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
-        features differ in their last bits from machine to machine.
+        features differ in their last bits from machine to machine. A class of -1 is no label.
         """
-        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        y = np.ascontiguousarray(y, dtype=np.int64)
+        sparse: Any = X
+        if not is_sparse(X):
+            X = np.ascontiguousarray(X)
+        elif not key:
+            key = f"sparse {X.shape} {Secret.of(sparse.indptr, sparse.indices, sparse.data).content}"
         secret = Secret.of(key or X, classes, y)
-        rows = secret.generator("order").permutation(len(X))
-        return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
+        rows = secret.generator("order").permutation(X.shape[0])
+        n = int((y >= 0).sum())
+        if n < len(y):
+            rows = np.concatenate([rows[y[rows] >= 0], rows[y[rows] < 0]])
+        return cls(name, X[rows], y[rows[:n]], rows, secret, None if frozen is None else frozen[rows])
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """The rows without a label."""
+        return np.arange(len(self.y), self.X.shape[0])
 
     @property
     def content(self) -> str:
@@ -83,7 +100,7 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        return {"n": len(self.y), **({"notes": list(self.notes)} if self.notes else {})}
+        return {"n": self.X.shape[0], **({"notes": list(self.notes)} if self.notes else {})}
 
 
 @dataclass(frozen=True)
@@ -95,12 +112,14 @@ class Data:
     domains : each with ``name, secret, content`` and ``described()``
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
+    few : targets of which no K samples of each class can be labelled, and why
     """
 
     domains: dict[str, Any]
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+    few: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
