@@ -75,7 +75,7 @@ def numbers(column: pd.Series[Any], decimal: str, missing: Collection[str]) -> t
         gone = [float(m) for m in missing if _parses(m)]
         return np.where(np.isin(values, gone), np.nan, values) if gone else values, np.zeros(len(values), bool)
     texts = texts_of(column, missing)
-    there = np.array([t is not None for t in texts])
+    there = np.array([t is not None for t in texts], bool)
     values, wrong = np.full(len(texts), np.nan), np.zeros(len(texts), bool)
     kept = [t for t in texts if t is not None]
     found = [_float(t, decimal) for t in kept]

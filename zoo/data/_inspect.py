@@ -66,8 +66,9 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
     else:
         n = len(data.get("domains", ()))
         suite |= {"methods": METHODS, "seeds": 3}
-    if not problem and n < 2:
-        problem = "a suite needs two domains or more: give several files, or add to domains"
+    if n < 2:
+        few = "a suite needs two domains or more: give several files, or add to domains"
+        problem = f"{problem}; {few}" if problem else few
     return {"files": files, "suite": suite, "guessed": guessed, "problem": problem}
 
 
@@ -365,8 +366,8 @@ def _described(kind: str, path: Path, data: dict[str, Any]) -> dict[str, Any]:
     form = format_of(kind)(path, **more)
     entry: dict[str, Any] = {"file": str(path), "format": kind, "found": [], "classes": {}, "problem": ""}
     with reading(form):
+        entry["found"] = form.rows()
         try:
-            entry["found"] = form.rows()
             if isinstance(data.get("y"), dict) or path.suffix.lower() == ".npy":
                 return entry
             _, labels = form.guessed()

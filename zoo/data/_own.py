@@ -21,6 +21,7 @@ from zoo.graph import Graph, is_sparse, stacked
 
 KEYS = ("x", "y", "size", "by", "drop", "categories", "missing", "impute", "decimal", "header", "channels")
 DOMAINS = ("domain", "domains", "batch", "subject", "site", "environment", "env", "hospital", "centre", "center")
+SAID = (("impute", "none"), ("decimal", "."))  # which mean what nothing does
 PRECISE = 1e-3  # of a column's spread: what float32 may be wrong by
 SMALL = 1 << 26  # bytes, up to which sparse samples are made dense
 FEW = 10  # values of a column, below which its mean is no statistic
@@ -55,7 +56,7 @@ class Own(Dataset):
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
-        kind, given = format_of(data["format"]), {k: v for k in KEYS if (v := data.get(k))}
+        kind, given = format_of(data["format"]), {k: v for k in KEYS if (v := data.get(k)) and (k, v) not in SAID}
         if unused := [k for k in given if k not in kind.keys]:
             takes = ", ".join(kind.keys) or "none of them"
             raise BadInput(f"data: {unused[0]}: means nothing for {data['format']}, which takes {takes}")
@@ -63,6 +64,7 @@ class Own(Dataset):
         self._groups: dict[str, str] = {}  # of a file with many: domain → what `by` holds
         self._files = self._many() if data.get("file") else self._each()
         self._read: dict[Format, tuple[Any, np.ndarray, tuple[Any, ...], dict[str, list[str | None]]]] = {}
+        self._levels: tuple[int, ...] = ()
         self._notes: dict[str, list[str]] = {}
         for form in (every := [form for files in self._files.values() for form in files]):
             form.beside = [path for other in every for path in other.files]
@@ -139,6 +141,9 @@ class Own(Dataset):
 
     def notes(self, domain: str) -> tuple[str, ...]:
         return tuple(self._notes.get(domain, ()))
+
+    def levels(self) -> tuple[int, ...]:
+        return self._levels
 
     def together(self, raw: dict[str, Any], normalise: Sequence[str]) -> dict[str, Any]:
         files = {name: str(self._files[name][0].path) for name in raw}
@@ -243,13 +248,12 @@ class Own(Dataset):
     def _encoded(self, X: Any, held: Held, domain: str) -> Any:
         """Category columns as one column a word, of the words of all domains."""
         columns = []
-        self.levels = ()
         for name in sorted(held.words):
             words = sorted({t for d in self.domains for t in self._words(d)[name] if t is not None}, key=_natural)
             if len(words) > 1000:
                 raise BadInput(f"data: categories: {name!r} holds {len(words)} different words: drop: [{name}]")
             columns += [[t == word for t in held.words[name]] for word in words]
-        self.levels = tuple(range(X.shape[1], X.shape[1] + len(columns)))
+        self._levels = tuple(range(X.shape[1], X.shape[1] + len(columns)))
         return np.concatenate([X, np.array(columns, X.dtype).reshape(len(columns), len(X)).T], 1)
 
     def _words(self, domain: str) -> dict[str, list[str | None]]:

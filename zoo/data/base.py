@@ -44,10 +44,12 @@ class Dataset:
         """
         raise NotImplementedError
 
-    levels: tuple[int, ...] = ()  # of one's own data: columns that stand for a word of a category each
-
     def notes(self, domain: str) -> tuple[str, ...]:
         """What was left out or assumed of a domain at loading, a line each."""
+        return ()
+
+    def levels(self) -> tuple[int, ...]:
+        """Columns that stand for a word of a category each, once a domain is loaded."""
         return ()
 
     def together(self, raw: dict[str, Any], normalise: Sequence[str]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Samples(Kind):
             X, labels = raw.pop(name)  # so that what is copied below does not stay twice
             y = np.array([index[str(c)] for c in labels])
             built = self.domain(suite, name, X, y, classes, device)
-            notes, levels = (*built.notes, *suite.source.notes(name)), suite.source.levels
+            notes, levels = (*built.notes, *suite.source.notes(name)), suite.source.levels()
             domains[name] = replace(built, notes=notes, levels=levels) if notes or levels else built
         return _matched(suite, pairs, domains, classes)
 

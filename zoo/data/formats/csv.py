@@ -16,6 +16,7 @@ from zoo.data.formats.base import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+LOOKED = 1000  # lines with an empty last field, of which it is asked whether they end early
 INCREASING = 5  # numbers in a header, from which on increasing ones are names (wavelengths, hours), by no chance
 
 
@@ -36,11 +37,13 @@ class Csv(Table):
     def _table(self) -> pd.DataFrame:
         """All fields as text, under their names; the index counts lines from the one below the header."""
         text = _text.read(self.path)
+        self._lines_of_text = text.split("\n") if '\n"' not in text else []
         lines, skipped = _text.head(text), 0
         if lines and (said := re.fullmatch(r"(?i)sep=(.)\s*", lines[0])):  # Excel's
             separator, lines, skipped = said[1], lines[1:], 1
         else:
             separator = _text.separator(lines)
+        self._separator = separator
         if not lines:
             raise ValueError("it is empty")
         first = _text.fields(lines[0], separator)
@@ -86,14 +89,14 @@ class Csv(Table):
             last = table.iloc[:, -1].fillna("").str.strip()
             if (last == "").all():
                 table = table.iloc[:, :-1]
-        short = table.isna().any(axis=1)
-        if short.any():
-            at = table.index[int(short.to_numpy().argmax())]
-            there = int(table.loc[at].notna().sum())
+        for at in table.index[(table.iloc[:, -1].fillna("") == "").to_numpy()][:LOOKED]:
+            line = self._lines_of_text[at + 1] if at + 1 < len(self._lines_of_text) else ""
+            if '"' in line or (there := len(_text.fields(line, self._separator))) >= table.shape[1]:
+                continue
             y = self.choose("y", [str(c) for c in table.columns], LABELLED) if not self.header else ""
-            lacks = "has no label" if y and table[y].isna()[at] else "ends early"
+            lacks = "has no label" if y == table.columns[-1] else "ends early"
             raise self.bad(
-                f"{'y: ' if y else ''}line {at + self.first_row} {lacks}: {there} fields of {table.shape[1]}"
+                f"{'y: ' if y == table.columns[-1] else ''}line {at + self.first_row} {lacks}: {there} fields of {table.shape[1]}"
             )
         return table
 
@@ -118,7 +121,7 @@ class Csv(Table):
             return
         whole = counted in ([float(i + k) for i in range(len(counted))] for k in (0, 1))
         rising = len(counted) >= INCREASING and all(a < b for a, b in itertools.pairwise(counted))
-        if whole or rising:
+        if rising or (whole and (self.y in first or not all(numbers))):
             return
         if all(numbers):
             raise self.bad(
