@@ -184,7 +184,8 @@ def _draft(kind: str, paths: Sequence[Path], guessed: list[str]) -> tuple[dict[s
         elif hasattr(module_of(kind), "Own"):
             return data, ""
         else:
-            with reading(one := form(paths[0])):
+            more: dict[str, Any] = {"files": _folders.split(paths[0])} if paths[0].is_dir() else {}
+            with reading(one := form(paths[0], **({} if not more.get("files") else more))):
                 data |= one.guessed()[0]
     except BadInput as error:
         return data, str(error)

@@ -94,10 +94,8 @@ class Csv(Table):
             if '"' in line or (there := len(_text.fields(line, self._separator))) >= table.shape[1]:
                 continue
             y = self.choose("y", [str(c) for c in table.columns], LABELLED) if not self.header else ""
-            lacks = "has no label" if y == table.columns[-1] else "ends early"
-            raise self.bad(
-                f"{'y: ' if y == table.columns[-1] else ''}line {at + self.first_row} {lacks}: {there} fields of {table.shape[1]}"
-            )
+            key, lacks = ("y: ", "has no label") if y == table.columns[-1] else ("", "ends early")
+            raise self.bad(f"{key}line {at + self.first_row} {lacks}: {there} fields of {table.shape[1]}")
         return table
 
     def _with_row_names(self, table: pd.DataFrame, names: list[str]) -> list[str]:

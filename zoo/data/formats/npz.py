@@ -12,6 +12,7 @@ import numpy as np
 from zoo.data import _room
 from zoo.data.formats.base import Arrays
 
+PARTS = ("data", "shape", "format", "indices", "indptr", "row", "col", "offsets", "_is_array")
 SPARSE = ("data", "shape", "format")  # of what scipy.sparse.save_npz writes, with indices and indptr
 
 
@@ -46,7 +47,8 @@ class Npz(Arrays):
                 shape = np.ravel(self._load(path, ["shape"])[0]).tolist()
                 if len(shape) != 2 or not all(isinstance(n, int) and n >= 0 for n in shape):
                     raise self.bad(f"shape: expected two whole numbers, got {shape[:3]}")
-                inside = {"X": ((shape[0], shape[1]), "sparse")}
+                rest = {n: header for n, header in inside.items() if n not in PARTS}
+                inside = {"X": ((shape[0], shape[1]), "sparse"), **rest}
             found |= inside
         return found
 
@@ -71,6 +73,8 @@ class Npz(Arrays):
                     found[name] = np.load(path, allow_pickle=False)
             elif headers.get("X", ((), ""))[1] == "sparse":
                 found["X"] = self._sparse(path)
+                dense = [n for n in names if n != "X" and n in headers]
+                found |= dict(zip(dense, self._load(path, dense), strict=True)) if len(self.files) == 1 else {}
             else:
                 found |= dict(zip(names, self._load(path, names), strict=True))
         return [found[name] for name in names]
