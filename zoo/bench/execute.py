@@ -96,8 +96,7 @@ class Driver:
                 self._end(slot)
             self.turns.claims.close()
 
-    def _theirs(self, slot: Slot, job: Job) -> None:
-        """A cell that another process has run."""
+    def _theirs(self, slot: Slot, job: Job) -> None:  # has run it
         self.users[messages.stranger_features(self.suite, job.cell)] -= 1
         self.view.began(self.slots.index(slot), job)
         self._told(slot, None)

@@ -24,7 +24,7 @@ class Turns:
         self.store, self.claims = store, Claims(store.folder)
         self.aside: list[Job] = []
         self.theirs = 0
-        self._seen = store.others()
+        self._seen: dict[str, int] = {}  # of the files that stand there now some may be younger than the plan
         self._done: set[str] = set()
 
     def mine(self, job: Job) -> bool | None:
