@@ -94,6 +94,16 @@ def test_what_another_has_run_since_the_plan_is_not_run_again(folder):
     assert not (folder / "runs/mine/claims").exists()
 
 
+def test_what_another_has_finished_is_not_waited_for_though_it_runs_on(folder):
+    late, first = (Benchmark("mine.yaml", executor="local") for _ in "ab")
+    first.run()
+    busy = Claims(folder / "runs/mine")
+    assert all(busy.take(cell.id) for cell in late.todo)
+    late.run()
+    assert len(lines(folder)) == 8
+    busy.close()
+
+
 def test_what_another_runs_is_waited_for(folder, monkeypatch):
     benchmark = Benchmark("mine.yaml", executor="local")
     busy = Claims(folder / "runs/mine")

@@ -287,7 +287,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
     from difflib import get_close_matches
 
     known = sorted(known)
-    close = get_close_matches(name, known, n=3)
+    close = get_close_matches(name, known, n=3) or [k for k in known if k.casefold() == name.casefold()]
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(known) or 'none'}"
     return BadInput(f"unknown {kind} {name!r}: {hint}")
 

@@ -374,6 +374,7 @@ class Driver:
         if job.opened:
             record["files"] = plugins.stamps(cell.row.info, job.opened)
         self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])
+        self.turns.claims.release(cell.id)
         features = messages.stranger_features(self.suite, cell)
         self.users[features] -= 1
         if self.users[features] == 0:

@@ -32,6 +32,9 @@ class Turns:
         if job.makes:
             return True
         if not self.claims.take(job.cell.id):
+            if self._finished(job.cell.id):
+                self.theirs += 1
+                return None
             self.aside.append(job)
             return False
         if self._finished(job.cell.id):

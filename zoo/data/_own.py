@@ -311,7 +311,7 @@ def _split(form: Format) -> str:
 
 def _globbed(path: str) -> list[Path]:
     if any(c in path for c in "*?[") and plain.trouble(path) and (found := glob.glob(path, recursive=True)):
-        return [Path(p) for p in sorted(found, key=_natural)]
+        return sorted(map(Path, found), key=lambda p: (str(p.parent), _natural(p.stem), p.name))
     return [Path(path)]
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from zoo.data import _room
-from zoo.data.formats.base import Arrays
+from zoo.data.formats.base import FEATURES, LABELS, Arrays
 
 PARTS = ("data", "shape", "format", "indices", "indptr", "row", "col", "offsets", "_is_array")
 SPARSE = ("data", "shape", "format")  # of what scipy.sparse.save_npz writes, with indices and indptr
@@ -93,6 +93,9 @@ class Npz(Arrays):
         return set(SPARSE) <= inside.keys() and bool({"indptr", "row", "offsets"} & inside.keys())
 
     def _called(self, path: Path) -> str:
+        word = re.split(r"[_\-. ]", path.stem)[-1]
+        if word.lower() in FEATURES | LABELS:
+            return word
         stems = [p.stem for p in self.files]
         common = re.sub(r"[A-Za-z0-9]*$", "", commonpath(stems)) if len(stems) > 1 else ""
         return path.stem.removeprefix(common)
