@@ -346,8 +346,7 @@ class Driver:
         if job.stranger:
             self._end(slot)
         if job.makes:
-            self.lost[job.makes] = f"{status}: {reason}"
-            return
+            return self.lost.update({job.makes: f"{status}: {reason}"})
         pair = self._pair(cell)
         gathered = pair.gathered(job.scores) if status == "ok" else {}
         sources = [self.made[k] for k in {cell.model, messages.stranger_features(self.suite, cell)} if k in self.made]
