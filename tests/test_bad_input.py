@@ -41,7 +41,6 @@ MINE = ("{tiny}", "--plugin", "{mine}", "--methods", "mine")
         ("{tiny} --labels -1", "--labels: "),
         ("{tiny} --labels many", "--labels: "),
         ("{tiny} --labels all", "labels: all needs protocol: holdout"),
-        ("{tiny} --protocol holdout --labels 6", "labels: 6 needs 7 samples of every class in the adapt part"),
         ("{tiny} --workers 0", "--workers: expected a number above 0, got 0"),
         ("{tiny} --timeout 0", "--timeout: expected a number above 0, got 0"),
         ("{tiny} --timeout nan --executor processes", "--timeout: expected a number above 0, got nan"),
@@ -237,13 +236,6 @@ def test_a_corrupt_mat_is_named(refused, tmp_path, write_surf):
             "pair amazon:webcam: no source sample has class headphones",
         ),
         ("amazon", lambda X, y: (X[y == 2], y[y == 2]), (), "source amazon has one class only (bike)"),
-        (
-            "webcam",
-            lambda X, y: (np.delete(X, slice(6), 0), np.delete(y, slice(6))),
-            ("--labels", "2"),
-            "labels: 2 needs 3 samples of every class in the adapt part, but office_caltech: domain webcam has 2 of "
-            "class backpack",
-        ),
     ],
 )
 def test_wrong_data(refused, tmp_path, name, change, args, says, write_surf):

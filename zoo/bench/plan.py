@@ -145,7 +145,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
         Unknown method or parameter, a value of the wrong type, two rows under one label.
     """
     rows: dict[str, Row] = {}
-    for entry in suite.methods or tuple(known):
+    for entry in _named(suite.methods, known) or tuple(known):
         if isinstance(entry, dict) and len(entry) != 1:
             raise BadInput(f"methods: one method an entry, such as '- coral: {{reg: 0.1}}', got {entry}")
         name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
@@ -173,6 +173,18 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
             rows[row.label] = Row(row.label, row.info, changed)
     order = list(known)
     return sorted(rows.values(), key=lambda r: (order.index(r.info.name), r.label))
+
+
+def _named(methods: tuple[Any, ...], known: dict[str, discover.MethodInfo]) -> list[Any]:
+    """The entries of ``methods:``, a family's name as all of it, and ``all`` as all there are."""
+    families = {info.family for info in known.values()} | {"all"}
+    found: list[Any] = []
+    for entry in methods:
+        if isinstance(entry, str) and entry in families - known.keys():
+            found += [n for n, info in known.items() if entry in ("all", info.family) and n not in found]
+        else:
+            found.append(entry)
+    return found
 
 
 def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -214,8 +226,12 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
             alone: list[tuple[str, str]] = []
+            few: list[tuple[str, str]] = []
             for grant in grants:
                 for source, target in (p for p in pairs if p not in data.open_set):
+                    if "Xl" in grant and target in data.few:
+                        few.append((source, target))
+                        continue
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
                         alone.append((source, target))
                         continue
@@ -226,6 +242,9 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 lacks = "needs source samples, which a pretrained network does not bring"
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
+            for source, target in dict.fromkeys(few):
+                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
+                unsupported.append({"label": row.label, "learner": learner, "reason": data.few[target], **where})
     for (source, target), reason in data.open_set.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code)

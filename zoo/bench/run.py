@@ -104,7 +104,7 @@ class Benchmark:
 
     def _hidden(self) -> list[Path]:
         """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
-        own = self.suite.data.domains.values() if self.suite.data else ()
+        own = self.suite.data.paths if self.suite.data else ()
         runs = {p.parent for place in (self.store.folder.parent, Path("runs")) for p in place.glob("*/run.json")}
         others = [run / name for run in runs - {self.store.folder} for name in (*MADE, "explanations")]
         return [*filter(None, [self.root]), *map(Path, own), self.store.folder, *others, _cache.folder()]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover, document, plain
+from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
-from zoo.kinds.base import PRETRAINED
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
@@ -41,43 +41,10 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
-TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
-MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
+TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
-
-
-class Own(BaseModel):
-    """Anyone's own data: the ``data:`` key of a suite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "series", "graph", "facts"]
-    domains: dict[str, str]
-    x: str = ""
-    y: str = ""
-    size: int = Field(0, ge=0, le=4096)
-    id: str = ""
-    time: str = ""
-    window: str = ""
-    step: str = ""
-    rate: float = Field(0.0, ge=0, le=MANY)
-    target: dict[str, str] = {}
-    aliases: dict[str, tuple[str, ...]] = {}
-    negatives: dict[str, Literal["given", "closed"]] = {}
-    reflexive: bool = False
-
-    @field_validator("domains")
-    @classmethod
-    def _can_be_paired(cls, value: dict[str, str]) -> dict[str, str]:
-        if not value:
-            raise ValueError("a target is needed: one domain or more, NAME: PATH")
-        if wrong := [name for name in value if not name or name == PRETRAINED or set(name) & set(":+, ")]:
-            raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
-        if unfit := [f"{name!r} {why}" for name in value if (why := plain.unfit_label(name))]:
-            raise ValueError(f"a domain's name {unfit[0]}")
-        return value
 
 
 class Suite(BaseModel):
@@ -100,6 +67,7 @@ class Suite(BaseModel):
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
+    classes: Literal["", "shared"] = ""
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
     window: str = Field("", coerce_numbers_to_str=True)
@@ -129,6 +97,11 @@ class Suite(BaseModel):
         if why := plain.unfit_name(value):
             raise ValueError(f"{value!r} {why}")
         return value
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | dict) else value
 
     @field_validator("labels")
     @classmethod
@@ -181,7 +154,8 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
-        return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        keys = {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        return keys | ({"impute": self.data.impute} if self.data is not None and self.data.imputes else {})
 
     @property
     def pretrained(self) -> str:
@@ -212,7 +186,7 @@ def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Su
         suite = Suite.model_validate(whole)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
-    suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
+    suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": beside(path, suite.data)})
     datasets = discover.datasets()
     if suite.data is not None and suite.dataset in datasets:
         raise BadInput(f"{path}: dataset: {suite.dataset} is a known data set: give your own data: another name")
@@ -232,6 +206,7 @@ def _keys(given: str | Path | Mapping[str, Any]) -> tuple[Path, dict[str, Any], 
     if isinstance(given, Mapping):
         return DICT, cast("dict[str, Any]", document.plainly(given, str(DICT))), {}
     known, name = discover.suites(), str(given)
+    _is_suite(name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
     if path is None:
         raise discover.unknown("suite", name, known)
@@ -273,11 +248,14 @@ def _resolved(suite: Suite) -> Suite:
     return suite.model_copy(update=found | kind.resolved(suite))
 
 
-def _beside(path: Path, data: Own | None) -> Own | None:
-    """Own data with their paths, which are relative to the suite file."""
-    if data is None:
-        return None
-    return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
+def _is_suite(name: str) -> None:
+    """Refuse a file of data in a suite's place, which `zoo data inspect` makes a suite of."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or name in discover.suites() or plain.trouble(path):
+        return
+    if path.is_dir() or path.suffix:
+        what = "folder" if path.is_dir() else "file"
+        raise BadInput(f"{name} is a {what}, not a suite: zoo data inspect {name} > mine.yaml writes one for data")
 
 
 def _is_member(weights: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.graph import is_sparse
 from zoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Domain:
     X : array [n, ...]
         Samples, in a permutation that the secret seeds.
     y : int array [n]
-        Class indices.
+        Class indices. Where X has more rows, the last of them have no label: they are adapted to, and not scored.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
     secret : Secret
@@ -46,6 +47,8 @@ class Domain:
         Which samples no split parts, such as the windows of one series: those of one number.
     notes : tuple of str
         What was left out or assumed at loading, a line each.
+    levels : tuple of int
+        Columns of X that stand for a word of a category each.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Domain:
     graph: Graph | None = None
     groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def build(
@@ -73,13 +77,26 @@ class Domain:
         """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
 
         A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
-        features differ in their last bits from machine to machine.
+        features differ in their last bits from machine to machine. A class of -1 is no label.
         """
-        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        y = np.ascontiguousarray(y, dtype=np.int64)
+        sparse: Any = X
+        if not is_sparse(X):
+            X = np.ascontiguousarray(X)
+        elif not key:
+            key = f"sparse {X.shape} {Secret.of(sparse.indptr, sparse.indices, sparse.data).content}"
         secret = Secret.of(key or X, classes, y, *([] if groups is None else [groups]))
-        rows = secret.generator("order").permutation(len(X))
+        rows = secret.generator("order").permutation(X.shape[0])
+        n = int((y >= 0).sum())
+        if n < len(y):
+            rows = np.concatenate([rows[y[rows] >= 0], rows[y[rows] < 0]])
         seen, own = (None if part is None else part[rows] for part in (frozen, groups))
-        return cls(name, X[rows], y[rows], rows, secret, seen, groups=own)
+        return cls(name, X[rows], y[rows[:n]], rows, secret, seen, groups=own)
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """The rows without a label."""
+        return np.arange(len(self.y), self.X.shape[0])
 
     @property
     def content(self) -> str:
@@ -88,17 +105,19 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        found: dict[str, Any] = {"n": len(self.y)}
+        found: dict[str, Any] = {"n": self.X.shape[0]}
         if self.groups is not None:
             found["groups"] = len(np.unique(self.groups))
         return found | ({"notes": list(self.notes)} if self.notes else {})
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """What is drawn as one, of all samples or of some: the class of each such unit, and the unit of each sample."""
+        """What is drawn as one, of all labelled samples or of some: the class of each such unit, and the unit of each
+        sample.
+        """
         y = self.y if rows is None else self.y[rows]
         if self.groups is None:
             return y, np.arange(len(y))
-        groups = self.groups if rows is None else self.groups[rows]
+        groups = self.groups[: len(self.y)] if rows is None else self.groups[rows]
         _, first, unit = np.unique(groups, return_index=True, return_inverse=True)
         return y[first], unit
 
@@ -112,12 +131,14 @@ class Data:
     domains : each with ``name, secret, content`` and ``described()``
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
+    few : targets of which no K samples of each class can be labelled, and why
     """
 
     domains: dict[str, Any]
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+    few: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from zoo.records.verdicts import FILE
 
 MADE = ("records", "predictions", "cache", "checkpoints")
 FOLDERS = (*MADE, "explanations", "plugins")  # the last two where a method explains something, or is a plugin
-KEPT = (*FOLDERS, "run.json", ".lock", FILE)
+KEPT = (*FOLDERS, "claims", "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -96,6 +96,15 @@ class Store:
         old = [r for r in run.records if r["status"] == "ok" and outdated(r, now)]
         self.again = {**run.disputed, **{r["cell"]: [digest(r)] for r in old}}
         return {r["cell"] for r in run.records if r["status"] in schema.FINAL} - self.again.keys()
+
+    def others(self) -> dict[str, int]:
+        """The sizes of the files of records that other writers have made."""
+        found = {}
+        for path in (self.folder / "records").glob("*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                if self.log is None or path != self.log.path:
+                    found[path.name] = path.stat().st_size
+        return found
 
     def begin(self, meta: dict[str, Any]) -> None:
         """Write run.json, merged with what other commands planned in this folder."""

@@ -41,6 +41,10 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         parts.append(f"Training: {amount} and {suite.get('negative_ratio')} false ones for each; tested on all")
     else:
         parts.append(f"Normalisation: {normalisation(suite)}")
+        if (how := (suite.get("data") or {}).get("impute", "none")) != "none":
+            parts.append(f"Missing values: the {how} of each domain's training part")
+        if suite.get("classes") == "shared":
+            parts.append("Classes: those that all domains have")
         parts.append(f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features")
     net = suite.get("net")
     if net and any(net in learner.split("@") for learner in learners):
