@@ -25,8 +25,9 @@ from zoo.source import File, module_of, read, refuse
 from zoo.source import code_hash as code_hash
 
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
-LEARNERS = ("base", "net", "both", "own")
-ATTRIBUTES = ("needs", "learner", "cite", "space", "deterministic", "transductive_only")
+LEARNERS, LABEL_SETS = ("base", "net", "both", "own"), ("closed", "partial", "open", "universal")
+SETS = ("needs", "tasks", "label_sets")
+ATTRIBUTES = (*SETS, "learner", "cite", "space", "deterministic", "transductive_only", "stream")
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -86,10 +87,8 @@ class MethodInfo:
 
     Attributes
     ----------
-    kind : {'reweighting', 'mapping', 'deep', 'parameter', 'relational', 'baseline', 'adapter'}
-        Its base class; for plain adapters the family, where that says more.
-    forward : {'separate', 'joint', ''}
-        Of deep adapters.
+    kind : its base class (a value of `KINDS`); for plain adapters the family, where that says more, or 'adapter'
+    forward : of deep adapters: 'separate' or 'joint'
     parameters : the constructor's parameters and their defaults
     module : name under which an installed plugin is imported; others are imported by their file
     """
@@ -103,6 +102,9 @@ class MethodInfo:
     space: dict[str, tuple[Any, ...]]
     deterministic: bool
     transductive_only: bool
+    tasks: frozenset[str]
+    label_sets: frozenset[str]
+    stream: bool
     forward: str
     summary: str
     doc: str
@@ -336,8 +338,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         refuse(file, 1, "the file's name is the method's: lower-case letters, digits and _, ending in .py")
     lineage = _adapter(file)
     cls = lineage[0][1]
-    said = attributes(lineage, base)
-    takes = parameters(lineage)
+    said, takes = attributes(lineage, base), parameters(lineage)
     family = _family(file, lineage)
     bases = [node.name for f, node in lineage if f.name == base]
     plain = family if family in ("relational", "baseline") else "adapter"
@@ -346,9 +347,10 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         for value in sorted(wrong):
             refuse(*where(lineage, attribute), f"{attribute}: {unknown('name', value, known)}")
 
-    if odd := said["needs"] - set(FIELDS):
-        check("needs", odd - set(known := fields()), known)
+    check("needs", said["needs"] - set(known := fields() if said["needs"] - set(FIELDS) else FIELDS), known)
     check("learner", {said["learner"]} - set(LEARNERS), LEARNERS)
+    check("tasks", said["tasks"] - set(names("tasks")), names("tasks"))
+    check("label_sets", said["label_sets"] - set(LABEL_SETS), LABEL_SETS)
     check("space", set(said["space"]) - set(takes), takes)
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))
     return MethodInfo(
@@ -360,8 +362,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         plugin=plugin,
         module=file.module,
         forward=said.get("forward", ""),
-        needs=frozenset(said["needs"]),
-        **{k: said[k] for k in ATTRIBUTES if k != "needs"},
+        **{k: frozenset(said[k]) if k in SETS else said[k] for k in ATTRIBUTES},  # type: ignore[arg-type]
     )
 
 
@@ -370,9 +371,8 @@ def _adapter(file: File) -> Lineage:
     if not found:
         refuse(file, 1, "no public subclass of zoo.adapters.base.Adapter in this file")
     if len(found) > 1:
-        names = [lineage[0][1].name for lineage in found]
-        line = found[1][0][1].lineno
-        refuse(file, line, f"more than one public adapter class ({', '.join(names)}): one file, one method")
+        shown = ", ".join(lineage[0][1].name for lineage in found)
+        refuse(file, found[1][0][1].lineno, f"more than one public adapter class ({shown}): one file, one method")
     return found[0]
 
 

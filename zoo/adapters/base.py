@@ -36,6 +36,12 @@ class Adapter:
         Nothing in it draws random numbers.
     transductive_only : bool
         It has no rule for samples that it was not fitted on.
+    tasks : set of files of ``zoo/tasks/``
+        What it can predict; in regression `predict` gives [n, 1].
+    label_sets : set of {'closed', 'partial', 'open', 'universal'}
+        How the target's classes may lie to the source's.
+    stream : bool
+        It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores.
     cite : key in ``zoo/refs.bib``
     space : search ranges, ``{"reg": ("log", 1e-3, 10)}``
     certificate_ : dict of floats, optional
@@ -47,6 +53,9 @@ class Adapter:
     learner: ClassVar[str] = "own"
     deterministic: ClassVar[bool] = True
     transductive_only: ClassVar[bool] = False
+    tasks: ClassVar[set[str]] = {"classification"}
+    label_sets: ClassVar[set[str]] = {"closed"}
+    stream: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
     cite: ClassVar[str] = ""
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}
@@ -58,6 +67,8 @@ class Adapter:
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         """Class scores [n, n_classes] of target samples; rows sum to 1 and do not depend on one another.
+
+        In regression values [n, 1] in the unit of ``task.ys``, which the harness has standardised.
 
         Where `needs` name graphs, X are numbers of nodes of the target graph A.
         """
@@ -85,6 +96,7 @@ class Reweighting(Adapter):
 
     family = "instance"
     learner = "base"
+    tasks: ClassVar[set[str]] = {"classification", "regression"}
 
     def weights(self, task: Task) -> Tensor:
         """Non-negative weights [n_s] of the source samples; rescaled to mean 1 by `fit`."""
@@ -114,6 +126,7 @@ class Mapping(Adapter):
 
     family = "feature"
     learner = "base"
+    tasks: ClassVar[set[str]] = {"classification", "regression"}
 
     def fit_map(self, task: Task) -> None:
         """Learn the maps from ``task.Xs`` [n_s, d] and ``task.Xt`` [n_t, d]."""

@@ -36,7 +36,7 @@ def stranger_features(suite: Suite, cell: Cell) -> str:
 
 def learner(suite: Suite, use: str, seed: int) -> dict[str, Any]:
     """How the worker makes its learner."""
-    spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone}
+    spec = {"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone}
     return {**spec, "use": use, "budget": suite.net_budget, "seed": seed}
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from zoo import discover, document, plain
 from zoo.errors import BadInput
 from zoo.kinds.base import PRETRAINED
+from zoo.tasks import Problem, problem
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
@@ -85,7 +86,9 @@ class Suite(BaseModel):
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
-    base: Literal["1nn", "logistic", "linear_svm"] = "logistic"
+    task: str = "classification"
+    label_sets: Literal["closed"] = "closed"
+    base: Literal["", "1nn", "logistic", "linear_svm", "ridge", "knn"] = ""
     net: str = ""
     weights: str = ""
     trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]{0,5})$")
@@ -159,6 +162,11 @@ class Suite(BaseModel):
         return discover.nets().get(self.net)
 
     @property
+    def problem(self) -> Problem:
+        """What it predicts."""
+        return problem(self.task)
+
+    @property
     def convolves(self) -> bool:
         """Whether its network reads graphs."""
         return self.network is not None and self.network.graphs
@@ -223,6 +231,11 @@ def load(name: str, overrides: dict[str, Any]) -> Suite:
 def _resolved(suite: Suite) -> Suite:
     """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
     kind = suite.kind
+    if suite.task not in (tasks := discover.names("tasks")):
+        raise discover.unknown("task", suite.task, tasks)
+    base = suite.base or suite.problem.bases[0]
+    if base not in suite.problem.bases:
+        raise BadInput(f"base: {base}: task: {suite.task} has {', '.join(suite.problem.bases)}")
     protocol, reference = suite.protocol or kind.protocols[0], suite.reference or kind.reference
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
@@ -251,7 +264,7 @@ def _resolved(suite: Suite) -> Suite:
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
-    return suite.model_copy(update=found | {"protocol": protocol, "reference": reference})
+    return suite.model_copy(update=found | {"protocol": protocol, "reference": reference, "base": base})
 
 
 def _beside(path: Path, data: Own | None) -> Own | None:

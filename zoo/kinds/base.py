@@ -31,8 +31,8 @@ class Domain:
     ----------
     X : array [n, ...]
         Samples, in a permutation that the secret seeds.
-    y : int array [n]
-        Class indices.
+    y : array [n]
+        Class indices, or real values.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
     secret : Secret
@@ -71,10 +71,15 @@ class Domain:
         A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
         features differ in their last bits from machine to machine.
         """
-        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.float64 if y.dtype.kind == "f" else np.int64)
         secret = Secret.of(key or X, classes, y)
         rows = secret.generator("order").permutation(len(X))
         return cls(name, X[rows], y[rows], rows, secret, None if frozen is None else frozen[rows])
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What draws keep the shares of: the classes; real values have none."""
+        return np.zeros(len(self.y), np.int64) if self.y.dtype.kind == "f" else self.y
 
     @property
     def content(self) -> str:
@@ -93,6 +98,7 @@ class Data:
     Attributes
     ----------
     domains : each with ``name, secret, content`` and ``described()``
+    classes : their names; none where values are predicted
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
     """
@@ -101,6 +107,11 @@ class Data:
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """How many scores a sample gets."""
+        return max(len(self.classes), 1)
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,8 @@ class Kind:
     gives : the fields of a Task that it can grant
     nouns : those of them that are no arrays; each holds a `zoo.noun.Noun`, and a method that needs one is of this kind
     keys : those keys of a suite that are about this kind alone
+    tasks : files of ``zoo/tasks/``: what can be predicted of it
+    metric : what tables show unless told otherwise; empty: the task's
     """
 
     protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive")
@@ -186,6 +199,8 @@ class Kind:
     gives: ClassVar[frozenset[str]] = frozenset({"Xs", "ys", "ds", "Xt", "Xl", "yl", "yt", "model"})
     nouns: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[frozenset[str]] = frozenset()
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    metric: ClassVar[str] = ""
 
     @property
     def name(self) -> str:
@@ -208,6 +223,8 @@ class Kind:
         if suite.protocol not in self.protocols:
             need = f"{suite.dataset} holds {self.name}, which need protocol: {' or '.join(self.protocols)}"
             raise BadInput(f"protocol: {suite.protocol}: {need}")
+        if suite.task not in self.tasks:
+            raise BadInput(f"task: {suite.task}: {suite.dataset} holds {self.name}: {' or '.join(self.tasks)}")
         if suite.examples and "examples" not in self.keys:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
@@ -237,6 +254,10 @@ class Kind:
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
         """Why a method cannot run; empty if it can."""
+        if suite.task not in info.tasks:
+            return f"has no rule for {suite.task}"
+        if suite.label_sets not in info.label_sets:
+            return f"is for label sets that are {' or '.join(sorted(info.label_sets))}, not {suite.label_sets}"
         if missing := info.needs - self.gives:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
         return ""

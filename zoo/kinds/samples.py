@@ -14,7 +14,7 @@ method sees of the draws tells it no label, the secret being unknown:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
 from zoo.kinds import base
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
-from zoo.kinds.scores import metrics
+from zoo.tasks import Problem, problem
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
@@ -36,7 +36,9 @@ FOLDS = 5
 
 
 class Samples(Kind):
-    """Rows of numbers with a class each."""
+    """Rows of numbers with a class, or a value, each."""
+
+    tasks = ("classification", "regression")
 
     def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
         """Load the domains of `pairs`, check them, and match their classes by name.
@@ -59,13 +61,12 @@ class Samples(Kind):
                 raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
             if len(X) != len(labels):
                 raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
-        classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
-        index = {c: i for i, c in enumerate(classes)}
-        domains = {}
-        for name, (X, labels) in raw.items():
-            y = np.array([index[str(c)] for c in labels])
-            domains[name] = self.domain(suite, name, X, y, classes, device)
-        return _matched(suite, pairs, domains, classes)
+        given = {name: y for name, (_, y) in raw.items()}
+        ys, classes = suite.problem.encoded(given, suite.dataset)
+        domains = {name: self.domain(suite, name, X, ys[name], classes, device) for name, (X, _) in raw.items()}
+        if remark := suite.problem.remark(given, classes):
+            domains = {name: replace(d, notes=(*d.notes, remark)) for name, d in domains.items()}
+        return _matched(suite, pairs, domains, classes, remark)
 
     def fits(self, suite: Suite, shape: tuple[int, ...]) -> None:
         """Refuse samples that the network cannot read."""
@@ -101,13 +102,15 @@ class Samples(Kind):
         return FOLDS if oracle and suite.protocol == "transductive" else 1
 
 
-def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str]) -> Data:
+def _matched(
+    suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str], remark: str = ""
+) -> Data:
     """Which pairs have the classes that their methods need."""
     open_set, partial = {}, {}
     for source, target in pairs:
-        wanted = set(domains[target].y.tolist())
-        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
-        if len(have) < 2:
+        wanted = set(domains[target].strata.tolist())
+        have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
+        if classes and len(have) < 2:
             raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
         if missing := wanted - have:
             open_set[source, target] = f"closed-set, but no source sample has {_named(missing, classes)}"
@@ -117,18 +120,20 @@ def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Doma
             _enough(suite, domains[target], classes)
     if len(open_set) == len(pairs):
         (source, target), why = next(iter(open_set.items()))
-        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}")
+        hint = f"; {remark}" if remark else ""
+        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
     return Data(domains, classes, open_set, partial)
 
 
 def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
     adapt = Protocol.adapt_rows(suite, domain, 0)
-    counts = np.bincount(domain.y[adapt], minlength=len(classes))
-    for c in np.unique(domain.y):
+    counts = np.bincount(domain.strata[adapt], minlength=len(classes))
+    for c in np.unique(domain.strata):
         if counts[c] < int(suite.labels) + 1:
+            each, one = ("of every class ", f" of class {classes[c]}") if classes else ("", "")
             raise BadInput(
-                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples of every class in the adapt part, but "
-                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
+                f"labels: {suite.labels} needs {int(suite.labels) + 1} samples {each}in the adapt part, but "
+                f"{suite.dataset}: domain {domain.name} has {counts[c]}{one}"
             )
 
 
@@ -138,15 +143,12 @@ def _named(some: set[int], classes: list[str]) -> str:
     return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
-def _natural(name: str) -> tuple[int, int, str]:
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
-
-
 @dataclass(frozen=True)
 class Pair(base.Pair):
     """Everything there is to a pair at a seed; the labels in it stay with the driver.
 
     ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
+    Labels in them are in the unit of ``scale``, those of the test are as they are.
     Of nodes, ``whole`` are the graphs in which ``test``, ``adapt`` and ``validation`` are numbered.
     """
 
@@ -160,6 +162,8 @@ class Pair(base.Pair):
     oracle_tested: np.ndarray | None
     adapt: np.ndarray | None = None
     whole: dict[str, Graph] = field(default_factory=dict)
+    solved: Problem = field(default_factory=lambda: problem("classification"))
+    scale: tuple[float, float] = (0.0, 1.0)
 
     def n_rounds(self, oracle: bool) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -180,6 +184,7 @@ class Pair(base.Pair):
 
     def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The scores of all rounds as those of the test rows and the other sets."""
+        scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
         if len(scores) == 1:
             return scores[0]
         assert self.oracle_folds is not None
@@ -190,7 +195,7 @@ class Pair(base.Pair):
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
-        return metrics(scores, self.y_test)
+        return self.solved.metrics(scores, self.y_test)
 
 
 class Protocol(Draws):
@@ -207,7 +212,7 @@ class Protocol(Draws):
         """Rows to train on or adapt to: 80 %, stratified; all of them in transductive."""
         if suite.protocol == "transductive":
             return np.arange(len(domain.y))
-        return np.flatnonzero(~_stratified(domain.y, 0.2, domain.secret.generator("split", seed)))
+        return np.flatnonzero(~_stratified(domain.strata, 0.2, domain.secret.generator("split", seed)))
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -240,6 +245,11 @@ class Protocol(Draws):
             validation = stacked([Xs[held] for _, Xs, _, held in parts])
             rows["validation"] = np.concatenate([d.rows[held] for d, _, _, held in parts])
         transductive = suite.protocol == "transductive"
+        # Without a source, by the labels that cells are granted: never by those of the adapt part where few are.
+        own = t.y[labelled if len(labelled) else adapt]
+        scale = suite.problem.scale(fields["ys"] if sources else own)
+        for part in (fields, oracle):
+            part |= {k: suite.problem.handed(part[k], scale) for k in ("ys", "yl", "yt") if k in part}
         return Pair(
             fields,
             oracle,
@@ -249,13 +259,15 @@ class Protocol(Draws):
             rows,
             folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
+            solved=suite.problem,
+            scale=scale,
         )
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the K labelled samples per class, and those of Xt, from which they are taken."""
         if self.suite.labels == "all":
             return adapt, adapt
-        rank = _rank_in_class(t.y[adapt], t.secret.generator("labels", seed))
+        rank = _rank_in_class(t.strata[adapt], t.secret.generator("labels", seed))
         chosen = rank < int(self.suite.labels)
         return adapt[chosen], adapt[~chosen]
 
@@ -346,5 +358,5 @@ def folded(domain: Domain) -> np.ndarray:
     Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
     """
     generator = domain.secret.generator("folds")
-    start = (generator.integers(FOLDS) + generator.permutation(domain.y.max() + 1))[domain.y]
-    return (_rank_in_class(domain.y, generator) + start) % FOLDS
+    start = (generator.integers(FOLDS) + generator.permutation(domain.strata.max() + 1))[domain.strata]
+    return (_rank_in_class(domain.strata, generator) + start) % FOLDS

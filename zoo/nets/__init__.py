@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo.tasks import problem
+
 
 class Net(nn.Module):
     """A network split into the feature extractor f1 and the classifier f2.
@@ -25,6 +27,12 @@ class Net(nn.Module):
     smallest = 0
     graphs = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.task = (
+            "classification"  # a file of ``zoo/tasks/``: what its outputs are, and are trained by; `build` sets it
+        )
+
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
         raise NotImplementedError
@@ -39,8 +47,8 @@ class Net(nn.Module):
 
     @torch.no_grad()
     def predict(self, X: torch.Tensor) -> torch.Tensor:
-        """Class scores [n, n_classes] in evaluation mode; rows sum to 1."""
-        return self._chunked(lambda x: torch.softmax(self(x).float(), 1), X)
+        """Scores [n, n_classes] in evaluation mode, as its task has them; of classes, rows sum to 1."""
+        return self._chunked(lambda x: problem(self.task).activated(self(x)), X)
 
     @torch.no_grad()
     def embed(self, X: torch.Tensor) -> torch.Tensor:
@@ -62,6 +70,7 @@ def build(
     trainable: str = "all",
     bottleneck: int = 0,
     graphs: Any = None,
+    task: str = "classification",
 ) -> Net:
     """Make the network of file ``zoo/nets/NAME.py``, or else torchvision's model of that name, for samples of `shape`.
 
@@ -72,14 +81,25 @@ def build(
         [n, width] in place of images
     bottleneck : width of a trainable layer between features and head; 0: none
     graphs : `zoo.nets._graphs.Graphs`, of a network on graphs
+    task : what it predicts, a file of ``zoo/tasks/``
     """
+    net = _made(name, shape, n_classes, weights, trainable, bottleneck, graphs)
+    net.task = task
+    return net
+
+
+def _made(
+    name: str, shape: tuple[int, ...], n_classes: int, weights: str, trainable: str, bottleneck: int, graphs: Any
+) -> Net:
     if not (Path(__file__).parent / f"{name}.py").is_file():
         torchvision = importlib.import_module("zoo.nets._torchvision")
-        return torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
+        found: Net = torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
+        return found
     module = importlib.import_module(f"zoo.nets.{name}")
     cls: Any
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    return cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+    made: Net = cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+    return made
 
 
 def append(net: Net, layers: nn.Sequential, width: int) -> None:

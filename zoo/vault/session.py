@@ -17,6 +17,7 @@ from zoo.graph import is_sparse
 from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
+from zoo.tasks import problem
 from zoo.vault import account
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
@@ -95,7 +96,7 @@ class Session:
             seed=seed,
             memo=self.shared,
         )
-        self.n_classes = message["n_classes"]
+        self.n_classes, self.problem = message["n_classes"], problem(message["learner"]["task"])
         adapter = discover.load(message["info"])(**message["parameters"])
         with account.Clock(self.shared) as clock:
             self.adapter = adapter.fit(task)
@@ -210,8 +211,8 @@ class Session:
             raise ValueError(f"predict gave scores of shape {scores.shape}, expected {(len(X), self.n_classes)}")
         if not np.isfinite(scores).all():
             raise FloatingPointError("predict gave scores that are NaN or infinite")
-        if (scores < 0).any() or np.abs(scores.sum(1) - 1).max(initial=0.0) > 1e-3:
-            raise ValueError("predict gave rows that are not class scores (non-negative, summing to 1)")
+        if why := self.problem.fault(scores):
+            raise ValueError(f"predict gave {why}")
         return scores
 
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -262,7 +263,8 @@ class Session:
 
         shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
         options = message["learner"]["backbone"] | ({} if self.graphs is None else {"graphs": self.graphs})
-        net = nets.build(message["learner"]["net"], shape, message["n_classes"], **options)
+        spec = message["learner"]
+        net = nets.build(spec["net"], shape, message["n_classes"], **options, task=spec["task"])
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 
@@ -279,7 +281,7 @@ def _network(spec: dict[str, Any], X: Any, n_classes: int) -> Any:
     from zoo import nets, train
 
     with train.seeded("init", spec["seed"]):
-        return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"])
+        return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"], task=spec["task"])
 
 
 def _learner(
@@ -294,7 +296,7 @@ def _learner(
 
         def fit(self, X: Any, y: Any, n_classes: int, weight: Any = None) -> Any:
             if shared and self.use == "base" and weight is None:
-                return shared(fit_base, self.base, X, y, n_classes)
+                return shared(fit_base, self.base, X, y, n_classes, task=self.problem.name)
             return super().fit(X, y, n_classes, weight)
 
     spec = dict(message["learner"])

@@ -14,6 +14,7 @@ class Joint(Adapter):
     """Trains on the source and all labels of the target's adapt part together (oracle)."""
 
     needs = {"Xs", "ys", "Xt", "yt"}
+    tasks = {"classification", "regression"}
     learner = "both"
 
     def fit(self, task: Task) -> Joint:

@@ -12,6 +12,7 @@ class TargetOnly(Adapter):
     """Trains on all labels of the target's adapt part: what adaptation can hope for (oracle)."""
 
     needs = {"Xt", "yt"}
+    tasks = {"classification", "regression"}
     learner = "both"
 
     def fit(self, task: Task) -> TargetOnly:

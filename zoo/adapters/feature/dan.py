@@ -28,6 +28,7 @@ class Dan(DeepAdapter):
 
     forward = "joint"
     cite = "long2015learning"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10)}
 
     def __init__(self, weight: float = 1.0, scores: bool = True) -> None:
@@ -35,6 +36,6 @@ class Dan(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         loss = mmd2(multi_gaussian(torch.cat([b.zs, b.zt])), len(b.zs))
-        if self.scores:
+        if self.scores and b.ls.shape[1] > 1:  # in regression there are none
             loss = loss + mmd2(multi_gaussian(torch.cat([b.ls, b.lt]).softmax(1)), len(b.ls))
         return self.weight * loss

@@ -234,8 +234,6 @@ def _name(value: Any, i: int, form: Format) -> str:
         value = value.decode()
     if isinstance(value, bool | np.bool):
         value = int(value)
-    if isinstance(value, float | np.floating) and value == value and not float(value).is_integer():
-        raise form.bad(f"{place}: classes are names or whole numbers, got {value}")
     if isinstance(value, int) and (why := plain.unfit_value(value)):
         raise form.bad(f"{place}: {why}")
     text = str(value).strip()
