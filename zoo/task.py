@@ -102,9 +102,10 @@ class Task:
         yl: Any = None,
         *,
         model: Any = None,
-        base: str = "logistic",
+        base: str = "",
         net: str = "mlp",
         seed: int = 0,
+        task: str = "classification",
         **budget: Any,
     ) -> Task:
         """Make a task by hand, to use an adapter without the harness.
@@ -116,7 +117,9 @@ class Task:
         model : Net, optional
             A trained source model.
         base, net : str
-            Names of the base classifier and of the network that deep adapters and tunings train.
+            Names of the base learner (default: the task's) and of the network that deep adapters and tunings train.
+        task : str
+            What is predicted, a file of ``zoo/tasks/``. Real values are handed over as they are: standardise them.
         **budget
             Fields of `zoo.train.Budget`, such as ``steps=300``.
 
@@ -130,21 +133,24 @@ class Task:
         import torch
 
         from zoo.learners import Learner
+        from zoo.tasks import problem
         from zoo.train import Budget
+
+        solved = problem(task)
 
         def samples(a: Any) -> torch.Tensor | None:
             return None if a is None else torch.as_tensor(a, dtype=torch.float32)
 
         def labels(a: Any) -> torch.Tensor | None:
-            return None if a is None else torch.as_tensor(a, dtype=torch.int64)
+            return None if a is None else torch.as_tensor(a, dtype=torch.int64 if solved.classes else torch.float32)
 
         given = {"Xs": samples(Xs), "ys": labels(ys), "Xt": samples(Xt), "Xl": samples(Xl), "yl": labels(yl)}
         seen = [y for y in (given["ys"], given["yl"]) if y is not None]
-        n_classes = int(max(int(y.max()) for y in seen)) + 1
+        n_classes = int(max(int(y.max()) for y in seen)) + 1 if solved.classes else 1
         return cls(
             {**given, "model": model},
             needs=(*given, "model"),
-            learner=Learner(base=base, net=net, budget=Budget(**budget), seed=seed),
+            learner=Learner(task=task, base=base or solved.bases[0], net=net, budget=Budget(**budget), seed=seed),
             n_classes=n_classes,
             seed=seed,
         )

@@ -7,9 +7,11 @@ no line of it runs, from the scores that come back; the labels that they are com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zoo import discover
+from zoo.check.contract import contracts
 from zoo.check.subject import LIMIT, Outcome, Subject, citation, needs, outcome
 
 __all__ = ["Outcome", "run"]
@@ -37,12 +39,17 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
         if str(method) not in known:
             raise discover.unknown("method", str(method), known)
         info = known[str(method)]
-    subject = Subject(info, limit)
+    found = [o for c in contracts(info) for o in _tried(Subject(info, limit, c))]
+    return [*found, outcome(citation, Subject(info, limit))]
+
+
+def _tried(subject: Subject) -> list[Outcome]:
+    """The tests of one contract; those of another task than classification say so."""
+    what = "" if subject.contract.task == "classification" else f"{subject.contract.task}: "
     try:
-        tests = subject.contract.tests
-        first = outcome(needs, subject)
-        if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
-            return [first, outcome(citation, subject)]
-        return [first, *(outcome(test, subject) for test in (*tests, citation))]
+        found = [outcome(needs, subject)]
+        if found[0].ok and not found[0].skipped:  # else it did not fit, so nothing else can be said
+            found += [outcome(test, subject) for test in subject.contract.tests]
     finally:
         subject.end()
+    return [replace(o, name=f"{what}{o.name}") for o in found]

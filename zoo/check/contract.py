@@ -21,12 +21,14 @@ class Contract:
     Attributes
     ----------
     tests : in the order of the printout, after that of the needs and before that of the citation
-    n_classes : of the toy pair
+    n_classes : of the toy pair, or the 1 of values
+    task : a file of ``zoo/tasks/``: what is predicted
     all_see_it : whether baselines see all that the learner sees, and may so be compared with it
     """
 
     tests: ClassVar[tuple[Callable[[Subject], str | None], ...]] = ()
     n_classes: ClassVar[int] = 2
+    task: ClassVar[str] = "classification"
     all_see_it: ClassVar[bool] = True
 
     def toy(self, **how: Any) -> Any:
@@ -38,8 +40,8 @@ class Contract:
         return set()
 
 
-def contract(info: MethodInfo) -> Contract:
-    """The contract of the kind whose nouns a method needs; that of samples where it needs none.
+def contracts(info: MethodInfo) -> list[Contract]:
+    """The contracts of the kind whose nouns a method needs, or of samples where it needs none; and of other tasks.
 
     Raises
     ------
@@ -50,5 +52,5 @@ def contract(info: MethodInfo) -> Contract:
     own = [name for name, kind in kinds.items() if info.needs & set(kind.nouns)] or [PLAIN]
     if not (there := [name for name in own if name in known]):
         raise BadInput(f"{info.path}: there are no contract tests of methods on {own[0]} (zoo/check/{own[0]}.py)")
-    found: Contract = discover.load(known[there[0]])()
-    return found
+    found: list[Contract] = [discover.load(known[name])() for name in (there[0], *sorted(info.tasks & known.keys()))]
+    return [c for c in found if c.task in info.tasks]

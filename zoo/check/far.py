@@ -172,14 +172,17 @@ class Runs:
         device: str = "cpu",
         given: Any = None,
         bait: Any = None,
+        predicts: str = "classification",
     ) -> Any:
         """The task, and with it on the heap some labels that are nobody's, for those who look there."""
         from zoo.check import spoils
         from zoo.check.watched import Watched
         from zoo.nets._graphs import Graphs
+        from zoo.tasks import problem
 
         nodes = use == "net" and "As" in fields
         options = {"net": "gcn" if nodes else "mlp", "budget": budget, "seed": seed, "use": use}
+        options |= {"task": predicts, "base": problem(predicts).bases[0]}
         if "model" in self.info.needs:
             options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
             model = self._model(fields, n_classes, options | {"use": "net", "seed": 0})

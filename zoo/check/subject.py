@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo import discover
-from zoo.check.contract import Contract, contract
+from zoo.check.contract import Contract, contracts
 from zoo.check.near import Failure, Far, Hung, NotImported, Raised, clean
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput, LeakError, Unsupported
@@ -58,11 +58,12 @@ class Subject:
     limit : seconds that each test may take
     """
 
-    def __init__(self, info: MethodInfo, limit: float = LIMIT) -> None:
+    def __init__(self, info: MethodInfo, limit: float = LIMIT, contract: Contract | None = None) -> None:
         self.info, self.limit = info, limit
         self.deadline = time.monotonic() + limit
         self.hung = False
         self._far: Far | None = None
+        self._contract = contract
         self._first: Fitted | None = None
         self._count = 0
         self._spoils: dict[str, list[str]] | None = None
@@ -70,7 +71,7 @@ class Subject:
     @cached_property
     def contract(self) -> Contract:
         """The tests, and the toy pair, of its kind of data."""
-        return contract(self.info)
+        return self._contract or contracts(self.info)[0]
 
     @cached_property
     def pair(self) -> Any:
@@ -107,6 +108,7 @@ class Subject:
             "budget": budget,
             "use": self.use,
             "n_classes": self.contract.n_classes,
+            "predicts": self.contract.task,
             "seed": seed,
             "more": tuple(more),
             **rest,

@@ -24,11 +24,13 @@ class Problem:
     metric : what tables show unless told otherwise
     bases : the base learners, the standard one first
     resampled : those of them that cannot use weights, so that samples are drawn by them instead
+    classes : whether labels are numbers of classes
     """
 
     metric: ClassVar[str]
     bases: ClassVar[tuple[str, ...]]
     resampled: ClassVar[tuple[str, ...]]
+    classes: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

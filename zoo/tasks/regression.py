@@ -17,6 +17,7 @@ class Regression(Problem):
     metric = "mae"
     bases = ("ridge", "knn")
     resampled = ("knn",)
+    classes = False
 
     def encoded(self, labels: dict[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
         """Values as they are.
