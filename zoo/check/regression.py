@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zoo.check import toys
 from zoo.check.contract import Contract
+from zoo.check.samples import process_state, refit, shared_results
 from zoo.check.subject import BRIEF, EXACT, ROUNDING, Skip, Subject, difference, expect, require
 from zoo.errors import Diverged
 from zoo.seeds import derive
@@ -116,6 +117,9 @@ class Values(Contract):
         better_than_the_mean,
         unit_of_labels,
         single_and_constant,
+        refit,
+        shared_results,
+        process_state,
         device_agnostic,
     )
 
