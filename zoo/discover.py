@@ -27,7 +27,7 @@ from zoo.source import code_hash as code_hash
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS, LABEL_SETS = ("base", "net", "both", "own"), ("closed", "partial", "open", "universal")
 SETS = ("needs", "tasks", "label_sets")
-ATTRIBUTES = (*SETS, "learner", "cite", "space", "deterministic", "transductive_only", "stream")
+ATTRIBUTES = (*SETS, "learner", "cite", "space", "deterministic", "transductive_only", "stream", "sparse")
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -90,7 +90,7 @@ class MethodInfo:
     kind : its base class (a value of `KINDS`); for plain adapters the family, where that says more, or 'adapter'
     forward : of deep adapters: 'separate' or 'joint'
     parameters : the constructor's parameters and their defaults
-    module : name under which an installed plugin is imported; others are imported by their file
+    module : of an installed plugin; others are imported by their file
     """
 
     name: str
@@ -105,6 +105,7 @@ class MethodInfo:
     tasks: frozenset[str]
     label_sets: frozenset[str]
     stream: bool
+    sparse: bool
     forward: str
     summary: str
     doc: str
@@ -337,8 +338,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
     if plugin and (file.path.suffix != ".py" or not re.fullmatch(r"[a-z][a-z0-9_]*", name)):
         refuse(file, 1, "the file's name is the method's: lower-case letters, digits and _, ending in .py")
     lineage = _adapter(file)
-    cls = lineage[0][1]
-    said, takes = attributes(lineage, base), parameters(lineage)
+    cls, said, takes = lineage[0][1], attributes(lineage, base), parameters(lineage)
     family = _family(file, lineage)
     bases = [node.name for f, node in lineage if f.name == base]
     plain = family if family in ("relational", "baseline") else "adapter"
@@ -349,8 +349,8 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
 
     check("needs", said["needs"] - set(known := fields() if said["needs"] - set(FIELDS) else FIELDS), known)
     check("learner", {said["learner"]} - set(LEARNERS), LEARNERS)
-    check("tasks", said["tasks"] - set(names("tasks")), names("tasks"))
-    check("label_sets", said["label_sets"] - set(LABEL_SETS), LABEL_SETS)
+    for attribute, those in (("tasks", names("tasks")), ("label_sets", LABEL_SETS)):
+        check(attribute, said[attribute] - set(those), those)
     check("space", set(said["space"]) - set(takes), takes)
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))
     return MethodInfo(

@@ -23,7 +23,7 @@ from zoo.access import FIELDS
 from zoo.discover import FAMILIES, LEARNERS, MethodInfo
 
 TEXTS = ("name", "family", "kind", "learner", "cite", "forward", "summary", "doc", "cls", "module")
-FLAGS = ("deterministic", "transductive_only", "stream", "plugin")
+FLAGS = ("deterministic", "transductive_only", "stream", "sparse", "plugin")
 SETS = {"needs": FIELDS, "tasks": discover.names("tasks"), "label_sets": discover.LABEL_SETS}
 LITERALS = ("space", "parameters")
 LARGEST = 16 << 20  # bytes of a cache that is read

@@ -40,6 +40,8 @@ class Adapter:
         What it can predict; in regression `predict` gives [n, 1].
     label_sets : set of {'closed', 'partial', 'open', 'universal'}
         How the target's classes may lie to the source's.
+    sparse : bool
+        Sparse samples come to it as sparse CSR tensors; to others dense, where these are of a reasonable size.
     stream : bool
         It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores.
     cite : key in ``zoo/refs.bib``
@@ -56,6 +58,7 @@ class Adapter:
     tasks: ClassVar[set[str]] = {"classification"}
     label_sets: ClassVar[set[str]] = {"closed"}
     stream: ClassVar[bool] = False
+    sparse: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
     cite: ClassVar[str] = ""
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}

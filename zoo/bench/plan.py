@@ -264,9 +264,10 @@ def learner_name(suite: Suite, use: str) -> str:
     """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
     if not suite.kind.learners:
         return "own"
+    net = f"hf:{Path(suite.net).name}" if suite.encodes else suite.net
     if use == "net":
-        return suite.net
-    return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
+        return net
+    return suite.base if suite.features in ("raw", "tfidf") else f"{suite.base}@{net}"
 
 
 def _use(learner: str) -> str:
@@ -309,7 +310,8 @@ def _shared_files(suite: Suite) -> tuple[Path, Path]:
 def _net_files(suite: Suite) -> list[Path]:
     """Files that decide how the suite's network is trained and what it is."""
     own = HERE / "nets" / f"{suite.net}.py"
-    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / "_torchvision.py"]
+    other = "_hf.py" if suite.encodes else "_torchvision.py"
+    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / other]
 
 
 def _cell(

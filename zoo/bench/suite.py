@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -52,7 +53,7 @@ class Own(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "graph", "facts"]
+    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "text", "graph", "facts"]
     domains: dict[str, str]
     x: str = ""
     y: str = ""
@@ -98,7 +99,7 @@ class Suite(BaseModel):
     labels: int | Literal["all"] = 0
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
-    features: Literal["", "raw", "source", "frozen"] = ""
+    features: Literal["", "raw", "source", "frozen", "tfidf"] = ""
     steps: int = Field(1000, ge=1, le=MANY)
     batch_size: int = Field(64, ge=2, le=MANY)
     learning_rate: float = Field(1e-3, gt=0)
@@ -167,6 +168,11 @@ class Suite(BaseModel):
         return problem(self.task)
 
     @property
+    def encodes(self) -> bool:
+        """Whether its network is a pretrained encoder of texts."""
+        return self.net.startswith("hf:")
+
+    @property
     def convolves(self) -> bool:
         """Whether its network reads graphs."""
         return self.network is not None and self.network.graphs
@@ -179,12 +185,20 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= FOLD_KEYS - self.kind.keys
-        return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        said = self.model_dump(mode="json") | {"weights": self.pretrained}
+        said |= {"net": self.source_of_net} if self.encodes else {}
+        return {k: v for k, v in said.items() if k not in drop}
 
     @property
     def pretrained(self) -> str:
         """What the weights are: the content of a file, torchvision's by their name, or none."""
         return self.weights if self.weights in ("", "default") or _is_member(self.weights) else _digest(self.weights)
+
+    @property
+    def source_of_net(self) -> str:
+        """What an encoder is, wherever it lies."""
+        found: str = importlib.import_module("zoo.nets._hf").content(self.net)
+        return f"hf {found}"
 
     def recorded(self) -> dict[str, Any]:
         """The suite as run.json holds it: a file of weights by its name and content."""
@@ -240,7 +254,9 @@ def _resolved(suite: Suite) -> Suite:
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
     net = suite.net or kind.net
-    torchvision = net not in discover.nets()
+    if suite.encodes and kind.name != "text":
+        raise BadInput(f"net {net}: reads texts, which {suite.dataset} does not hold")
+    torchvision = net not in discover.nets() and not suite.encodes
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])
     if torchvision and not suite.source.photographs:
@@ -250,16 +266,17 @@ def _resolved(suite: Suite) -> Suite:
     named = suite.weights in ("", "default") or _is_member(suite.weights)
     if not named and (why := plain.trouble(suite.weights, "file")):
         raise BadInput(f"weights: {suite.weights} {why}; give a file with a state dict of {net}, or default")
-    trainable = suite.trainable or ("head" if suite.weights else "all")
-    if trainable != "all" and not suite.weights:
+    pretrained = bool(suite.weights) or suite.encodes
+    trainable = suite.trainable or ("head" if pretrained else "all")
+    if trainable != "all" and not pretrained:
         raise BadInput(f"trainable: {trainable} needs weights: what is frozen must have been trained before")
     features = suite.features or kind.features(suite)
-    if features == "frozen" and not suite.weights:
+    if features == "frozen" and not pretrained:
         raise BadInput("features: frozen needs weights: FILE or default, of a torchvision net")
-    if features != "frozen" and trainable == "head" and suite.weights:
+    if features != "frozen" and trainable == "head" and pretrained:
         raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
     bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
-    slow = BACKBONE_RATE if suite.weights and trainable != "head" else 1.0
+    slow = BACKBONE_RATE if pretrained and trainable != "head" else 1.0
     rate = slow if suite.backbone_rate is None else suite.backbone_rate
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")

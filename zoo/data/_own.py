@@ -54,7 +54,7 @@ class Own(Dataset):
                 raise file.bad("x: holds no samples")
             if not all(X.shape):
                 raise file.bad(f"x: holds samples of {'×'.join(map(str, X.shape[1:]))} features, which are none")
-            if not (file.photographs or isinstance(X, Graph)):
+            if not (file.photographs or isinstance(X, Graph) or X.dtype == object):
                 with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
                     X = np.ascontiguousarray(X, np.float32)
                 if not np.isfinite(X).all():

@@ -86,7 +86,7 @@ class Samples(Kind):
         """A domain as the suite's learners see it, hashed and permuted."""
         return Domain.build(name, X, y, classes)
 
-    def draws(self, suite: Suite, data: Data) -> Protocol:
+    def draws(self, suite: Suite, data: Data) -> Draws:
         return Protocol(suite, data)
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:

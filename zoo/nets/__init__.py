@@ -92,8 +92,9 @@ def _made(
     name: str, shape: tuple[int, ...], n_classes: int, weights: str, trainable: str, bottleneck: int, graphs: Any
 ) -> Net:
     if not (Path(__file__).parent / f"{name}.py").is_file():
-        torchvision = importlib.import_module("zoo.nets._torchvision")
-        found: Net = torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
+        kind, colon, _ = name.partition(":")  # hf:FOLDER
+        library = importlib.import_module(f"zoo.nets._{kind}" if colon else "zoo.nets._torchvision")
+        found: Net = library.build(name, shape, n_classes, weights, trainable, bottleneck)
         return found
     module = importlib.import_module(f"zoo.nets.{name}")
     cls: Any

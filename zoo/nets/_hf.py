@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from zoo.errors import BadInput, one_line
 from zoo.nets import Net
+from zoo.nets._torchvision import Top
 
 LONGEST = 128  # tokens of a text; what follows is not read
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -31,7 +32,9 @@ def place(net: str) -> str:
     """
     name = net.partition(":")[2]
     if not name or (name.startswith((".", "/", "~")) and not (Path(name).expanduser() / "config.json").is_file()):
-        raise BadInput(f"net: {net}: a folder with config.json, a tokenizer and weights, or a name on the hub, is needed")
+        raise BadInput(
+            f"net: {net}: a folder with config.json, a tokenizer and weights, or a name on the hub, is needed"
+        )
     return str(Path(name).expanduser()) if (Path(name).expanduser() / "config.json").is_file() else name
 
 
@@ -59,6 +62,11 @@ def _load(kind: str, net: str) -> Any:
         return getattr(transformers, kind).from_pretrained(place(net))
     except (OSError, ValueError) as error:
         raise BadInput(f"net: {net}: cannot be loaded: {one_line(str(error))}") from None
+
+
+def width(net: str) -> int:
+    """How many features a text gets."""
+    return int(_load("AutoConfig", net).hidden_size)
 
 
 def tokens(net: str, texts: list[str]) -> np.ndarray:
@@ -112,6 +120,6 @@ class Encoder(Net):
         return nn.functional.normalize(mean, dim=1)
 
 
-def build(name: str, n_classes: int, trainable: str) -> Net:
-    """The encoder, whose features are not frozen."""
-    return Encoder(name, n_classes, trainable)
+def build(name: str, shape: tuple[int, ...], n_classes: int, weights: str, trainable: str, bottleneck: int) -> Net:
+    """The encoder itself, or, on features that were extracted beforehand (``trainable: head``), what stands on them."""
+    return Top(shape, n_classes, bottleneck) if trainable == "head" else Encoder(name, n_classes, trainable)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from zoo import discover
+from zoo.errors import Unsupported
 from zoo.graph import is_sparse
 from zoo.noun import Noun
 from zoo.seeds import derive
@@ -21,6 +23,8 @@ from zoo.tasks import problem
 from zoo.vault import account
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
+
+DENSE = 1 << 30  # bytes of a sparse matrix that is filled up
 
 
 class Session:
@@ -218,6 +222,7 @@ class Session:
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
         """Arrays and nouns of a message as this cell's own; None stands for what was sent last under that name."""
         self.device = message["device"]
+        self.takes_sparse = not message.get("shaped", True) and message["info"].sparse
         for name, array in message["arrays"].items():
             if array is not None:
                 self.arrays[name] = array, _digest(array)
@@ -236,12 +241,28 @@ class Session:
 
         if isinstance(array, Noun):
             return array.to(self.device)
-        tensor = torch.from_numpy(array.toarray() if is_sparse(array) else array)
+        if is_sparse(array):
+            return self._sparse(array).to(self.device)
+        tensor = torch.from_numpy(array)
         if torch.device(self.device).type == "cuda" and tensor.dtype == torch.uint8:
             free, _ = torch.cuda.mem_get_info(self.device)
             if tensor.nbytes > free // 4:  # photographs that would crowd out the training: it fetches them by batches
                 return tensor
         return tensor.to(self.device)
+
+    def _sparse(self, array: Any) -> Any:
+        """A sparse matrix as it is to what takes that, else filled up, if that is of a reasonable size."""
+        import torch
+
+        if self.takes_sparse:
+            ends, columns, values = map(torch.from_numpy, (array.indptr, array.indices, array.data.copy()))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that their support is young
+                return torch.sparse_csr_tensor(ends, columns, values, size=array.shape)
+        if (size := array.shape[0] * array.shape[1] * array.dtype.itemsize) > DENSE:
+            much = f"{array.shape[0]} × {array.shape[1]}, {size / 2**30:.1f} GiB"
+            raise Unsupported(f"needs its samples dense, and they are sparse and large ({much})")
+        return torch.from_numpy(array.toarray())
 
     def _seen(self, X: Any, name: str) -> Any:
         """Samples as the learner sees them; `name` is their digest."""
@@ -250,7 +271,7 @@ class Session:
         if (embed := self.embed) is not None:
             features = self.shared.keep(("features", self.model, name), lambda: embed(X))
             return self.shared.know(features.clone(), f"features {self.model} {name}")
-        if not self.shaped and not self.nodes:
+        if not self.shaped and not self.nodes and X.layout == torch.strided:
             X = X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
         return self.shared.know(X, name)
 

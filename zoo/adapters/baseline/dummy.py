@@ -15,6 +15,7 @@ class Dummy(Adapter):
 
     needs = {"Xs", "ys"}
     tasks = {"classification", "regression"}
+    sparse = True
 
     def fit(self, task: Task) -> Dummy:
         self.prior_ = task.learner.problem.constant(task.ys, task.n_classes)

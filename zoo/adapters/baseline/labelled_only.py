@@ -13,6 +13,7 @@ class LabelledOnly(Adapter):
 
     needs = {"Xl", "yl"}
     tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> LabelledOnly:

@@ -13,6 +13,7 @@ class SourceOnly(Adapter):
 
     needs = {"Xs", "ys"}
     tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> SourceOnly:

@@ -13,6 +13,7 @@ class TargetOnly(Adapter):
 
     needs = {"Xt", "yt"}
     tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> TargetOnly:
