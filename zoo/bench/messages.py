@@ -63,7 +63,7 @@ def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
-    whole = {name: np.arange(len(rows)) for name, rows in now.sets.items()}
+    whole = {name: np.arange(rows.shape[0]) for name, rows in now.sets.items()}
     if not apart:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
@@ -83,7 +83,7 @@ def _chunks(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def gathered(now: Round, n_classes: int, said: list[tuple[Part, Part]]) -> tuple[dict[str, np.ndarray], float]:
     """The scores [n, n_classes] of each set from those of its parts, and how far two scores of one row are apart."""
-    scores = {name: np.full((len(rows), n_classes), np.nan) for name, rows in now.sets.items()}
+    scores = {name: np.full((rows.shape[0], n_classes), np.nan) for name, rows in now.sets.items()}
     apart = 0.0
     for part, answer in said:
         for name, rows in part.items():
