@@ -1,7 +1,8 @@
 """Texts: words counted anew for each pair, or what a pretrained encoder makes of them.
 
-``features: tfidf`` (the default) are frequencies of words and pairs of words, over what the source's train and the
-target's adapt parts hold, as a sparse matrix that stays one. With ``net: hf:...`` base learners see the encoder's
+``features: tfidf`` (the default) are the logarithms of how often words and pairs of words stand there, weighted by how
+rare they are: those that two texts or more of the source's training part have (without a source, of the target's adapt
+part), as a sparse matrix that stays one. With ``net: hf:...`` base learners see the encoder's
 features, and networks stand on them, or train it with ``trainable: all`` or ``top:N``.
 """
 
@@ -67,7 +68,7 @@ class Text(Samples):
 
 
 class Words(Draws):
-    """The protocol over counts of words, whose vocabulary and weights are those of a pair's training parts."""
+    """The protocol over counts of words, whose vocabulary and weights are those of a pair's training part."""
 
     def __init__(self, suite: Suite, data: Data) -> None:
         super().__init__(suite, data)
@@ -80,13 +81,14 @@ class Words(Draws):
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         domains = {name: self.data.domains[name] for name in (*origins(source), target)}
-        parts = [d.X[Protocol.adapt_rows(self.suite, d, seed)] for d in domains.values()]
-        made = TfidfVectorizer(ngram_range=(1, 2), dtype=np.float32)
+        trained = [domains[name] for name in origins(source) or [target]]
+        parts = [d.X[Protocol.adapt_rows(self.suite, d, seed)] for d in trained]
+        made = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
         try:
             made.fit(np.concatenate(parts))
         except ValueError:  # an empty vocabulary
             raise BadInput(
-                f"{self.suite.dataset}: no word of two letters in the texts of {', '.join(domains)}"
+                f"{self.suite.dataset}: no word stands in two texts of {', '.join(d.name for d in trained)}"
             ) from None
         counted = {name: replace(d, X=made.transform(d.X).tocsr()) for name, d in domains.items()}
         return Protocol(self.suite, replace(self.data, domains=counted)).pair(source, target, seed)
