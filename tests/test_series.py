@@ -353,12 +353,15 @@ class Flat(DeepAdapter):
 
 def test_a_method_that_takes_all_samples_for_vectors_is_found(tmp_path):
     from zoo import discover
-    from zoo.check.contract import others
+    from zoo.check.contract import contracts
     from zoo.check.subject import Subject, outcome
 
+    def others(info):
+        return [c for c in contracts(info) if c.net == "cnn1d"]
+
     def tried(info):
-        (series,) = [c for c in others(info) if c.net == "cnn1d"]
-        subject = Subject(info, of=series)
+        (series,) = others(info)
+        subject = Subject(info, contract=series)
         try:
             return [outcome(test, subject) for test in series.tests]
         finally:

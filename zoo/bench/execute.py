@@ -52,7 +52,7 @@ class Driver:
     ) -> None:
         self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
         self.common, self.timeout, self.view = common, timeout, view
-        self.n_classes = len(protocol.data.classes)
+        self.n_classes = protocol.data.columns
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
         self.failed: list[dict[str, Any]] = []
@@ -245,7 +245,7 @@ class Driver:
                 self._fitted(slot, job, answers.fit(answer))
             else:
                 rows = {name: len(rows) for name, rows in job.parts[0].items()}
-                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes))
+                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes, self.suite.problem))
         except EOFError:
             self._died(slot, job, channel)
         except Malformed as error:

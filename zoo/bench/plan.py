@@ -254,9 +254,10 @@ def learner_name(suite: Suite, use: str) -> str:
     """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
     if not suite.kind.learners:
         return "own"
+    net = f"hf:{Path(suite.net).name}" if suite.encodes else suite.net
     if use == "net":
-        return suite.net
-    return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
+        return net
+    return suite.base if suite.features in ("raw", "tfidf") else f"{suite.base}@{net}"
 
 
 def _use(learner: str) -> str:
@@ -265,7 +266,9 @@ def _use(learner: str) -> str:
 
 def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     """All seeds, or None alone where nothing in the cell depends on the seed."""
-    draws = row.info.kind == "reweighting" and (suite.base == "1nn" or row.parameters.get("how") == "resample")
+    draws = row.info.kind == "reweighting" and (
+        suite.base in suite.problem.resampled or row.parameters.get("how") == "resample"
+    )
     fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features != "source"
     return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))
 
@@ -279,25 +282,26 @@ def _code(suite: Suite, row: Row, use: str) -> str:
 
 
 def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
-    net, kind = _net_files(suite), _kind_file(suite)
+    net, shared = _net_files(suite), _shared_files(suite)
     if use == "net":
-        return discover.code_hash(info.path, kind, *net)
+        return discover.code_hash(info.path, *shared, *net)
     if not suite.kind.learners:
-        return discover.code_hash(info.path, kind)
+        return discover.code_hash(info.path, *shared)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
-    return discover.code_hash(info.path, kind, base, *seen)
+    return discover.code_hash(info.path, *shared, base, *seen)
 
 
-def _kind_file(suite: Suite) -> Path:
-    """The file that decides how the suite's domains are split, normalised and scored."""
-    return discover.kinds()[suite.source.kind].path
+def _shared_files(suite: Suite) -> tuple[Path, Path]:
+    """The files that decide how the suite's domains are split, normalised, predicted and scored."""
+    return discover.kinds()[suite.source.kind].path, HERE / "tasks" / f"{suite.task}.py"
 
 
 def _net_files(suite: Suite) -> list[Path]:
     """Files that decide how the suite's network is trained and what it is."""
     own = HERE / "nets" / f"{suite.net}.py"
-    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / "_torchvision.py"]
+    other = "_hf.py" if suite.encodes else "_torchvision.py"
+    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / other]
 
 
 def _cell(
@@ -339,7 +343,7 @@ def _cell(
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
                 "trained": row.info.source_model,
-                "code": discover.code_hash(_kind_file(suite), *_net_files(suite)),
+                "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),
             }
         )
     return Cell(canonical(identity), row, identity, grant, use, model)

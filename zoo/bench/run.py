@@ -175,6 +175,7 @@ class Benchmark:
         p = self.plan
         return {
             "suite": self.suite.recorded(),
+            "metric": self.suite.kind.metric or self.suite.problem.metric,
             "domains": {
                 name: {"content": d.content, "classes": len(self.data.classes), **d.described()}
                 for name, d in self.data.domains.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import plain
-from zoo.data import _columns, _folders, formats
+from zoo.data import _columns, _folders, _labels, formats
 from zoo.data._own import DOMAINS, Own, dataset, format_of
 from zoo.data.formats.base import LABELS, Arrays, Format, Table, names, reading
 from zoo.errors import BadInput
@@ -310,8 +310,12 @@ def _loaded(data: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return own, {domain: own.load(domain, None) for domain in own.domains}
     raw = {domain: own.load(domain, None) for domain in own.domains}
     if len(raw) > 1 and own.kind != "graphs":
-        raw = own.together(raw, ("zscore",))
+        raw = own.together(raw, ("zscore",), not _real(raw))
     return own, raw
+
+
+def _real(raw: dict[str, Any]) -> bool:
+    return any(_labels.real(labels.tolist()) for _, labels in raw.values())
 
 
 def _merged(data: dict[str, Any], fix: dict[str, Any], kind: str) -> dict[str, Any] | None:
@@ -338,7 +342,10 @@ def _beside(loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str,
         suite["normalise"] = ["l2"] if sparse else ["zscore"]
         guessed.append("normalise, since features of any scale are to count alike")
     classes = [set(labels.tolist()) - {""} for _, labels in raw.values()]
-    if len(classes) > 1 and not any(a >= b for a in classes for b in classes if a is not b):
+    if _real(raw):
+        suite["task"] = "regression"
+        guessed.append("task: regression, since the labels are real numbers")
+    elif len(classes) > 1 and not any(a >= b for a in classes for b in classes if a is not b):
         suite["classes"] = "shared"
         guessed.append("classes: shared, since each domain has classes of its own")
     for domain in own.domains:

@@ -14,7 +14,6 @@ from zoo.errors import BadInput
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"true": "1", "false": "0"}
-MOST = 20  # classes of real numbers or of whole ones, above which they look like a quantity
 
 Bad = Callable[[str], BadInput]
 
@@ -27,7 +26,7 @@ def names(y: Any, bad: Bad, place: Callable[[int], str], missing: Collection[str
     Raises
     ------
     BadInput
-        The labels are no names or numbers, or real numbers, which are a quantity.
+        The labels are no names or numbers, or not one for each sample.
 
     >>> names(np.array([[1.0], [2.0]]), BadInput, str).tolist(), names(["True", "false"], BadInput, str).tolist()
     (['1', '2'], ['1', '0'])
@@ -52,12 +51,6 @@ def names(y: Any, bad: Bad, place: Callable[[int], str], missing: Collection[str
     gone = {m.strip() for m in missing}
     texts = ["" if t in gone else t for t in texts]
     distinct = set(texts) - {""}
-    real = {t for t in distinct if (x := _number(t)) is not None and not x.is_integer()}
-    if real and all(_number(t) is not None for t in distinct):
-        odd = next(i for i, t in enumerate(texts) if t in real)
-        few = len(distinct) <= MOST
-        how = "write whole numbers or names" if few else "task: regression predicts a quantity"
-        raise bad(f"y: {place(odd)}: classes are names or whole numbers, got {texts[odd]}: {how}")
     words = all(t.lower() in WORDS or t in ("0", "1") for t in distinct)
     return np.array([WORDS.get(t.lower(), t) if words else t for t in map(whole, texts)], dtype=str)
 
@@ -74,17 +67,14 @@ def whole(text: str) -> str:
     return str(int(text)) if re.fullmatch(r"[+-]?\d+", text) else str(int(x))
 
 
-def quantity(labels: Iterable[str], n: int) -> str:
-    """Why classes look like a quantity, in words; '' where they do not.
+def real(labels: Iterable[str]) -> bool:
+    """Whether labels are numbers, and some of them not whole.
 
-    >>> quantity(map(str, range(20, 80)), 300)
-    '60 whole numbers from 20 to 79'
+    >>> real(["1.5", "2", ""]), real(["1", "2"]), real(["1.5", "a"])
+    (True, False, False)
     """
-    found = {t for t in labels if t}
-    if len(found) <= MOST or len(found) * 10 < n or not all(_number(t) is not None for t in found):
-        return ""
-    numbers = sorted(float(t) for t in found)
-    return f"{len(found)} whole numbers from {numbers[0]:g} to {numbers[-1]:g}"
+    numbers = [_number(t) for t in labels if t]
+    return None not in numbers and not all(x is None or x.is_integer() for x in numbers)
 
 
 def alike(classes: Collection[str], others: Collection[str]) -> tuple[str, str] | None:
@@ -96,7 +86,7 @@ def alike(classes: Collection[str], others: Collection[str]) -> tuple[str, str] 
     mine: dict[str, list[str]] = {}
     theirs: dict[str, list[str]] = {}
     for found, names in ((mine, classes), (theirs, others)):
-        for name in sorted(names):
+        for name in sorted(n for n in names if _number(n) is None):  # of numbers 1 and -1 differ in more
             found.setdefault(_folded(name), []).append(name)
     for key in sorted(mine.keys() & theirs.keys()):
         if len(mine[key]) == len(theirs[key]) == 1 and mine[key] != theirs[key]:

@@ -126,7 +126,7 @@ class Own(Dataset):
             if not (held.labels != "").any():
                 at, row = held.at(0)
                 raise at.bad(f"y: {at.line(row)} has no label, nor has any other: those of a target are what is scored")
-            if not (form.photographs or isinstance(X, Graph)):
+            if not (form.photographs or isinstance(X, Graph) or X.dtype == object):
                 X = self._judged(held, domain)
                 if held.words:
                     X = self._encoded(X, held, domain)
@@ -143,9 +143,9 @@ class Own(Dataset):
     def levels(self) -> tuple[int, ...]:
         return self._levels
 
-    def together(self, raw: dict[str, Any], normalise: Sequence[str]) -> dict[str, Any]:
+    def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
         files = {name: str(self._files[name][0].path) for name in raw}
-        raw, notes = _together.checked(raw, files, normalise, split=bool(self._groups))
+        raw, notes = _together.checked(raw, files, normalise, split=bool(self._groups), classes=classes)
         for name, found in notes.items():
             self._notes.setdefault(name, []).extend(n for n in found if n not in self._notes[name])
         return raw

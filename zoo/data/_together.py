@@ -19,7 +19,7 @@ Raw = dict[str, tuple[Any, np.ndarray]]
 
 
 def checked(
-    raw: Raw, files: Mapping[str, str], normalise: Sequence[str], split: bool
+    raw: Raw, files: Mapping[str, str], normalise: Sequence[str], split: bool, classes: bool = True
 ) -> tuple[Raw, dict[str, list[str]]]:
     """Domains as they are to be used, and what is to be said of each.
 
@@ -27,6 +27,7 @@ def checked(
     ----------
     files : where each domain comes from
     split : whether a column separates them, so that samples that stand in two are only noted
+    classes : whether labels are classes, and no values
 
     Raises
     ------
@@ -34,8 +35,8 @@ def checked(
         Two hold the same samples, or images of other ranges; classes that differ in case only.
     """
     notes: dict[str, list[str]] = {name: [] for name in raw}
-    raw = _labelled(raw, notes)
-    for one, other in combinations(raw, 2):
+    raw = _labelled(raw, notes, classes)
+    for one, other in combinations(raw if classes else (), 2):
         mine, theirs = (set(raw[d][1].tolist()) - {""} for d in (one, other))
         if near := _labels.alike(theirs, mine):
             raise BadInput(
@@ -45,20 +46,17 @@ def checked(
     raw = _images_alike(raw, notes)
     _apart(raw, notes, split)
     _scales(raw, notes, normalise)
-    for name, (_, labels) in raw.items():
-        if why := _labels.quantity(labels.tolist(), len(labels)):
-            notes[name].append(f"y holds {why}, a class each: if that is a quantity, say task: regression")
     return raw, notes
 
 
-def _labelled(raw: Raw, notes: dict[str, list[str]]) -> Raw:
+def _labelled(raw: Raw, notes: dict[str, list[str]], by_class: bool) -> Raw:
     """Which samples have no label: -1 is none where other domains have the same classes without it."""
     classes = {name: set(labels.tolist()) - {""} for name, (_, labels) in raw.items()}
     known = set().union(*(c for c in classes.values() if UNLABELLED not in c))
     found: Raw = {}
     for name, (X, labels) in raw.items():
         others = classes[name] - {UNLABELLED}
-        if UNLABELLED in classes[name] and len(others) > 1 and others <= known:
+        if by_class and UNLABELLED in classes[name] and len(others) > 1 and others <= known:
             labels = np.where(labels == UNLABELLED, "", labels)
         if n := int((labels == "").sum()):
             notes[name].append(
@@ -118,7 +116,7 @@ def _digests(X: Any, labels: np.ndarray) -> Counter[tuple[bytes, str]]:
         rows = [X.indices[a:b].tobytes() + X.data[a:b].tobytes() for a, b in pairwise(ends)]
     else:
         few = X[:, :, ::16, ::16] if X.dtype == np.uint8 and X.ndim == 4 else X  # photographs lie on the disk
-        rows = [row.tobytes() for row in few]
+        rows = [str(x).encode() for x in X] if X.dtype == object else [row.tobytes() for row in few]  # texts
     return Counter(zip(rows, labels.tolist(), strict=True))
 
 

@@ -52,13 +52,14 @@ class Dataset:
         """Columns that stand for a word of a category each, once a domain is loaded."""
         return ()
 
-    def together(self, raw: dict[str, Any], normalise: Sequence[str]) -> dict[str, Any]:
+    def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
         """Loaded domains as they are to be used beside each other; '' is the class of samples without a label.
 
         Parameters
         ----------
         raw : samples and class names of each, as `load` gives them
         normalise : as the suite does
+        classes : whether labels are classes, and no values
 
         Raises
         ------

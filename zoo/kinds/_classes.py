@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.kinds._rows import adapt_rows
+from zoo.kinds.base import Data, Domain, origins
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
-    from zoo.kinds.base import Domain
 
 
 def instead(domains: dict[str, Domain], classes: list[str]) -> str:
@@ -24,6 +25,8 @@ def instead(domains: dict[str, Domain], classes: list[str]) -> str:
 
 def shared(suite: Suite, raw: dict[str, Any]) -> dict[str, Any]:
     """Domains without the samples of classes that not all of them have; those without a label stay."""
+    if not suite.problem.classes:
+        raise BadInput(f"classes: shared: task: {suite.task} predicts values, which are no classes")
     common = set.intersection(*({str(c) for c in labels} for _, labels in raw.values())) - {""}
     if len(common) < 2:
         raise BadInput(f"classes: shared: the domains of {suite.dataset} share {len(common)} classes, which is too few")
@@ -40,5 +43,45 @@ def named(some: set[int], classes: list[str]) -> str:
     return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
 
 
-def natural(name: str) -> tuple[int, int, str]:
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
+def matched(
+    suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str], remark: str = ""
+) -> Data:
+    """Which pairs have the classes that their methods need."""
+    open_set, partial = {}, {}
+    for source, target in pairs:
+        wanted = set(domains[target].strata.tolist())
+        have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
+        if classes and len(have) < 2:
+            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
+        if missing := wanted - have:
+            open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
+        if extra := have - wanted:
+            partial[source, target] = f"no target sample has {named(extra, classes)}"
+        n = len(domains[target].y)
+        if suite.protocol != "transductive" and len(adapt_rows(suite, domains[target], 0)) == n:
+            raise BadInput(
+                f"{suite.dataset}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
+                "to test on; give it more, or say protocol: transductive"
+            )
+    if len(open_set) == len(pairs):
+        (source, target), why = next(iter(open_set.items()))
+        hint = instead(domains, classes) + (f"; {remark}" if remark else "")
+        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
+    few = {}
+    if isinstance(suite.labels, int) and suite.labels:
+        few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}
+    return Data(domains, classes, open_set, partial, few)
+
+
+def _too_few(suite: Suite, domain: Domain, classes: list[str]) -> str:
+    """Why no K units of each class can be labelled; '' where they can."""
+    y, _ = domain.units(adapt_rows(suite, domain, 0))
+    counts, what = np.bincount(y, minlength=len(classes)), suite.kind.units
+    each = "of every class " if classes else ""
+    for c in np.unique(domain.strata):
+        if counts[c] < int(suite.labels) + 1:
+            return (
+                f"labels: {suite.labels} needs {int(suite.labels) + 1} {what} {each}in the adapt part, but "
+                f"{suite.dataset}: domain {domain.name} has {counts[c]}{f' of class {classes[c]}' if classes else ''}"
+            )
+    return ""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.graph import is_sparse
+
+if TYPE_CHECKING:
+    from zoo.bench.suite import Suite
+    from zoo.kinds.base import Domain
 
 
 def imputed(X: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:
@@ -60,3 +64,17 @@ def stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> n
     counts = np.bincount(y)
     held = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
     return rank_in_class(y, generator) < held[y]
+
+
+def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
+    """Rows to train on or adapt to: 80 % of the units, stratified; all of them in transductive."""
+    if suite.protocol == "transductive":
+        return np.arange(len(domain.y))
+    y, unit = domain.units()
+    return np.flatnonzero(~stratified(y, 0.2, domain.secret.generator("split", seed))[unit])
+
+
+def training_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
+    """The rows of a domain of which statistics are made: those trained on or adapted to, without a label too."""
+    rows = adapt_rows(suite, domain, seed)
+    return np.concatenate([rows, domain.unlabelled]) if len(domain.unlabelled) else rows

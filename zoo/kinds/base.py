@@ -32,8 +32,9 @@ class Domain:
     ----------
     X : array [n, ...]
         Samples, in a permutation that the secret seeds.
-    y : int array [n]
-        Class indices. Where X has more rows, the last of them have no label: they are adapted to, and not scored.
+    y : array [n]
+        Class indices, or real values. Where X has more rows, the last of them have no label: they are adapted to, and
+        not scored.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
     secret : Secret
@@ -77,9 +78,10 @@ class Domain:
         """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
 
         A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
-        features differ in their last bits from machine to machine. A class of -1 is no label.
+        features differ in their last bits from machine to machine. A class of -1, and a value of
+        NaN, is no label.
         """
-        y = np.ascontiguousarray(y, dtype=np.int64)
+        y = np.ascontiguousarray(y, dtype=np.float64 if y.dtype.kind == "f" else np.int64)
         sparse: Any = X
         if not is_sparse(X):
             X = np.ascontiguousarray(X)
@@ -87,9 +89,10 @@ class Domain:
             key = f"sparse {X.shape} {Secret.of(sparse.indptr, sparse.indices, sparse.data).content}"
         secret = Secret.of(key or X, classes, y, *([] if groups is None else [groups]))
         rows = secret.generator("order").permutation(X.shape[0])
-        n = int((y >= 0).sum())
+        there = ~np.isnan(y) if y.dtype.kind == "f" else y >= 0
+        n = int(there.sum())
         if n < len(y):
-            rows = np.concatenate([rows[y[rows] >= 0], rows[y[rows] < 0]])
+            rows = np.concatenate([rows[there[rows]], rows[~there[rows]]])
         seen, own = (None if part is None else part[rows] for part in (frozen, groups))
         return cls(name, X[rows], y[rows[:n]], rows, secret, seen, groups=own)
 
@@ -97,6 +100,11 @@ class Domain:
     def unlabelled(self) -> np.ndarray:
         """The rows without a label."""
         return np.arange(len(self.y), self.X.shape[0])
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What draws keep the shares of: the classes; real values have none."""
+        return np.zeros(len(self.y), np.int64) if self.y.dtype.kind == "f" else self.y
 
     @property
     def content(self) -> str:
@@ -111,10 +119,8 @@ class Domain:
         return found | ({"notes": list(self.notes)} if self.notes else {})
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """What is drawn as one, of all labelled samples or of some: the class of each such unit, and the unit of each
-        sample.
-        """
-        y = self.y if rows is None else self.y[rows]
+        """What is drawn as one, of all labelled samples or of some: the stratum of each such unit, the unit of each."""
+        y = self.strata if rows is None else self.strata[rows]
         if self.groups is None:
             return y, np.arange(len(y))
         groups = self.groups[: len(self.y)] if rows is None else self.groups[rows]
@@ -129,6 +135,7 @@ class Data:
     Attributes
     ----------
     domains : each with ``name, secret, content`` and ``described()``
+    classes : their names; none where values are predicted
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
     few : targets of which no K samples of each class can be labelled, and why
@@ -139,6 +146,11 @@ class Data:
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """How many scores a sample gets."""
+        return max(len(self.classes), 1)
 
 
 @dataclass(frozen=True)
@@ -215,6 +227,8 @@ class Kind:
     nouns : those of them that are no arrays; each holds a `zoo.noun.Noun`, and a method that needs one is of this kind
     keys : those keys of a suite that are about this kind alone
     units : what is drawn as one, in words: samples, or the groups of them that no split parts
+    tasks : files of ``zoo/tasks/``: what can be predicted of it
+    metric : what tables show unless told otherwise; empty: the task's
     """
 
     protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive")
@@ -226,6 +240,8 @@ class Kind:
     nouns: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[frozenset[str]] = frozenset()
     units: ClassVar[str] = "samples"
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    metric: ClassVar[str] = ""
 
     @property
     def name(self) -> str:
@@ -252,6 +268,8 @@ class Kind:
         if suite.protocol not in self.protocols:
             need = f"{suite.dataset} holds {self.name}, which need protocol: {' or '.join(self.protocols)}"
             raise BadInput(f"protocol: {suite.protocol}: {need}")
+        if suite.task not in self.tasks:
+            raise BadInput(f"task: {suite.task}: {suite.dataset} holds {self.name}: {' or '.join(self.tasks)}")
         if suite.examples and "examples" not in self.keys:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
@@ -285,6 +303,10 @@ class Kind:
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
         """Why a method cannot run; empty if it can."""
+        if suite.task not in info.tasks:
+            return f"has no rule for {suite.task}"
+        if suite.label_sets not in info.label_sets:
+            return f"is for label sets that are {' or '.join(sorted(info.label_sets))}, not {suite.label_sets}"
         if missing := info.needs - self.gives:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
         return ""

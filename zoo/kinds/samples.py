@@ -24,10 +24,10 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
 from zoo.kinds import base
-from zoo.kinds._classes import instead, named, natural, shared
-from zoo.kinds._rows import divided, imputed, rank_in_class, row_norms, stratified, take
+from zoo.kinds._classes import matched, shared
+from zoo.kinds._rows import adapt_rows, divided, imputed, rank_in_class, row_norms, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
-from zoo.kinds.scores import metrics
+from zoo.tasks import Problem, problem
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
@@ -39,7 +39,9 @@ DENSE = 1 << 30  # bytes that sparse samples may take when they are made dense
 
 
 class Samples(Kind):
-    """Rows of numbers with a class each."""
+    """Rows of numbers with a class, or a value, each."""
+
+    tasks = ("classification", "regression")
 
     def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
         """Load the domains of `pairs`, check them, and match their classes by name.
@@ -62,19 +64,19 @@ class Samples(Kind):
                 raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
             if X.shape[0] != len(labels):
                 raise BadInput(f"{where}: {X.shape[0]} samples, but {len(labels)} labels")
-        raw = suite.source.together(raw, suite.normalise)
+        raw = suite.source.together(raw, suite.normalise, suite.problem.classes)
         if suite.classes == "shared":
             raw = shared(suite, raw)
-        classes = sorted({str(c) for _, labels in raw.values() for c in labels} - {""}, key=natural)
-        index = {c: i for i, c in enumerate(classes)} | {"": -1}
+        given = {name: labels for name, (_, labels) in raw.items()}
+        ys, classes = suite.problem.encoded(given, suite.dataset)
+        remark = suite.problem.remark(given, classes)
         domains = {}
         for name in [*raw]:
-            X, labels = raw.pop(name)  # so that what is copied below does not stay twice
-            y = np.array([index[str(c)] for c in labels])
-            built = self.domain(suite, name, X, y, classes, device)
-            notes, levels = (*built.notes, *suite.source.notes(name)), suite.source.levels()
+            X, _ = raw.pop(name)  # so that what is copied below does not stay twice
+            built = self.domain(suite, name, X, ys[name], classes, device)
+            notes, levels = (*built.notes, *suite.source.notes(name), *filter(None, [remark])), suite.source.levels()
             domains[name] = replace(built, notes=notes, levels=levels) if notes or levels else built
-        return _matched(suite, pairs, domains, classes)
+        return matched(suite, pairs, domains, classes, remark)
 
     def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
         """The samples of a domain, and their labels."""
@@ -112,7 +114,7 @@ class Samples(Kind):
             X = X.toarray()
         return Domain.build(name, X, y, classes)
 
-    def draws(self, suite: Suite, data: Data) -> Protocol:
+    def draws(self, suite: Suite, data: Data) -> Draws:
         return Protocol(suite, data)
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
@@ -128,53 +130,12 @@ class Samples(Kind):
         return FOLDS if oracle and suite.protocol == "transductive" else 1
 
 
-def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str]) -> Data:
-    """Which pairs have the classes that their methods need."""
-    open_set, partial = {}, {}
-    for source, target in pairs:
-        wanted = set(domains[target].y.tolist())
-        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
-        if len(have) < 2:
-            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
-        if missing := wanted - have:
-            open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
-        if extra := have - wanted:
-            partial[source, target] = f"no target sample has {named(extra, classes)}"
-        n = len(domains[target].y)
-        if suite.protocol != "transductive" and len(Protocol.adapt_rows(suite, domains[target], 0)) == n:
-            raise BadInput(
-                f"{suite.dataset}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
-                "to test on; give it more, or say protocol: transductive"
-            )
-    if len(open_set) == len(pairs):
-        (source, target), why = next(iter(open_set.items()))
-        raise BadInput(
-            f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{instead(domains, classes)}"
-        )
-    few = {}
-    if isinstance(suite.labels, int) and suite.labels:
-        few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}
-    return Data(domains, classes, open_set, partial, few)
-
-
-def _too_few(suite: Suite, domain: Domain, classes: list[str]) -> str:
-    """Why no K units of each class can be labelled; '' where they can."""
-    y, _ = domain.units(Protocol.adapt_rows(suite, domain, 0))
-    counts, what = np.bincount(y, minlength=len(classes)), suite.kind.units
-    for c in np.unique(domain.y):
-        if counts[c] < int(suite.labels) + 1:
-            return (
-                f"labels: {suite.labels} needs {int(suite.labels) + 1} {what} of every class in the adapt part, but "
-                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
-            )
-    return ""
-
-
 @dataclass(frozen=True)
 class Pair(base.Pair):
     """Everything there is to a pair at a seed; the labels in it stay with the driver.
 
     ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
+    Labels in them are in the unit of ``scale``, those of the test are as they are.
     Of nodes, ``whole`` are the graphs in which ``test``, ``adapt`` and ``validation`` are numbered.
     """
 
@@ -189,6 +150,8 @@ class Pair(base.Pair):
     adapt: np.ndarray | None = None
     whole: dict[str, Graph] = field(default_factory=dict)
     scored: np.ndarray | None = None  # of the test rows, where some have no label
+    solved: Problem = field(default_factory=lambda: problem("classification"))
+    scale: tuple[float, float] = (0.0, 1.0)
 
     def n_rounds(self, oracle: bool) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -209,6 +172,7 @@ class Pair(base.Pair):
 
     def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The scores of all rounds as those of the test rows and the other sets."""
+        scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
         if len(scores) == 1:
             return scores[0] if self.scored is None else scores[0] | {"test": scores[0]["test"][self.scored]}
         assert self.oracle_folds is not None
@@ -219,7 +183,7 @@ class Pair(base.Pair):
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
-        return metrics(scores, self.y_test)
+        return self.solved.metrics(scores, self.y_test)
 
 
 class Protocol(Draws):
@@ -231,13 +195,7 @@ class Protocol(Draws):
         self._rows = lru_cache(maxsize=32)(self._rows_scaled)
         self._own = lru_cache(maxsize=8)(self._normalised_by_own)
 
-    @staticmethod
-    def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
-        """Rows to train on or adapt to: 80 % of the units, stratified; all of them in transductive."""
-        if suite.protocol == "transductive":
-            return np.arange(len(domain.y))
-        y, unit = domain.units()
-        return np.flatnonzero(~stratified(y, 0.2, domain.secret.generator("split", seed))[unit])
+    adapt_rows = staticmethod(adapt_rows)
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -279,6 +237,11 @@ class Protocol(Draws):
             oracle |= of_source
             validation = stacked([Xs[held] for _, Xs, _, held in parts])
             rows["validation"] = np.concatenate([d.rows[held] for d, _, _, held in parts])
+        # Without a source, by the labels that cells are granted: never by those of the adapt part where few are.
+        own = t.y[labelled if len(labelled) else adapt]
+        scale = suite.problem.scale(fields["ys"] if sources else own)
+        for part in (fields, oracle):
+            part |= {k: suite.problem.handed(part[k], scale) for k in ("ys", "yl", "yt") if k in part}
         return Pair(
             fields,
             oracle,
@@ -289,6 +252,8 @@ class Protocol(Draws):
             folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
             scored=scored,
+            solved=suite.problem,
+            scale=scale,
         )
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -297,7 +262,7 @@ class Protocol(Draws):
             return adapt, adapt
         y, unit = t.units(adapt)
         rank = rank_in_class(y, t.secret.generator("labels", seed))
-        counts, k = np.bincount(y, minlength=int(t.y.max()) + 1), int(self.suite.labels)
+        counts, k = np.bincount(y, minlength=int(t.strata.max()) + 1), int(self.suite.labels)
         # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
         chosen = ((rank < k) & (counts > k)[y])[unit]
         return adapt[chosen], adapt[~chosen]
@@ -307,13 +272,8 @@ class Protocol(Draws):
         domains = [self.data.domains[name] for name in names]
         if not (levels := list(domains[0].levels)):
             return ()
-        held = [d.X[self._training(d, seed)][:, levels].any(0) for d in domains]
+        held = [d.X[training_rows(self.suite, d, seed)][:, levels].any(0) for d in domains]
         return tuple(np.array(levels)[~np.any(held, axis=0)].tolist())
-
-    def _training(self, d: Domain, seed: int) -> np.ndarray:
-        """The rows of a domain of which statistics are made: those trained on or adapted to, without a label too."""
-        rows = self.adapt_rows(self.suite, d, seed)
-        return np.concatenate([rows, d.unlabelled]) if len(d.unlabelled) else rows
 
     def _raw(self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...]) -> Any:
         """Samples as they were loaded, missing values imputed and words that were not to be seen taken out."""
@@ -321,7 +281,7 @@ class Protocol(Draws):
         X = domain.frozen if frozen and domain.frozen is not None else domain.X
         data = self.suite.data
         if data is not None and data.imputes:
-            X = imputed(X, self._training(domain, seed), data.impute)
+            X = imputed(X, training_rows(self.suite, domain, seed), data.impute)
         if unseen:
             X = X.copy()
             X[:, list(unseen)] = 0
@@ -359,7 +319,10 @@ class Protocol(Draws):
         """Mean and standard deviation of what the domains train on or adapt to, all of it together."""
         if "zscore" not in self.suite.normalise:
             return None
-        used = [take(self._scaled(n, seed, frozen, unseen), self._training(self.data.domains[n], seed)) for n in names]
+        used = [
+            take(self._scaled(n, seed, frozen, unseen), training_rows(self.suite, self.data.domains[n], seed))
+            for n in names
+        ]
         X = stacked(used)
         if X.dtype == np.uint8:
             return None

@@ -35,16 +35,21 @@ LOWEST = float(np.finfo(np.float16).min)
 
 
 def predictions(scores: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is kept of the class scores [n, n_classes] of each set, and of the rows of its domain that it holds.
+    """What is kept of the scores [n, n_classes] of each set, and of the rows of its domain that it holds.
+
+    Of no classes, but of one column, they are values.
 
     >>> predictions({"test": np.array([[0.25, 0.75]])}, {"test": np.array([7])})["test_log_scores"].tolist()
     [[-1.38..., -0.28...]]
     """
     kept: dict[str, np.ndarray] = {}
     for name, said in scores.items():
-        with np.errstate(divide="ignore"):
-            kept[f"{name}_log_scores"] = np.maximum(np.log(said), LOWEST).astype(np.float16)
-        kept[f"{name}_predicted"] = said.argmax(1).astype(np.int16)
+        if said.shape[1] > 1:
+            with np.errstate(divide="ignore"):
+                kept[f"{name}_log_scores"] = np.maximum(np.log(said), LOWEST).astype(np.float16)
+            kept[f"{name}_predicted"] = said.argmax(1).astype(np.int16)
+        else:
+            kept[f"{name}_predicted"] = said[:, 0].astype(np.float32)
         kept[f"{name}_rows"] = rows.get(name, np.empty(0, np.int64)).astype(np.int32)
     return kept
 

@@ -25,7 +25,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     protocol = suite.get("protocol", "holdout")
     relational = protocol == "folds"
     sizes = ("; " if relational else ", ").join(_size(name, domains[name]) for name in used)
-    classes = {domains[name].get("classes") for name in used} - {None}
+    classes = {domains[name].get("classes") for name in used} - {None, 0}
     sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 and not relational else ""
     parts = [
         f"{suite.get('name')}: {title}",

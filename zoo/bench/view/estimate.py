@@ -135,10 +135,10 @@ def _probe(benchmark: Benchmark, use: str) -> float:
         "arrays": {k: fields[k] for k in sorted({"Xs", "ys"} | kind.beside(nodes, {"Xs"}))},
         "nodes": nodes,
         "learner": {
-            **{"base": suite.base, "net": suite.net, "backbone": suite.backbone},
+            **{"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
         },
-        "n_classes": len(benchmark.data.classes),
+        "n_classes": benchmark.data.columns,
         "device": benchmark.device,
         "checkpoint_s": float("inf"),
         "state": None,

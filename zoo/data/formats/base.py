@@ -260,7 +260,12 @@ class Table(Format):
             raise self.bad(f"x: {'; '.join(findings)}", self.fix)
         self.words = {c: _columns.texts_of(frame[c], self.missing) for c in chosen if c not in kept}
         self._kept = kept
-        return X, frame[y].to_numpy(dtype=object), tuple(kept) + tuple(sorted(self.words))
+        return X, self._labels(frame, y), tuple(kept) + tuple(sorted(self.words))
+
+    def _labels(self, frame: pd.DataFrame, y: str) -> np.ndarray:
+        """Labels as they stand there; numbers with a decimal comma as numbers."""
+        values, wrong = _columns.numbers(frame[y], self.decimal, self.missing)
+        return frame[y].to_numpy(dtype=object) if self.decimal == "." or wrong.any() else values
 
     def parsed(self, frame: pd.DataFrame, chosen: Sequence[str]) -> tuple[np.ndarray, list[str]]:
         """Columns as numbers, and what is to be said of those that are none: single values, and whole columns."""

@@ -287,10 +287,10 @@ class Own(Dataset):
             self._notes[domain] = [*file.notes]
         return series, labels
 
-    def together(self, raw: dict[str, Any], normalise: Sequence[str]) -> dict[str, Any]:
+    def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
         files = {name: str(self._files[name].path) for name in raw}
         seen = {name: (X.values, labels) for name, (X, labels) in raw.items()}
-        found, notes = _together.checked(seen, files, normalise, split=False)
+        found, notes = _together.checked(seen, files, normalise, split=False, classes=classes)
         for name in raw:
             self._notes[name] += notes[name]
         return {name: (X, found[name][1]) for name, (X, _) in raw.items()}
