@@ -65,7 +65,8 @@ def test_typers_own_usage_errors_exit_2_as_well(zoo, suite_file):
     ("text", "says"),
     [
         ("base: 2nn\n", "tiny.yaml:2: base: "),
-        ("step: 3\n", "tiny.yaml:2: unknown key 'step': did you mean 'steps'?"),
+        ("stepps: 3\n", "tiny.yaml:2: unknown key 'stepps': did you mean 'steps'"),
+        ("step: 3\n", "step: 3 is for series, and office_caltech holds samples (of training: steps)"),
         ("pairs: ['a:b'\nseeds: 3\n", "tiny.yaml:3: malformed YAML at key 'seeds'"),
         ("methods: [{coral: {reg: .nan}}]\n", "coral.reg: expected float such as 1.0, got nan"),
         ("methods: [{coral: 3}]\n", "tiny.yaml:2: methods: "),

@@ -140,6 +140,10 @@ class Own(Dataset):
     def notes(self, domain: str) -> tuple[str, ...]:
         return tuple(self._notes.get(domain, ()))
 
+    def place(self, domain: str) -> str:
+        path = self._files[domain][0].path
+        return f"{path}: {self._data['by']} {domain}" if self._groups else f"data: domains: {domain}: {path}"
+
     def levels(self) -> tuple[int, ...]:
         return self._levels
 

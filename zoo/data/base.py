@@ -48,6 +48,10 @@ class Dataset:
         """What was left out or assumed of a domain at loading, a line each."""
         return ()
 
+    def place(self, domain: str) -> str:
+        """Where a domain lies, for messages; '' where its name says it."""
+        return ""
+
     def levels(self) -> tuple[int, ...]:
         """Columns that stand for a word of a category each, once a domain is loaded."""
         return ()

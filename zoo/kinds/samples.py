@@ -68,7 +68,9 @@ class Samples(Kind):
         if suite.classes == "shared":
             raw = shared(suite, raw)
         given = {name: labels for name, (_, labels) in raw.items()}
-        ys, classes = suite.problem.encoded(given, suite.dataset)
+        ys, classes = suite.problem.encoded(
+            given, {name: suite.source.place(name) or f"{suite.dataset}: domain {name}" for name in given}
+        )
         remark = suite.problem.remark(given, classes)
         domains = {}
         for name in [*raw]:

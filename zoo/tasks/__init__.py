@@ -38,8 +38,10 @@ class Problem:
 
     # Of the driver ----------------------------------------------------------------------------------------------------
 
-    def encoded(self, labels: dict[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    def encoded(self, labels: dict[str, np.ndarray], where: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Labels of each domain, as a loader gives them, in numbers; and what the numbers stand for, if for classes.
+
+        `where` says of each domain where it lies, for messages.
 
         Raises
         ------

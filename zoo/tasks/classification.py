@@ -21,7 +21,7 @@ class Classification(Problem):
     bases = ("logistic", "1nn", "linear_svm")
     resampled = ("1nn",)
 
-    def encoded(self, labels: dict[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    def encoded(self, labels: dict[str, np.ndarray], where: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Classes are matched by name; -1 is none.
 
         Raises
@@ -35,7 +35,7 @@ class Classification(Problem):
             value = sorted(seen)[odd[0]]
             name = next(name for name, own in labels.items() if value in {str(c) for c in own})
             raise BadInput(
-                f"{where}: domain {name}: y: the labels are real numbers, such as {value}: classes are names or "
+                f"{where[name]}: y: the labels are real numbers, such as {value}: classes are names or "
                 "whole numbers; task: regression predicts a quantity",
                 {"task": "regression"},
             )

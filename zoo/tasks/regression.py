@@ -19,7 +19,7 @@ class Regression(Problem):
     resampled = ("knn",)
     classes = False
 
-    def encoded(self, labels: dict[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    def encoded(self, labels: dict[str, np.ndarray], where: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Values as they are; NaN is none.
 
         Raises
@@ -29,10 +29,10 @@ class Regression(Problem):
         """
         found = {}
         for name, own in labels.items():
-            values = np.array([_value(label, i, f"{where}: domain {name}") for i, label in enumerate(own.tolist())])
+            values = np.array([_value(label, i, where[name]) for i, label in enumerate(own.tolist())])
             there = values[~np.isnan(values)]
             if there.size and (there == there[0]).all():
-                raise BadInput(f"{where}: domain {name}: all labels are {there[0]:g}: there is nothing to predict")
+                raise BadInput(f"{where[name]}: y: all labels are {there[0]:g}: there is nothing to predict")
             found[name] = values
         return found, []
 

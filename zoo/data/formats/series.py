@@ -295,5 +295,8 @@ class Own(Dataset):
             self._notes[name] += notes[name]
         return {name: (X, found[name][1]) for name, (X, _) in raw.items()}
 
+    def place(self, domain: str) -> str:
+        return f"data: domains: {domain}: {self._files[domain].path}"
+
     def notes(self, domain: str) -> tuple[str, ...]:
         return tuple(self._notes.get(domain, ()))
