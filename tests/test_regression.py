@@ -97,7 +97,7 @@ def test_real_values_as_classes_suggest_regression_and_run_as_that(tmp_path, for
     text = f"data: {{format: {form}, domains: {{a: a.{form}, b: b.{form}}}}}\nmethods: [source_only, coral]\nseeds: 1\n"
     with pytest.raises(
         BadInput,
-        match=r"domains: [ab]: .*: y: the labels are real numbers, such as .*: classes are .*; task: regression predicts",
+        match=r"domains: [ab]: .*: y: the labels are real numbers, such as .*; task: regression predicts",
     ):
         run(tmp_path, text)
     assert not (tmp_path / "run").exists()
@@ -124,7 +124,7 @@ def test_what_no_task_has_is_refused(tmp_path, text, says):
 
 def test_labels_that_are_no_numbers_are_one_line(tmp_path, ages):
     (tmp_path / "b.csv").write_text("f0,f1,f2,y\n1,2,3,old\n2,3,4,5\n")
-    with pytest.raises(BadInput, match="domains: b: .*b.csv: y: row 0: expected a finite number, got 'old'"):
+    with pytest.raises(BadInput, match=r"domains: b: .*b.csv: y: row 0: expected a finite number, got 'old'"):
         run(tmp_path, ages + "task: regression\n")
 
 
