@@ -16,7 +16,8 @@ from PIL import Image
 from scipy.io import savemat, wavfile
 from scipy.sparse import csr_matrix
 
-from zoo.data._own import Own, inspect, text
+from zoo.data._inspect import inspect, text
+from zoo.data._own import Own
 from zoo.errors import BadInput
 from zoo.graph import Graph, is_sparse
 

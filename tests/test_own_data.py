@@ -76,8 +76,8 @@ def suite(folder, form, domains="a: a.{s}, b: b.{s}", keys="", more=""):
 
 
 def own(form, path, **keys):
-    """Both domains from one path."""
-    return Own({"format": form, "domains": {"a": str(path), "b": str(path)}, "x": "", "y": "", "size": 0} | keys)
+    """A domain from a path."""
+    return Own({"format": form, "domains": {"a": str(path)}, "x": "", "y": "", "size": 0} | keys)
 
 
 def ran(zoo, *args):
@@ -224,7 +224,7 @@ def test_inspect_prints_a_suite_that_runs(zoo, tmp_path, form):
         elif form == "audiofolder":
             for c in ("low", "high"):
                 for i in range(4):
-                    tone(tmp_path / name / c / f"{i}.wav", 300 + 10 * i + 900 * (c == "high"))
+                    tone(tmp_path / name / c / f"{i}.wav", 300 + 10 * i + 900 * (c == "high") + 5 * seed)
         else:
             write(form, tmp_path / name, *samples(seed, text=True))
     done = zoo("data", "inspect", *files)
@@ -253,12 +253,12 @@ def test_inspect_says_what_it_cannot_guess_and_which_classes_differ(zoo, tmp_pat
 def test_inspect_refuses(zoo, tmp_path):
     write("npz", tmp_path / "a.npz", *samples(0))
     write("csv", tmp_path / "a.csv", *samples(0))
-    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "a.xyz").write_text("x")
     for files, says in (
         (["nowhere.npz"], "nowhere.npz is not there"),
         (
-            [tmp_path / "a.txt"],
-            "unknown format '.txt': there are audiofolder, csv, facts, graph, imagefolder, mat, npz, parquet",
+            [tmp_path / "a.xyz"],
+            "unknown format '.xyz': there are arff, audiofolder, csv, facts, graph, imagefolder, mat, npz, parquet",
         ),
         ([tmp_path / "a.npz", tmp_path / "a.csv"], "files of several formats: "),
         ([tmp_path / "cwd"], f"{tmp_path}/cwd holds no class folders"),

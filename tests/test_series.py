@@ -214,7 +214,6 @@ def test_base_learners_may_see_the_networks_features(tmp_path):
         ("", "window: 8\nnet: cnn\n", "net cnn: takes images of 4×4 pixels and more, but samples of own are 2×8"),
         ("", "window: 4\n", "net cnn1d: takes series, channels × 8 steps and more, but samples of own are 2×4"),
         ("", "window: 8\naugment: crop_flip\n", "augment: crop_flip is for photographs, and own has series"),
-        ("", "window: 8\nlabels: 5\n", "labels: 5 needs 6 series of every class in the adapt part"),
     ],
 )
 def test_what_cannot_be_cut_is_one_line(tmp_path, more, options, words):
@@ -225,6 +224,11 @@ def test_what_cannot_be_cut_is_one_line(tmp_path, more, options, words):
         return
     with pytest.raises(BadInput, match=words.replace("(", r"\(")):
         loaded(file)
+
+
+def test_too_few_series_for_k_labels_leave_the_other_cells(tmp_path):
+    _, data = loaded(own(tmp_path, options="window: 8\nlabels: 5\n"))
+    assert "labels: 5 needs 6 series of every class in the adapt part" in "".join(data.few.values())
 
 
 @pytest.mark.parametrize(
@@ -288,7 +292,7 @@ def test_keys_of_series_mean_nothing_elsewhere(tmp_path, surf):
     np.savez(tmp_path / "a.npz", X=np.eye(4), y=[0, 1, 0, 1])
     file = tmp_path / "mine.yaml"
     file.write_text("data: {format: npz, domains: {a: a.npz, b: a.npz}, window: 2 s}\n")
-    with pytest.raises(BadInput, match="data: window: is for format: series, and means nothing for npz"):
+    with pytest.raises(BadInput, match="data: window: means nothing for npz"):
         suite.load(str(file), {})
     with pytest.raises(BadInput, match="window: 2 s is for series, and office_caltech holds samples"):
         suite.load("office_caltech", {"window": "2 s"})
@@ -349,12 +353,15 @@ class Flat(DeepAdapter):
 
 def test_a_method_that_takes_all_samples_for_vectors_is_found(tmp_path):
     from zoo import discover
-    from zoo.check.contract import others
+    from zoo.check.contract import contracts
     from zoo.check.subject import Subject, outcome
 
+    def others(info):
+        return [c for c in contracts(info) if c.net == "cnn1d"]
+
     def tried(info):
-        (series,) = [c for c in others(info) if c.net == "cnn1d"]
-        subject = Subject(info, of=series)
+        (series,) = others(info)
+        subject = Subject(info, contract=series)
         try:
             return [outcome(test, subject) for test in series.tests]
         finally:

@@ -201,3 +201,16 @@ def test_trials_of_a_search_are_cells_of_the_plan(zoo, suite_file, tmp_path):
     assert (code, wrong) == (0, set())
     assert found["cells"] == 4  # source_only, and three of coral
     assert {v["found"] for v in found["verdicts"]} == {"identical"}
+
+
+def test_values_are_verified_as_classes_are(zoo, tmp_path):
+    out = tmp_path / "values"
+    assert zoo("run", "diabetes", "--methods", "source_only,kmm", "--seeds", 1, "--out", out).code == 0
+    code, found, wrong = verified(zoo, out, "--cells", 1)
+    assert (code, wrong) == (0, set())
+    assert {v["found"] for v in found["verdicts"]} == {"identical"}
+    first, *rest = lines(out)
+    rewrite(out, [{**first, "metrics": first["metrics"] | {"mae": 0.01}}, *rest])
+    assert {why.split(",")[0] for _, why in verified(zoo, out, "--cells", 0)[2]} == {"mae 0.0100"}
+    done = zoo("run", "diabetes", "--validators", "entropy", "--out", tmp_path / "none")
+    assert (done.code, done.err.count("\n")) == (2, 1)

@@ -34,8 +34,8 @@ class Given:
     Attributes
     ----------
     Xs, Xt, Xl : float32 arrays [n, ...]; None where there are none
-    ys, yl : int64 arrays of codes, positions in `classes`
-    classes : array of the labels as they were given, sorted
+    ys, yl : int64 arrays of codes, positions in `classes`; or float32 arrays of values
+    classes : array of the labels as they were given, sorted; of values none
     """
 
     Xs: np.ndarray
@@ -47,7 +47,15 @@ class Given:
 
 
 def given(
-    Xs: Any, ys: Any, Xt: Any = None, Xl: Any = None, yl: Any = None, *, classes: Any = None, warn: bool = False
+    Xs: Any,
+    ys: Any,
+    Xt: Any = None,
+    Xl: Any = None,
+    yl: Any = None,
+    *,
+    classes: Any = None,
+    warn: bool = False,
+    values: bool = False,
 ) -> Given:
     """Check the arrays of a task together.
 
@@ -55,6 +63,7 @@ def given(
     ----------
     classes : all classes, where `ys` and `yl` lack some
     warn : as scikit-learn does of labels in a column
+    values : whether labels are real values, and no classes
 
     Raises
     ------
@@ -71,12 +80,15 @@ def given(
     if (Xl is None) != (yl is None):
         raise BadArray("Xl and yl come together: the labelled target samples, and their labels")
     X = samples(Xs, "Xs")
-    y = labels(ys, "ys", len(X), warn=warn)
+    of = quantities if values else labels
+    y = of(ys, "ys", len(X), warn=warn)
     T, L = (None if Z is None else samples(Z, name) for name, Z in (("Xt", Xt), ("Xl", Xl)))
     for name, Z, raw in (("Xt", T, Xt), ("Xl", L, Xl)):
         if Z is not None:
             same_columns(Xs, raw, X, Z, name)
-    few = None if L is None else labels(yl, "yl", len(L))
+    few = None if L is None else of(yl, "yl", len(L))
+    if values:
+        return Given(X, y, np.empty(0), T, L, few)
     known = distinct([y] if few is None else [y, few], "ys") if classes is None else distinct([classes], "classes")
     return Given(X, coded(y, known, "ys"), known, T, L, None if few is None else coded(few, known, "yl"))
 
@@ -196,6 +208,25 @@ def labels(y: Any, name: str, n: int | None = None, *, warn: bool = False) -> np
         what = "real-valued; a class for each sample is expected" if kind == "continuous" else "text and numbers mixed"
         raise BadArray(f"{name}: Unknown label type: {kind}: {what}")
     return found.astype(found.dtype.newbyteorder("=")) if found.dtype.kind in "iuf" else found
+
+
+def quantities(y: Any, name: str, n: int | None = None, *, warn: bool = False) -> np.ndarray:
+    """Real values [n], all of them finite, as float32.
+
+    >>> quantities([1, 2.5], "ys", 2).tolist()
+    [1.0, 2.5]
+    """
+    from sklearn.utils import column_or_1d
+
+    try:
+        found = np.asarray(column_or_1d(_untied(y), warn=warn)).astype(np.float32)
+    except (ValueError, TypeError) as error:
+        raise BadArray(f"{name}: a number for each sample is expected: {one_line(error)}") from None
+    if n is not None and len(found) != n:
+        raise BadArray(f"{name} has {len(found)} values, but there are {n} samples: one for each sample is needed")
+    if not np.isfinite(found).all():
+        raise BadArray(f"{name}: the value of sample {np.flatnonzero(~np.isfinite(found))[0]} is missing or infinite")
+    return found
 
 
 def distinct(parts: Sequence[np.ndarray], name: str) -> np.ndarray:

@@ -25,8 +25,10 @@ from zoo.source import File, module_of, read, refuse
 from zoo.source import code_hash as code_hash
 
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
-LEARNERS = ("base", "net", "both", "own")
-ATTRIBUTES = ("needs", "learner", "cite", "space", "source_model", "deterministic", "transductive_only")
+LEARNERS, LABEL_SETS = ("base", "net", "both", "own"), ("closed", "partial", "open", "universal")
+SETS = ("needs", "tasks", "label_sets")
+FLAGS = ("deterministic", "transductive_only", "stream", "sparse")
+ATTRIBUTES = (*SETS, "learner", "cite", "space", "source_model", *FLAGS)
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -87,12 +89,10 @@ class MethodInfo:
 
     Attributes
     ----------
-    kind : {'reweighting', 'mapping', 'deep', 'parameter', 'relational', 'baseline', 'adapter'}
-        Its base class; for plain adapters the family, where that says more.
-    forward : {'separate', 'joint', ''}
-        Of deep adapters.
+    kind : its base class (a value of `KINDS`); for plain adapters the family, where that says more, or 'adapter'
+    forward : of deep adapters: 'separate' or 'joint'
     parameters : the constructor's parameters and their defaults
-    module : name under which an installed plugin is imported; others are imported by their file
+    module : of an installed plugin; others are imported by their file
     """
 
     name: str
@@ -105,6 +105,10 @@ class MethodInfo:
     source_model: dict[str, Any]
     deterministic: bool
     transductive_only: bool
+    tasks: frozenset[str]
+    label_sets: frozenset[str]
+    stream: bool
+    sparse: bool
     forward: str
     summary: str
     doc: str
@@ -321,9 +325,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
     if plugin and (file.path.suffix != ".py" or not re.fullmatch(r"[a-z][a-z0-9_]*", name)):
         refuse(file, 1, "the file's name is the method's: lower-case letters, digits and _, ending in .py")
     lineage = _adapter(file)
-    cls = lineage[0][1]
-    said = attributes(lineage, base)
-    takes = parameters(lineage)
+    cls, said, takes = lineage[0][1], attributes(lineage, base), parameters(lineage)
     family = _family(file, lineage)
     bases = [node.name for f, node in lineage if f.name == base]
     plain = family if family in ("relational", "baseline") else "adapter"
@@ -332,9 +334,10 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         for value in sorted(wrong):
             refuse(*where(lineage, attribute), f"{attribute}: {unknown('name', value, known)}")
 
-    if odd := said["needs"] - set(FIELDS):
-        check("needs", odd - set(known := fields()), known)
+    check("needs", said["needs"] - set(known := fields() if said["needs"] - set(FIELDS) else FIELDS), known)
     check("learner", {said["learner"]} - set(LEARNERS), LEARNERS)
+    for attribute, those in (("tasks", names("tasks")), ("label_sets", LABEL_SETS)):
+        check(attribute, said[attribute] - set(those), those)
     check("space", set(said["space"]) - set(takes), takes)
     if why := untrainable(said["source_model"], said["needs"]):
         refuse(*where(lineage, "source_model"), f"source_model: {why}")
@@ -348,8 +351,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         plugin=plugin,
         module=file.module,
         forward=said.get("forward", ""),
-        needs=frozenset(said["needs"]),
-        **{k: said[k] for k in ATTRIBUTES if k != "needs"},
+        **{k: frozenset(said[k]) if k in SETS else said[k] for k in ATTRIBUTES},  # type: ignore[arg-type]
     )
 
 
@@ -358,9 +360,8 @@ def _adapter(file: File) -> Lineage:
     if not found:
         refuse(file, 1, "no public subclass of zoo.adapters.base.Adapter in this file")
     if len(found) > 1:
-        names = [lineage[0][1].name for lineage in found]
-        line = found[1][0][1].lineno
-        refuse(file, line, f"more than one public adapter class ({', '.join(names)}): one file, one method")
+        shown = ", ".join(lineage[0][1].name for lineage in found)
+        refuse(file, found[1][0][1].lineno, f"more than one public adapter class ({shown}): one file, one method")
     return found[0]
 
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # of terminals, for colours and worse
 BREAKS = "\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029"
@@ -14,7 +15,14 @@ class ZooError(Exception):
 
 
 class BadInput(ZooError):
-    """What the user gave cannot be used: one line that says what, where, and what would be right."""
+    """What the user gave cannot be used: one line that says what, where, and what would be right.
+
+    `fix` are the keys of ``data:`` that mend it, where some do.
+    """
+
+    def __init__(self, message: object = "", fix: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 class DiskFull(BadInput):
@@ -77,6 +85,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> BadInput:
     from difflib import get_close_matches
 
     known = sorted(known)
-    close = get_close_matches(name, known, n=3)
+    close = get_close_matches(name, known, n=3) or [k for k in known if k.casefold() == name.casefold()]
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"there are {', '.join(known) or 'none'}"
     return BadInput(f"unknown {kind} {name!r}: {hint}")

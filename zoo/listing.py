@@ -23,7 +23,8 @@ from zoo.access import FIELDS
 from zoo.discover import FAMILIES, LEARNERS, MethodInfo
 
 TEXTS = ("name", "family", "kind", "learner", "cite", "forward", "summary", "doc", "cls", "module")
-FLAGS = ("deterministic", "transductive_only", "plugin")
+FLAGS = ("deterministic", "transductive_only", "stream", "sparse", "plugin")
+SETS = {"needs": FIELDS, "tasks": discover.names("tasks"), "label_sets": discover.LABEL_SETS}
 LITERALS = ("space", "source_model", "parameters")
 LARGEST = 16 << 20  # bytes of a cache that is read
 SETTLED_NS = 2_000_000_000  # a file changed later than this before it was read may change again within one tick
@@ -120,7 +121,8 @@ def _key() -> list[Any]:
 
 def _encoded(info: MethodInfo) -> dict[str, Any] | None:
     """JSON of a method; None where its literals cannot be read back."""
-    made = {k: getattr(info, k) for k in (*TEXTS, *FLAGS)} | {"needs": sorted(info.needs)}
+    made = {k: getattr(info, k) for k in (*TEXTS, *FLAGS)}
+    made |= {k: sorted(getattr(info, k)) for k in SETS}
     made |= {k: repr(getattr(info, k)) for k in LITERALS}
     return made if _decoded(info.path, made) == info else None
 
@@ -135,7 +137,7 @@ def _decoded(path: Path, entry: dict[str, Any]) -> MethodInfo | None:
     try:
         texts = {k: _a(str, entry[k]) for k in TEXTS}
         flags = {k: _a(bool, entry[k]) for k in FLAGS}
-        needs = frozenset(_among(FIELDS, _a(list, entry["needs"])))
+        sets: Any = {k: frozenset(_among(known, _a(list, entry[k]))) for k, known in SETS.items()}
         values = {k: _a(dict, ast.literal_eval(_a(str, entry[k]))) for k in LITERALS}
         _among(FAMILIES, [texts["family"]])
         _among(LEARNERS, [texts["learner"]])
@@ -143,7 +145,7 @@ def _decoded(path: Path, entry: dict[str, Any]) -> MethodInfo | None:
         "".join(texts.values()).encode()  # a lone surrogate could not be printed
     except (KeyError, TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return MethodInfo(**texts, **flags, **values, needs=needs, path=path)
+    return MethodInfo(**texts, **flags, **values, **sets, path=path)
 
 
 def _a(kind: type, value: Any) -> Any:

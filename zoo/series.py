@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,9 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __getitem__(self, rows: np.ndarray) -> Windows:
+        return replace(self, values=self.values[rows], series=self.series[rows])
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -103,10 +103,11 @@ class Task:
         yl: Any = None,
         *,
         model: Any = None,
-        base: str = "logistic",
+        base: str = "",
         net: str = "mlp",
         seed: int = 0,
         classes: Any = None,
+        task: str = "classification",
         **budget: Any,
     ) -> Task:
         """Make a task by hand, to use an adapter without the harness.
@@ -121,9 +122,11 @@ class Task:
         model : Net, optional
             A trained source model.
         base, net : str
-            Names of the base classifier and of the network that deep adapters and tunings train.
+            Names of the base learner (default: the task's) and of the network that deep adapters and tunings train.
         classes : array-like, optional
             All classes, where `ys` and `yl` lack some.
+        task : str
+            What is predicted, a file of ``zoo/tasks/``. Real values are handed over as they are: standardise them.
         **budget
             Fields of `zoo.train.Budget`, such as ``steps=300``.
 
@@ -143,17 +146,19 @@ class Task:
 
         from zoo import arrays
         from zoo.learners import Learner
+        from zoo.tasks import problem
         from zoo.train import Budget
 
-        found = arrays.given(Xs, ys, Xt, Xl, yl, classes=classes)
+        solved = problem(task)
+        found = arrays.given(Xs, ys, Xt, Xl, yl, classes=classes, values=not solved.classes)
         fields = {k: getattr(found, k) for k in ("Xs", "ys", "Xt", "Xl", "yl")}
         given = {k: None if v is None else torch.from_numpy(v) for k, v in fields.items()}
-        task = cls(
+        made = cls(
             {**given, "model": model},
             needs=(*given, "model"),
-            learner=Learner(base=base, net=net, budget=Budget(**budget), seed=seed),
-            n_classes=len(found.classes),
+            learner=Learner(task=task, base=base or solved.bases[0], net=net, budget=Budget(**budget), seed=seed),
+            n_classes=max(len(found.classes), 1),
             seed=seed,
         )
-        task.classes = found.classes
-        return task
+        made.classes = found.classes
+        return made

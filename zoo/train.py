@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from zoo import checkpoint
 from zoo.errors import Diverged
 from zoo.feed import Batch, Feed, Streams
 from zoo.nets import Net
 from zoo.seeds import derive
+from zoo.tasks import problem
 
 INTERVAL, POINTS = 50, 20  # steps between looks at the loss, at most; looks in a short run, at least
 BETA1 = 0.9  # of Adam
@@ -236,13 +236,14 @@ def forward(net: Net, b: Batch) -> None:
 def objective(net: Net, b: Batch) -> Tensor:
     """L_s + λ·L_t + Ω of a batch whose features and logits are there."""
     terms: dict[str, Tensor] = {}
+    losses_of = problem(net.task).losses
     if "ls" in vars(b):
         smoothing = b.budget.label_smoothing if b.method is None else getattr(b.method, "label_smoothing", 0.0)
-        losses = cross_entropy(b.ls, b.ys, reduction="none", label_smoothing=smoothing)
+        losses = losses_of(b.ls, b.ys, smoothing)
         terms["source"] = (losses if b.ws is None else b.ws * losses).mean()
     if "ll" in vars(b):
         weight = b.budget.target_weight if "ls" in vars(b) else 1.0
-        terms["target"] = weight * cross_entropy(b.ll, b.yl)
+        terms["target"] = weight * losses_of(b.ll, b.yl).mean()
     if b.method is not None:
         terms["omega"] = b.method.omega(b)
     if b.penalty is not None:

@@ -39,6 +39,14 @@ class Adapter:
     source_model : dict
         How its `model` is trained, where not as source_only's is: ``label_smoothing`` of the source's labels;
         ``weight_norm``, whether the classifier's rows are a direction times a length. Methods of equal needs share one.
+    tasks : set of files of ``zoo/tasks/``
+        What it can predict; in regression `predict` gives [n, 1].
+    label_sets : set of {'closed', 'partial', 'open', 'universal'}
+        How the target's classes may lie to the source's.
+    sparse : bool
+        Sparse samples come to it as sparse CSR tensors; to others dense, where these are of a reasonable size.
+    stream : bool
+        It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores.
     cite : key in ``zoo/refs.bib``
     space : search ranges, ``{"reg": ("log", 1e-3, 10)}``
     certificate_ : dict of floats, optional
@@ -50,6 +58,10 @@ class Adapter:
     learner: ClassVar[str] = "own"
     deterministic: ClassVar[bool] = True
     transductive_only: ClassVar[bool] = False
+    tasks: ClassVar[set[str]] = {"classification"}
+    label_sets: ClassVar[set[str]] = {"closed"}
+    stream: ClassVar[bool] = False
+    sparse: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
     source_model: ClassVar[dict[str, Any]] = {}
     cite: ClassVar[str] = ""
@@ -62,6 +74,8 @@ class Adapter:
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         """Class scores [n, n_classes] of target samples; rows sum to 1 and do not depend on one another.
+
+        In regression values [n, 1] in the unit of ``task.ys``, which the harness has standardised.
 
         Where `needs` name graphs, X are numbers of nodes of the target graph A.
         """
@@ -89,6 +103,7 @@ class Reweighting(Adapter):
 
     family = "instance"
     learner = "base"
+    tasks: ClassVar[set[str]] = {"classification", "regression"}
 
     def weights(self, task: Task) -> Tensor:
         """Non-negative weights [n_s] of the source samples; rescaled to mean 1 by `fit`."""
@@ -118,6 +133,7 @@ class Mapping(Adapter):
 
     family = "feature"
     learner = "base"
+    tasks: ClassVar[set[str]] = {"classification", "regression"}
 
     def fit_map(self, task: Task) -> None:
         """Learn the maps from ``task.Xs`` [n_s, d] and ``task.Xt`` [n_t, d]."""

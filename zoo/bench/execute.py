@@ -13,8 +13,9 @@ import numpy as np
 
 from zoo.bench import messages
 from zoo.bench.executors import Channel, Executor
-from zoo.bench.jobs import MAKERS, Job, Slot, View
+from zoo.bench.jobs import MAKERS, Job, Slot, View, add
 from zoo.bench.plan import Cell
+from zoo.bench.turns import Turns
 from zoo.bench.view import cost
 from zoo.errors import one_line
 from zoo.kinds.base import Draws, Pair, Round
@@ -24,8 +25,7 @@ from zoo.vault import answers, plugins
 from zoo.vault.wire import Malformed
 
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
-STATE_LIMIT = 1 << 32  # bytes of a source model, of features, of a trusted checkpoint
-STRANGER_LIMIT = 1 << 30  # bytes of a plugin's checkpoint
+STATE_LIMIT, STRANGER_LIMIT = 1 << 32, 1 << 30  # bytes of what trusted workers make, and of a plugin's checkpoint
 DEATHS = 2  # of its server, after which a plugin runs no more
 
 
@@ -54,7 +54,7 @@ class Driver:
     ) -> None:
         self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
         self.common, self.timeout, self.view, self.probes = common, timeout, view, probes
-        self.n_classes = len(protocol.data.classes)
+        self.n_classes = protocol.data.columns
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
         self.failed: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ class Driver:
         self.deaths: Counter[str] = Counter()  # of the strangers' server, by the plugin that it died under
         self.one_stranger = False  # at a time, since it died under several
         self.queues: dict[tuple[Any, ...], deque[Job]] = {}
-        self.slots: list[Slot] = []
+        self.slots, self.turns = list[Slot](), Turns(store)
 
     def run(self, cells: Iterable[Cell]) -> None:
         """Run all cells; a worker that dies or overruns costs its own cell only."""
@@ -74,10 +74,15 @@ class Driver:
             while True:
                 for slot in slots:
                     while slot.job is None and (job := self._next(slot)):
-                        self._begin(slot, job)
+                        if (mine := self.turns.mine(job)) is not False:
+                            self._begin(slot, job) if mine else self._theirs(slot, job)
                 busy = {id(s.channel): s for s in slots if s.job}
                 if not busy:
-                    return
+                    if not (again := self.turns.waited()):
+                        return
+                    for job in again:
+                        self.queues.setdefault(job.worker, deque()).append(job)
+                    continue
                 patience = max(0.0, min(s.deadline for s in busy.values()) - time.monotonic())
                 channels = [s.channel for s in busy.values() if s.channel]
                 ready = self.executor.wait(channels, None if patience == float("inf") else patience)
@@ -91,6 +96,12 @@ class Driver:
         finally:
             for slot in slots:
                 self._end(slot)
+            self.turns.claims.close()
+
+    def _theirs(self, slot: Slot, job: Job) -> None:  # has run it
+        self.users[messages.stranger_features(self.suite, job.cell)] -= 1
+        self.view.began(self.slots.index(slot), job)
+        self._told(slot, None)
 
     def _enqueue(self, cells: Iterable[Cell]) -> None:
         cells = sorted(cells, key=cost.order)
@@ -167,8 +178,7 @@ class Driver:
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
         wanted = cell.model and not trains and message["nodes"] != "own"
-        if features is not None and "model" not in cell.grant:
-            wanted = False
+        wanted = wanted and (features is None or "model" in cell.grant)
         model = {k: v for k, v in self.made[str(cell.model)].items() if not k.startswith("__")} if wanted else None
         message |= {
             "op": job.op,
@@ -239,7 +249,7 @@ class Driver:
                 self._fitted(slot, job, answers.fit(answer))
             else:
                 rows = {name: len(rows) for name, rows in job.parts[0].items()}
-                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes))
+                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes, self.suite.problem))
         except EOFError:
             self._died(slot, job, channel)
         except Malformed as error:
@@ -247,7 +257,7 @@ class Driver:
             self._finish(slot, "failed", f"its worker's answer: {one_line(str(error))}")
 
     def _fitted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        _add(job, answer, ("fit_s", "fit_cpu_s", "shared_s"))
+        add(job, answer, ("fit_s", "fit_cpu_s", "shared_s"))
         job.costs |= {k: answer[k] for k in ("certificate", "curves")}
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         self._seen(job, answer)
@@ -267,7 +277,7 @@ class Driver:
             self.store.keep_seen(job.cell.id, seen)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        _add(job, answer, ("predict_s", "shared_s"))
+        add(job, answer, ("predict_s", "shared_s"))
         self._seen(job, answer)
         job.said.append((job.parts.popleft(), answer["scores"]))
         if job.parts:
@@ -298,8 +308,8 @@ class Driver:
             self._end(slot)
             self._finish(slot, "failed", reason)
             return
-        fallen = [s for s in self.slots if s.job and s.channel and s.channel.server_died]
-        fallen = [s for s in fallen if s.job and s.job.stranger == job.stranger]
+        died = (s for s in self.slots if s.job and s.channel and s.channel.server_died)
+        fallen = [s for s in died if s.job and s.job.stranger == job.stranger]
         if job.stranger and len(fallen) == 1:
             self.deaths[job.cell.row.info.name] += 1
         for other in fallen:
@@ -350,8 +360,7 @@ class Driver:
         if job.stranger:
             self._end(slot)
         if job.makes:
-            self.lost[job.makes] = f"{status}: {reason}"
-            return
+            return self.lost.update({job.makes: f"{status}: {reason}"})
         pair = self._pair(cell)
         gathered = pair.gathered(job.scores) if status == "ok" else {}
         sources = [self.made[k] for k in {cell.model, messages.stranger_features(self.suite, cell)} if k in self.made]
@@ -364,6 +373,7 @@ class Driver:
         if job.opened:
             record["files"] = plugins.stamps(cell.row.info, job.opened)
         self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])
+        self.turns.claims.release(cell.id)
         features = messages.stranger_features(self.suite, cell)
         self.users[features] -= 1
         if self.users[features] == 0:
@@ -388,10 +398,3 @@ class Driver:
     def _round(self, job: Job) -> Round:
         """What the job fits and scores now; source models are trained on what all rounds share."""
         return self._pair(job.cell).round(job.round, "yt" in job.cell.grant and job.op != "model")
-
-
-def _add(job: Job, answer: dict[str, Any], names: Iterable[str]) -> None:
-    """Add seconds to a job's; what a plugin says of its own is believed up to those since the job began."""
-    most = time.monotonic() - job.started if job.stranger else float("inf")
-    for name in names:
-        job.costs[name] = job.costs.get(name, 0.0) + min(answer[name], most)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,13 @@ class Slot:
     job: Job | None = None
     deadline: float = float("inf")
     sent: dict[str, Any] = field(default_factory=dict)
+
+
+def add(job: Job, answer: dict[str, Any], names: Iterable[str]) -> None:
+    """Add seconds to a job's; what a plugin says of its own is believed up to those since the job began."""
+    most = time.monotonic() - job.started if job.stranger else float("inf")
+    for name in names:
+        job.costs[name] = job.costs.get(name, 0.0) + min(answer[name], most)
 
 
 class View:

@@ -137,12 +137,13 @@ class Judges:
     def _reversed(self, cell: Cell, info: ValidatorInfo, record: Record, seen: evidence.Arrays) -> Task:
         now = self._pair(cell).round(0, False)
         n_classes = len(self.protocol.data.classes)
-        head = messages.head(self.protocol.suite, cell, self.device, n_classes, cell.use)
+        suite = self.protocol.suite
+        head = messages.head(suite, cell, self.device, n_classes, cell.use)
         sent = reverse.messages_of(cell, now, seen["pt"].argmax(1), head)
         held = seen["yv"]
 
         def accuracy(answer: dict[str, Any]) -> float:
-            scores = answers.predict(answer, {"test": len(held)}, n_classes)["scores"]["test"]
+            scores = answers.predict(answer, {"test": len(held)}, n_classes, suite.problem)["scores"]["test"]
             return float((scores.argmax(1) == held).mean())
 
         return Task(cell, info, record, sent, accuracy, cell.row.info.plugin)

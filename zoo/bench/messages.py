@@ -38,7 +38,7 @@ def stranger_features(suite: Suite, cell: Cell) -> str:
 def learner(suite: Suite, cell: Cell, use: str, seed: int) -> dict[str, Any]:
     """How the worker makes its learner, and the source model of the cell."""
     budget, backbone = trained(cell.row.info.source_model)
-    spec = {"base": suite.base, "net": suite.net, "backbone": suite.backbone | backbone}
+    spec = {"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone | backbone}
     return {**spec, "use": use, "budget": suite.net_budget | budget, "seed": seed}
 
 
@@ -98,7 +98,7 @@ def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
-    whole = {name: np.arange(np.shape(rows)[0]) for name, rows in now.sets.items()}  # sparse ones have no len
+    whole = {name: np.arange(rows.shape[0]) for name, rows in now.sets.items()}
     if not apart:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
@@ -118,7 +118,7 @@ def _chunks(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def gathered(now: Round, n_classes: int, said: list[tuple[Part, Part]]) -> tuple[dict[str, np.ndarray], float]:
     """The scores [n, n_classes] of each set from those of its parts, and how far two scores of one row are apart."""
-    scores = {name: np.full((np.shape(rows)[0], n_classes), np.nan) for name, rows in now.sets.items()}
+    scores = {name: np.full((rows.shape[0], n_classes), np.nan) for name, rows in now.sets.items()}
     apart = 0.0
     for part, answer in said:
         for name, rows in part.items():

@@ -153,7 +153,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
         Unknown method or parameter, a value of the wrong type, two rows under one label.
     """
     rows: dict[str, Row] = {}
-    for entry in suite.methods or tuple(known):
+    for entry in _named(suite.methods, known) or tuple(known):
         if isinstance(entry, dict) and len(entry) != 1:
             raise BadInput(f"methods: one method an entry, such as '- coral: {{reg: 0.1}}', got {entry}")
         name, given = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
@@ -181,6 +181,18 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
             rows[row.label] = Row(row.label, row.info, changed, fixed=row.fixed | {parameter})
     order = list(known)
     return sorted(rows.values(), key=lambda r: (order.index(r.info.name), r.label))
+
+
+def _named(methods: tuple[Any, ...], known: dict[str, discover.MethodInfo]) -> list[Any]:
+    """The entries of ``methods:``, a family's name as all of it, and ``all`` as all there are."""
+    families = {info.family for info in known.values()} | {"all"}
+    found: list[Any] = []
+    for entry in methods:
+        if isinstance(entry, str) and entry in families - known.keys():
+            found += [n for n, info in known.items() if entry in ("all", info.family) and n not in found]
+        else:
+            found.append(entry)
+    return found
 
 
 def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -223,8 +235,12 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
             alone: list[tuple[str, str]] = []
+            few: list[tuple[str, str]] = []
             for grant in grants:
                 for source, target in (p for p in pairs if p not in data.open_set):
+                    if "Xl" in grant and target in data.few:
+                        few.append((source, target))
+                        continue
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
                         alone.append((source, target))
                         continue
@@ -236,6 +252,9 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 lacks = "needs source samples, which a pretrained network does not bring"
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
+            for source, target in dict.fromkeys(few):
+                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
+                unsupported.append({"label": row.label, "learner": learner, "reason": data.few[target], **where})
     for (source, target), reason in data.open_set.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)
@@ -249,9 +268,10 @@ def learner_name(suite: Suite, use: str) -> str:
     """How tables name the learner: the net, or the base classifier with the net whose features it sees."""
     if not suite.kind.learners:
         return "own"
+    net = f"hf:{Path(suite.net).name}" if suite.encodes else suite.net
     if use == "net":
-        return suite.net
-    return suite.base if suite.features == "raw" else f"{suite.base}@{suite.net}"
+        return net
+    return suite.base if suite.features in ("raw", "tfidf") else f"{suite.base}@{net}"
 
 
 def _use(learner: str) -> str:
@@ -260,7 +280,9 @@ def _use(learner: str) -> str:
 
 def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     """All seeds, or None alone where nothing in the cell depends on the seed."""
-    draws = row.info.kind == "reweighting" and (suite.base == "1nn" or row.parameters.get("how") == "resample")
+    draws = row.info.kind == "reweighting" and (
+        suite.base in suite.problem.resampled or row.parameters.get("how") == "resample"
+    )
     fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features != "source"
     return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))
 
@@ -274,25 +296,26 @@ def _code(suite: Suite, row: Row, use: str) -> str:
 
 
 def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
-    net, kind = _net_files(suite), _kind_file(suite)
+    net, shared = _net_files(suite), _shared_files(suite)
     if use == "net":
-        return discover.code_hash(info.path, kind, *net)
+        return discover.code_hash(info.path, *shared, *net)
     if not suite.kind.learners:
-        return discover.code_hash(info.path, kind)
+        return discover.code_hash(info.path, *shared)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
-    return discover.code_hash(info.path, kind, base, *seen)
+    return discover.code_hash(info.path, *shared, base, *seen)
 
 
-def _kind_file(suite: Suite) -> Path:
-    """The file that decides how the suite's domains are split, normalised and scored."""
-    return discover.kinds()[suite.source.kind].path
+def _shared_files(suite: Suite) -> tuple[Path, Path]:
+    """The files that decide how the suite's domains are split, normalised, predicted and scored."""
+    return discover.kinds()[suite.source.kind].path, HERE / "tasks" / f"{suite.task}.py"
 
 
 def _net_files(suite: Suite) -> list[Path]:
     """Files that decide how the suite's network is trained and what it is."""
     own = HERE / "nets" / f"{suite.net}.py"
-    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / "_torchvision.py"]
+    other = "_hf.py" if suite.encodes else "_torchvision.py"
+    return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / other]
 
 
 def _cell(
@@ -334,7 +357,7 @@ def _cell(
                 "classes": data.classes,
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
                 "trained": row.info.source_model,
-                "code": discover.code_hash(_kind_file(suite), *_net_files(suite)),
+                "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),
             }
         )
     return Cell(canonical(identity), row, identity, grant, use, model)

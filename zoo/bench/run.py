@@ -76,6 +76,8 @@ class Benchmark:
         adapters, judges = select.parted(plugins)
         self.known = discover.methods(adapters)
         self.judges = select.chosen(validators, select.validators(judges))
+        if self.judges and not self.suite.problem.classes:
+            raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
         if odd := set(keep) - {"features"}:
             raise BadInput(f"--keep {min(odd)}: features can be kept, and nothing else")
         self.keep = "features" in keep
@@ -114,7 +116,7 @@ class Benchmark:
 
     def _hidden(self) -> list[Path]:
         """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
-        own = self.suite.data.domains.values() if self.suite.data else ()
+        own = self.suite.data.paths if self.suite.data else ()
         runs = {p.parent for place in (self.store.folder.parent, Path("runs")) for p in place.glob("*/run.json")}
         others = [run / name for run in runs - {self.store.folder} for name in (*MADE, "explanations")]
         return [*filter(None, [self.root]), *map(Path, own), self.store.folder, *others, _cache.folder()]
@@ -222,6 +224,7 @@ class Benchmark:
         p = self.plan
         return {
             "suite": self.suite.recorded(),
+            "metric": self.suite.kind.metric or self.suite.problem.metric,
             "domains": {
                 name: {"content": d.content, "classes": len(self.data.classes), **d.described()}
                 for name, d in self.data.domains.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover, document, plain
+from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
-from zoo.kinds.base import PRETRAINED
+from zoo.tasks import Problem, problem
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
@@ -41,43 +43,10 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
-TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference"])
-MANY = 10**9  # of steps, samples and the like: more is a slip of the finger
+TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
-
-
-class Own(BaseModel):
-    """Anyone's own data: the ``data:`` key of a suite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-    format: Literal["npz", "mat", "csv", "parquet", "imagefolder", "audiofolder", "series", "graph", "facts"]
-    domains: dict[str, str]
-    x: str = ""
-    y: str = ""
-    size: int = Field(0, ge=0, le=4096)
-    id: str = ""
-    time: str = ""
-    window: str = ""
-    step: str = ""
-    rate: float = Field(0.0, ge=0, le=MANY)
-    target: dict[str, str] = {}
-    aliases: dict[str, tuple[str, ...]] = {}
-    negatives: dict[str, Literal["given", "closed"]] = {}
-    reflexive: bool = False
-
-    @field_validator("domains")
-    @classmethod
-    def _can_be_paired(cls, value: dict[str, str]) -> dict[str, str]:
-        if not value:
-            raise ValueError("a target is needed: one domain or more, NAME: PATH")
-        if wrong := [name for name in value if not name or name == PRETRAINED or set(name) & set(":+, ")]:
-            raise ValueError(f"{wrong[0]!r} cannot be a domain's name: no ':', '+', ',' or blank, and not 'weights'")
-        if unfit := [f"{name!r} {why}" for name in value if (why := plain.unfit_label(name))]:
-            raise ValueError(f"a domain's name {unfit[0]}")
-        return value
 
 
 class Suite(BaseModel):
@@ -92,7 +61,9 @@ class Suite(BaseModel):
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
-    base: Literal["1nn", "logistic", "linear_svm"] = "logistic"
+    task: str = "classification"
+    label_sets: Literal["closed"] = "closed"
+    base: Literal["", "1nn", "logistic", "linear_svm", "ridge", "knn"] = ""
     net: str = ""
     weights: str = ""
     trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]{0,5})$")
@@ -100,12 +71,13 @@ class Suite(BaseModel):
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
+    classes: Literal["", "shared"] = ""
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
     window: str = Field("", coerce_numbers_to_str=True)
     step: str = Field("", coerce_numbers_to_str=True)
     rate: float = Field(0.0, ge=0, le=MANY)
-    features: Literal["", "raw", "source", "frozen"] = ""
+    features: Literal["", "raw", "source", "frozen", "tfidf"] = ""
     steps: int = Field(1000, ge=1, le=MANY)
     batch_size: int = Field(64, ge=2, le=MANY)
     learning_rate: float = Field(1e-3, gt=0)
@@ -129,6 +101,11 @@ class Suite(BaseModel):
         if why := plain.unfit_name(value):
             raise ValueError(f"{value!r} {why}")
         return value
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | dict) else value
 
     @field_validator("labels")
     @classmethod
@@ -169,6 +146,16 @@ class Suite(BaseModel):
         return discover.nets().get(self.net)
 
     @property
+    def problem(self) -> Problem:
+        """What it predicts."""
+        return problem(self.task)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether its network is a pretrained encoder of texts."""
+        return self.net.startswith("hf:")
+
+    @property
     def convolves(self) -> bool:
         """Whether its network reads graphs."""
         return self.network is not None and self.network.graphs
@@ -181,12 +168,21 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
-        return {k: v for k, v in (self.model_dump(mode="json") | {"weights": self.pretrained}).items() if k not in drop}
+        said = self.model_dump(mode="json") | {"weights": self.pretrained}
+        said |= {"net": self.source_of_net} if self.encodes else {}
+        said |= {"impute": self.data.impute} if self.data is not None and self.data.imputes else {}
+        return {k: v for k, v in said.items() if k not in drop}
 
     @property
     def pretrained(self) -> str:
         """What the weights are: the content of a file, torchvision's by their name, or none."""
         return self.weights if self.weights in ("", "default") or _is_member(self.weights) else _digest(self.weights)
+
+    @property
+    def source_of_net(self) -> str:
+        """What an encoder is, wherever it lies."""
+        found: str = importlib.import_module("zoo.nets._hf").content(self.net)
+        return f"hf {found}"
 
     def recorded(self) -> dict[str, Any]:
         """The suite as run.json holds it: a file of weights by its name and content."""
@@ -212,7 +208,7 @@ def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Su
         suite = Suite.model_validate(whole)
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
-    suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": _beside(path, suite.data)})
+    suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": beside(path, suite.data)})
     datasets = discover.datasets()
     if suite.data is not None and suite.dataset in datasets:
         raise BadInput(f"{path}: dataset: {suite.dataset} is a known data set: give your own data: another name")
@@ -232,6 +228,7 @@ def _keys(given: str | Path | Mapping[str, Any]) -> tuple[Path, dict[str, Any], 
     if isinstance(given, Mapping):
         return DICT, cast("dict[str, Any]", document.plainly(given, str(DICT))), {}
     known, name = discover.suites(), str(given)
+    _is_suite(name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known[name].path if name in known else None
     if path is None:
         raise discover.unknown("suite", name, known)
@@ -241,11 +238,18 @@ def _keys(given: str | Path | Mapping[str, Any]) -> tuple[Path, dict[str, Any], 
 def _resolved(suite: Suite) -> Suite:
     """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
     kind = suite.kind
+    if suite.task not in (tasks := discover.names("tasks")):
+        raise discover.unknown("task", suite.task, tasks)
+    base = suite.base or suite.problem.bases[0]
+    if base not in suite.problem.bases:
+        raise BadInput(f"base: {base}: task: {suite.task} has {', '.join(suite.problem.bases)}")
     protocol, reference = suite.protocol or kind.protocols[0], suite.reference or kind.reference
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")
     net = suite.net or kind.net
-    torchvision = net not in discover.nets()
+    if suite.encodes and kind.name != "text":
+        raise BadInput(f"net {net}: reads texts, which {suite.dataset} does not hold")
+    torchvision = net not in discover.nets() and not suite.encodes
     if torchvision and net not in (known := discover.torchvision_nets()):
         raise discover.unknown("net", net, [*discover.nets(), *known])
     if torchvision and not suite.source.photographs:
@@ -255,29 +259,33 @@ def _resolved(suite: Suite) -> Suite:
     named = suite.weights in ("", "default") or _is_member(suite.weights)
     if not named and (why := plain.trouble(suite.weights, "file")):
         raise BadInput(f"weights: {suite.weights} {why}; give a file with a state dict of {net}, or default")
-    trainable = suite.trainable or ("head" if suite.weights else "all")
-    if trainable != "all" and not suite.weights:
+    pretrained = bool(suite.weights) or suite.encodes
+    trainable = suite.trainable or ("head" if pretrained else "all")
+    if trainable != "all" and not pretrained:
         raise BadInput(f"trainable: {trainable} needs weights: what is frozen must have been trained before")
     features = suite.features or kind.features(suite)
-    if features == "frozen" and not suite.weights:
+    if features == "frozen" and not pretrained:
         raise BadInput("features: frozen needs weights: FILE or default, of a torchvision net")
-    if features != "frozen" and trainable == "head" and suite.weights:
+    if features != "frozen" and trainable == "head" and pretrained:
         raise BadInput(f"features: {features} needs trainable: all or top:N; of a frozen net nothing else is seen")
     bottleneck = suite.bottleneck if suite.bottleneck >= 0 else BOTTLENECK if torchvision else 0
-    slow = BACKBONE_RATE if suite.weights and trainable != "head" else 1.0
+    slow = BACKBONE_RATE if pretrained and trainable != "head" else 1.0
     rate = slow if suite.backbone_rate is None else suite.backbone_rate
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
-    found |= {"protocol": protocol, "reference": reference}
+    found |= {"protocol": protocol, "reference": reference, "base": base}
     return suite.model_copy(update=found | kind.resolved(suite))
 
 
-def _beside(path: Path, data: Own | None) -> Own | None:
-    """Own data with their paths, which are relative to the suite file."""
-    if data is None:
-        return None
-    return data.model_copy(update={"domains": {k: str(path.parent / v) for k, v in data.domains.items()}})
+def _is_suite(name: str) -> None:
+    """Refuse a file of data in a suite's place, which `zoo data inspect` makes a suite of."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or name in discover.suites() or plain.trouble(path):
+        return
+    if path.is_dir() or path.suffix:
+        what = "folder" if path.is_dir() else "file"
+        raise BadInput(f"{name} is a {what}, not a suite: zoo data inspect {name} > mine.yaml writes one for data")
 
 
 def _is_member(weights: str) -> bool:

@@ -36,6 +36,7 @@ from zoo.records.verdicts import IDENTICAL, WITHIN, Verdict, Verified, fingerpri
 from zoo.vault import plugins as strangers
 
 EXACT = 1e-9  # of what follows from predicted classes alone
+SINGLE = 1e-5  # of values, which are kept as float32
 ROUNDED = 0.02  # of what follows from scores, which are kept as float16 logarithms: relative, and absolute below 1
 AGAIN = 0.005  # of metrics between machines: half a sample in a hundred
 CLASSES = ("accuracy", "balanced_accuracy", "f1_macro")  # that follow from predicted classes
@@ -205,16 +206,18 @@ def _scored(rebuilt: Rebuilt, record: Record, kept: bytes | None) -> Verdict:
     try:
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
             found = dict(arrays)
-        logs, guessed, rows = (found[f"test_{k}"] for k in ("log_scores", "predicted", "rows"))
+        guessed = found["test_predicted"]
+        logs = found["test_log_scores"] if rebuilt.plan.suite.problem.classes else None
     except (ValueError, KeyError, OSError, EOFError) as error:
         return Verdict(cell, "metrics", "different", f"its predictions cannot be read ({error})")
     planned = rebuilt.cells[cell]
     vectors = rebuilt.plan.suite.kind.vectors(rebuilt.plan.suite, planned.row.info, planned.use)
     pair = rebuilt.draws.pair(planned.source, planned.target, planned.seed or 0, vectors)
-    if not np.array_equal(rows, pair.rows.get("test", rows)):
+    drawn = pair.rows.get("test")
+    if drawn is not None and not np.array_equal(found["test_rows"], drawn):
         return Verdict(cell, "metrics", "different", "its predictions are of other rows than its seed draws")
-    if len(logs) != len(pair.y_test) or record.get("n_test") != len(pair.y_test):
-        return Verdict(cell, "metrics", "different", f"the test has {len(pair.y_test)} rows, not {len(logs)}")
+    if len(guessed) != len(pair.y_test) or record.get("n_test") != len(pair.y_test):
+        return Verdict(cell, "metrics", "different", f"the test has {len(pair.y_test)} rows, not {len(guessed)}")
     off = [
         f"{name} {said if said is None else format(said, '.4f')}, from its predictions {value:.4f}"
         for name, value, most in _metrics(pair, logs, guessed)
@@ -223,8 +226,12 @@ def _scored(rebuilt: Rebuilt, record: Record, kept: bytes | None) -> Verdict:
     return Verdict(cell, "metrics", "different", off[0]) if off else Verdict(cell, "metrics", IDENTICAL)
 
 
-def _metrics(pair: Any, logs: np.ndarray, guessed: np.ndarray) -> Iterable[tuple[str, float, float]]:
-    """Metrics of stored predictions, each with how far rounding may move it."""
+def _metrics(pair: Any, logs: np.ndarray | None, guessed: np.ndarray) -> Iterable[tuple[str, float, float]]:
+    """Metrics of stored predictions, values where there are no scores, each with how far rounding may move it."""
+    if logs is None:
+        found = pair.metrics(guessed.astype(np.float64)[:, None])
+        yield from ((k, v, SINGLE * max(1.0, abs(v))) for k, v in found.items() if v is not None)
+        return
     scores = np.exp(logs.astype(np.float64))
     chosen = np.eye(scores.shape[1])[guessed]
     of_classes, of_scores = pair.metrics(chosen), pair.metrics(scores / scores.sum(1, keepdims=True))
@@ -266,6 +273,7 @@ def _run(
         return found
     with tempfile.TemporaryDirectory() as place:
         store = Store(Path(place) / "again")
+        store.make()
         common = {"device": device, "versions": machine.versions()}
         try:
             Driver(rebuilt.draws, store, executor, common=common, view=Listener()).run(cells)

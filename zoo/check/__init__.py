@@ -7,11 +7,12 @@ no line of it runs, from the scores that come back; the labels that they are com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zoo import discover, select
 from zoo.check import judge
-from zoo.check.contract import others
+from zoo.check.contract import contracts
 from zoo.check.subject import LIMIT, Outcome, Subject, citation, needs, outcome
 
 __all__ = ["Outcome", "run"]
@@ -41,19 +42,21 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
         if str(method) not in known:
             raise discover.unknown("method", str(method), [*known, *select.validators()])
         info = known[str(method)]
-    subject = Subject(info, limit)
+    found: list[Outcome] = []
+    for c in contracts(info):
+        found += _tried(Subject(info, limit, c), anew=not found or c.task != "classification")
+        if len(found) == 1:  # it did not fit
+            break
+    return [*found, outcome(citation, Subject(info, limit))]
+
+
+def _tried(subject: Subject, anew: bool) -> list[Outcome]:
+    """The tests of one contract, its needs too if `anew`; those of another task than classification say so."""
+    what = "" if subject.contract.task == "classification" else f"{subject.contract.task}: "
     try:
-        tests = subject.contract.tests
-        first = outcome(needs, subject)
-        if not first.ok or first.skipped:  # it did not fit, so nothing else can be said
-            return [first, outcome(citation, subject)]
-        found = [first, *(outcome(test, subject) for test in tests)]
+        found = [outcome(needs, subject)] if anew else []
+        if not found or (found[0].ok and not found[0].skipped):  # else it did not fit, so nothing else can be said
+            found += [outcome(test, subject) for test in subject.contract.tests]
     finally:
         subject.end()
-    for other in others(info):
-        subject = Subject(info, limit, other)
-        try:
-            found += [outcome(test, subject) for test in other.tests]
-        finally:
-            subject.end()
-    return [*found, outcome(citation, subject)]
+    return [replace(o, name=f"{what}{o.name}") for o in found]

@@ -21,13 +21,15 @@ class Contract:
     Attributes
     ----------
     tests : in the order of the printout, after that of the needs and before that of the citation
-    n_classes : of the toy pair
+    n_classes : of the toy pair, or the 1 of values
+    task : a file of ``zoo/tasks/``: what is predicted
     all_see_it : whether baselines see all that the learner sees, and may so be compared with it
     net : the network that is trained on it
     """
 
     tests: ClassVar[tuple[Callable[[Subject], str | None], ...]] = ()
     n_classes: ClassVar[int] = 2
+    task: ClassVar[str] = "classification"
     all_see_it: ClassVar[bool] = True
     net: ClassVar[str] = "mlp"
 
@@ -44,8 +46,9 @@ class Contract:
         return set()
 
 
-def contract(info: MethodInfo) -> Contract:
-    """The contract of the kind whose nouns a method needs; that of samples where it needs none.
+def contracts(info: MethodInfo) -> list[Contract]:
+    """The contracts of the kind whose nouns a method needs; of samples, and further kinds without nouns, where it needs
+    none; and of other tasks.
 
     Raises
     ------
@@ -56,15 +59,7 @@ def contract(info: MethodInfo) -> Contract:
     own = [name for name, kind in kinds.items() if info.needs & set(kind.nouns)] or [PLAIN]
     if not (there := [name for name in own if name in known]):
         raise BadInput(f"{info.path}: there are no contract tests of methods on {own[0]} (zoo/check/{own[0]}.py)")
-    found: Contract = discover.load(known[there[0]])()
-    return found
-
-
-def others(info: MethodInfo) -> list[Contract]:
-    """The contracts of further kinds that a method of samples is tried on: those without nouns of their own."""
-    known, kinds = discover.contracts(), discover.kinds()
-    if any(info.needs & set(kind.nouns) for kind in kinds.values()):
-        return []
-    names = [name for name in known if name != PLAIN and name in kinds and not kinds[name].nouns]
-    found: list[Contract] = [discover.load(known[name])() for name in names]
-    return [c for c in found if c.concerns(info)]
+    beside = [n for n in known if n in kinds and n != PLAIN and not kinds[n].nouns] if own == [PLAIN] else []
+    chosen = [there[0], *sorted(info.tasks & known.keys()), *beside]
+    found: list[Contract] = [discover.load(known[name])() for name in chosen]
+    return [c for c in found if c.task in info.tasks and c.concerns(info)]

@@ -178,14 +178,17 @@ class Runs:
         net: str = "mlp",
         given: Any = None,
         bait: Any = None,
+        predicts: str = "classification",
     ) -> Any:
         """The task, and with it on the heap some labels that are nobody's, for those who look there."""
         from zoo.check import spoils
         from zoo.check.watched import Watched
         from zoo.nets._graphs import Graphs
+        from zoo.tasks import problem
 
         nodes = use == "net" and "As" in fields
         options = {"net": "gcn" if nodes else net, "budget": budget, "seed": seed, "use": use}
+        options |= {"task": predicts, "base": problem(predicts).bases[0]}
         if "model" in self.info.needs:
             options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
             budgeted, built = trained(self.info.source_model)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zoo import discover
-from zoo.check.contract import Contract, contract
+from zoo.check.contract import Contract, contracts
 from zoo.check.near import Failure, Far, Hung, NotImported, Raised, clean
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput, LeakError, Unsupported
@@ -56,14 +56,15 @@ class Subject:
     Parameters
     ----------
     limit : seconds that each test may take
-    of : the tests of another kind than its own
+    contract : the tests, where not those of its own kind
     """
 
-    def __init__(self, info: MethodInfo, limit: float = LIMIT, of: Contract | None = None) -> None:
-        self.info, self.limit, self.of = info, limit, of
+    def __init__(self, info: MethodInfo, limit: float = LIMIT, contract: Contract | None = None) -> None:
+        self.info, self.limit = info, limit
         self.deadline = time.monotonic() + limit
         self.hung = False
         self._far: Far | None = None
+        self._contract = contract
         self._first: Fitted | None = None
         self._count = 0
         self._spoils: dict[str, list[str]] | None = None
@@ -71,7 +72,7 @@ class Subject:
     @cached_property
     def contract(self) -> Contract:
         """The tests, and the toy pair, of its kind of data."""
-        return self.of or contract(self.info)
+        return self._contract or contracts(self.info)[0]
 
     @cached_property
     def pair(self) -> Any:
@@ -109,6 +110,7 @@ class Subject:
             "use": self.use,
             "net": self.contract.net,
             "n_classes": self.contract.n_classes,
+            "predicts": self.contract.task,
             "seed": seed,
             "more": tuple(more),
             **rest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,10 +59,36 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """What files or folders of yours hold, printed as a suite to start from: a YAML with the findings as comments."""
-    from zoo.data import _own
+    from zoo.data import _inspect
 
-    found = _own.inspect(files)
-    print_json(found) if as_json else print(_own.text(found))
+    found = _inspect.inspect(files)
+    if not found["problem"]:
+        found["problem"] = _refusal(found["suite"])
+    print_json(found) if as_json else print(_inspect.text(found))
+
+
+def _refusal(suite: dict[str, Any]) -> str:
+    """Why `zoo run` would refuse a suite; '' where it would not."""
+    import json
+    import tempfile
+
+    from zoo.bench import plan
+    from zoo.bench.suite import load
+
+    def lies(at: Any) -> Any:
+        return [lies(one) for one in at] if isinstance(at, list) else str(Path(at).absolute())
+
+    data = suite["data"] | {"domains": {k: lies(v) for k, v in suite["data"].get("domains", {}).items()}}
+    data |= {"file": lies(data["file"])} if "file" in data else {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.yaml"
+        path.write_text(json.dumps(suite | {"data": data}))
+        try:
+            asked = load(str(path), {})
+            asked.kind.load(asked, plan.parse_pairs(asked), None)
+        except BadInput as error:
+            return str(error).removeprefix(f"{path}:1: ")
+    return ""
 
 
 @app.command()

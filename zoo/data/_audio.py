@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import warnings
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoo.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
+PACKED = (".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".opus")
 RATE = 8000  # samples a second, of every recording
 LOWEST, HIGHEST = 1000, 400_000  # samples a second of a recording that somebody made
 MELS, FRAMES = 32, 32
@@ -24,7 +26,7 @@ FLOOR = 80.0  # dB below a recording's loudest point that count as silence
 
 
 def read(path: Path) -> tuple[int, np.ndarray]:
-    """Rate and samples of a wav file, as they stand in it.
+    """Rate and samples of a recording, as they stand in it.
 
     Raises
     ------
@@ -35,6 +37,8 @@ def read(path: Path) -> tuple[int, np.ndarray]:
 
     if why := plain.trouble(path, "file"):
         raise BadInput(f"{path} {why}")
+    if path.suffix.lower() in PACKED:
+        return _packed(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", wavfile.WavFileWarning)  # a file that ends too early is only warned of
@@ -43,6 +47,24 @@ def read(path: Path) -> tuple[int, np.ndarray]:
     except Exception as error:  # a damaged file raises nearly anything: ValueError, struct.error, EOFError
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{path} cannot be read as a wav file: {reason}") from None
+    return _judged(path, rate, wave)
+
+
+def _packed(path: Path) -> tuple[int, np.ndarray]:
+    """Of a flac, ogg or mp3 file, through soundfile."""
+    try:
+        soundfile = importlib.import_module("soundfile")
+    except (ImportError, OSError):  # the latter where libsndfile is not there
+        raise BadInput(f"{path}: a {path.suffix[1:]} file needs soundfile: pip install 'zoo[audio]'") from None
+    try:
+        wave, rate = soundfile.read(path, dtype="float32")
+    except Exception as error:  # a damaged file raises its own errors, and others
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"{path} cannot be read as a {path.suffix[1:]} file: {reason}") from None
+    return _judged(path, rate, wave)
+
+
+def _judged(path: Path, rate: int, wave: np.ndarray) -> tuple[int, np.ndarray]:
     if not len(wave):
         raise BadInput(f"{path} holds no sound")
     if not LOWEST <= rate <= HIGHEST:  # others would take endless memory to resample
@@ -51,7 +73,7 @@ def read(path: Path) -> tuple[int, np.ndarray]:
 
 
 def recording(path: Path) -> np.ndarray:
-    """The samples of any wav file, float32 in [-1, 1]: channels averaged, resampled to `RATE`.
+    """The samples of any recording, float32 in [-1, 1]: channels averaged, resampled to `RATE`.
 
     Raises
     ------

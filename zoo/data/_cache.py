@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,26 @@ def folder() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zoo"
 
 
+@cache
+def _writable(own: Path) -> Path:
+    """The folder, or a temporary one, which is said, where it cannot be written."""
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=own):  # `os.access` says yes to root wherever it asks
+            return own
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return own  # which `array` says
+        other = tempfile.TemporaryDirectory(prefix="zoo_cache_")
+        _KEPT.append(other)
+        why = f"the cache folder {own} cannot be written ({error.strerror}); what is decoded is kept in {other.name}"
+        print(f"zoo: {why} until the end of this run; choose another with ZOO_CACHE", file=sys.stderr)
+        return Path(other.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
 def array(kind: str, key: str, shape: tuple[int, ...], dtype: type, fill: Callable[[np.ndarray], None]) -> np.memmap:
     """The array of a key, memory-mapped for reading; made by `fill` if it is not there, and renamed when it is whole.
 
@@ -25,7 +49,7 @@ def array(kind: str, key: str, shape: tuple[int, ...], dtype: type, fill: Callab
     BadInput
         The cache folder cannot be written, or is full.
     """
-    path = folder() / kind / f"{key}.npy"
+    path = _writable(folder()) / kind / f"{key}.npy"
     if not path.exists():
         temporary = path.with_name(f".{key}.{os.getpid()}.npy")
         try:

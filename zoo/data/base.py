@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +43,34 @@ class Dataset:
             The files are not there or cannot be read.
         """
         raise NotImplementedError
+
+    def notes(self, domain: str) -> tuple[str, ...]:
+        """What was left out or assumed of a domain at loading, a line each."""
+        return ()
+
+    def place(self, domain: str) -> str:
+        """Where a domain lies, for messages; '' where its name says it."""
+        return ""
+
+    def levels(self) -> tuple[int, ...]:
+        """Columns that stand for a word of a category each, once a domain is loaded."""
+        return ()
+
+    def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
+        """Loaded domains as they are to be used beside each other; '' is the class of samples without a label.
+
+        Parameters
+        ----------
+        raw : samples and class names of each, as `load` gives them
+        normalise : as the suite does
+        classes : whether labels are classes, and no values
+
+        Raises
+        ------
+        BadInput
+            They do not fit together.
+        """
+        return raw
 
     def file(self, root: Path | None, name: str) -> Path:
         """A file of this data set under the data root, or one clear line about how to get it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from zoo.errors import BadInput
+from zoo.graph import is_sparse
 from zoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ class Domain:
     ----------
     X : array [n, ...]
         Samples, in a permutation that the secret seeds.
-    y : int array [n]
-        Class indices.
+    y : array [n]
+        Class indices, or real values. Where X has more rows, the last of them have no label: they are adapted to, and
+        not scored.
     rows : int array [n]
         Where each sample stood in the file it came from. Never leaves the driver.
     secret : Secret
@@ -46,6 +48,8 @@ class Domain:
         Which samples no split parts, such as the windows of one series: those of one number.
     notes : tuple of str
         What was left out or assumed at loading, a line each.
+    levels : tuple of int
+        Columns of X that stand for a word of a category each.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Domain:
     graph: Graph | None = None
     groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
 
     @classmethod
     def build(
@@ -73,13 +78,33 @@ class Domain:
         """Hash and permute samples as a loader gave them; files are sorted by class, so row order is a label.
 
         A `key` stands for the samples in the hash, where they are known by their files: decoded images and extracted
-        features differ in their last bits from machine to machine.
+        features differ in their last bits from machine to machine. A class of -1, and a value of
+        NaN, is no label.
         """
-        X, y = np.ascontiguousarray(X), np.ascontiguousarray(y, dtype=np.int64)
+        y = np.ascontiguousarray(y, dtype=np.float64 if y.dtype.kind == "f" else np.int64)
+        sparse: Any = X
+        if not is_sparse(X):
+            X = np.ascontiguousarray(X)
+        elif not key:
+            key = f"sparse {X.shape} {Secret.of(sparse.indptr, sparse.indices, sparse.data).content}"
         secret = Secret.of(key or X, classes, y, *([] if groups is None else [groups]))
-        rows = secret.generator("order").permutation(len(X))
+        rows = secret.generator("order").permutation(X.shape[0])
+        there = ~np.isnan(y) if y.dtype.kind == "f" else y >= 0
+        n = int(there.sum())
+        if n < len(y):
+            rows = np.concatenate([rows[there[rows]], rows[~there[rows]]])
         seen, own = (None if part is None else part[rows] for part in (frozen, groups))
-        return cls(name, X[rows], y[rows], rows, secret, seen, groups=own)
+        return cls(name, X[rows], y[rows[:n]], rows, secret, seen, groups=own)
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """The rows without a label."""
+        return np.arange(len(self.y), self.X.shape[0])
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What draws keep the shares of: the classes; real values have none."""
+        return np.zeros(len(self.y), np.int64) if self.y.dtype.kind == "f" else self.y
 
     @property
     def content(self) -> str:
@@ -88,17 +113,17 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        found: dict[str, Any] = {"n": len(self.y)}
+        found: dict[str, Any] = {"n": self.X.shape[0]}
         if self.groups is not None:
             found["groups"] = len(np.unique(self.groups))
         return found | ({"notes": list(self.notes)} if self.notes else {})
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """What is drawn as one, of all samples or of some: the class of each such unit, and the unit of each sample."""
-        y = self.y if rows is None else self.y[rows]
+        """What is drawn as one, of all labelled samples or of some: the stratum of each such unit, the unit of each."""
+        y = self.strata if rows is None else self.strata[rows]
         if self.groups is None:
             return y, np.arange(len(y))
-        groups = self.groups if rows is None else self.groups[rows]
+        groups = self.groups[: len(self.y)] if rows is None else self.groups[rows]
         _, first, unit = np.unique(groups, return_index=True, return_inverse=True)
         return y[first], unit
 
@@ -110,14 +135,22 @@ class Data:
     Attributes
     ----------
     domains : each with ``name, secret, content`` and ``described()``
+    classes : their names; none where values are predicted
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
+    few : targets of which no K samples of each class can be labelled, and why
     """
 
     domains: dict[str, Any]
     classes: list[str]
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
+    few: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """How many scores a sample gets."""
+        return max(len(self.classes), 1)
 
 
 @dataclass(frozen=True)
@@ -194,6 +227,8 @@ class Kind:
     nouns : those of them that are no arrays; each holds a `zoo.noun.Noun`, and a method that needs one is of this kind
     keys : those keys of a suite that are about this kind alone
     units : what is drawn as one, in words: samples, or the groups of them that no split parts
+    tasks : files of ``zoo/tasks/``: what can be predicted of it
+    metric : what tables show unless told otherwise; empty: the task's
     """
 
     protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive")
@@ -205,6 +240,8 @@ class Kind:
     nouns: ClassVar[tuple[str, ...]] = ()
     keys: ClassVar[frozenset[str]] = frozenset()
     units: ClassVar[str] = "samples"
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    metric: ClassVar[str] = ""
 
     @property
     def name(self) -> str:
@@ -231,6 +268,8 @@ class Kind:
         if suite.protocol not in self.protocols:
             need = f"{suite.dataset} holds {self.name}, which need protocol: {' or '.join(self.protocols)}"
             raise BadInput(f"protocol: {suite.protocol}: {need}")
+        if suite.task not in self.tasks:
+            raise BadInput(f"task: {suite.task}: {suite.dataset} holds {self.name}: {' or '.join(self.tasks)}")
         if suite.examples and "examples" not in self.keys:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
@@ -264,6 +303,10 @@ class Kind:
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
         """Why a method cannot run; empty if it can."""
+        if suite.task not in info.tasks:
+            return f"has no rule for {suite.task}"
+        if suite.label_sets not in info.label_sets:
+            return f"is for label sets that are {' or '.join(sorted(info.label_sets))}, not {suite.label_sets}"
         if missing := info.needs - self.gives:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
         return ""

@@ -27,6 +27,7 @@ class Facts(Kind):
     protocols = ("folds",)
     reference = "rdn_boost"
     learners = False
+    metric = "auroc"
     gives = frozenset({"Xs", "ys", "Xl", "yl", "Fs", "Ft"})
     nouns = ("Fs", "Ft")
     keys = frozenset({"examples", "negative_ratio"})

@@ -90,7 +90,7 @@ class Nodes(Protocol):
         transductive = suite.protocol == "transductive"
         X, adapt, held = self._own(target, seed, True)
         if suite.normalise_by == "source" and sources:
-            X = self._normalised(target, self._statistics(sources, seed, True), True)
+            X = self._normalised(target, seed, self._statistics(sources, seed, True), True)
         labelled, unlabelled = self._labelled(t, adapt, seed)
         whole = {"At": _with(t, X)}
         At = whole["At"] if transductive else whole["At"].induced(adapt)

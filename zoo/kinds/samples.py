@@ -14,7 +14,7 @@ method sees of the draws tells it no label, the secret being unknown:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,10 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
 from zoo.kinds import base
+from zoo.kinds._classes import matched, shared
+from zoo.kinds._rows import adapt_rows, divided, imputed, rank_in_class, row_norms, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
-from zoo.kinds.scores import metrics
+from zoo.tasks import Problem, problem
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
     from zoo.graph import Graph
 
 FOLDS = 5
+DENSE = 1 << 30  # bytes that sparse samples may take when they are made dense
 
 
 class Samples(Kind):
-    """Rows of numbers with a class each."""
+    """Rows of numbers with a class, or a value, each."""
+
+    tasks = ("classification", "regression")
 
     def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
         """Load the domains of `pairs`, check them, and match their classes by name.
@@ -53,19 +58,27 @@ class Samples(Kind):
         self.fits(suite, shape)
         for name, (X, labels) in raw.items():
             where = f"{suite.dataset}: domain {name}"
-            if (row := self.damaged(X)) is not None:
+            if (suite.data is None or not suite.data.imputes) and (row := self.damaged(X)) is not None:
                 raise BadInput(f"{where}: the features hold NaN or infinity (first in row {row})")
             if X.shape[1:] != shape:
                 raise BadInput(f"{where}: samples of shape {X.shape[1:]}, but {names[0]} has {shape}")
-            if len(X) != len(labels):
-                raise BadInput(f"{where}: {len(X)} samples, but {len(labels)} labels")
-        classes = sorted({str(c) for _, labels in raw.values() for c in labels}, key=_natural)
-        index = {c: i for i, c in enumerate(classes)}
+            if X.shape[0] != len(labels):
+                raise BadInput(f"{where}: {X.shape[0]} samples, but {len(labels)} labels")
+        raw = suite.source.together(raw, suite.normalise, suite.problem.classes)
+        if suite.classes == "shared":
+            raw = shared(suite, raw)
+        given = {name: labels for name, (_, labels) in raw.items()}
+        ys, classes = suite.problem.encoded(
+            given, {name: suite.source.place(name) or f"{suite.dataset}: domain {name}" for name in given}
+        )
+        remark = suite.problem.remark(given, classes)
         domains = {}
-        for name, (X, labels) in raw.items():
-            y = np.array([index[str(c)] for c in labels])
-            domains[name] = self.domain(suite, name, X, y, classes, device)
-        return _matched(suite, pairs, domains, classes)
+        for name in [*raw]:
+            X, _ = raw.pop(name)  # so that what is copied below does not stay twice
+            built = self.domain(suite, name, X, ys[name], classes, device)
+            notes, levels = (*built.notes, *suite.source.notes(name), *filter(None, [remark])), suite.source.levels()
+            domains[name] = replace(built, notes=notes, levels=levels) if notes or levels else built
+        return matched(suite, pairs, domains, classes, remark)
 
     def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
         """The samples of a domain, and their labels."""
@@ -85,16 +98,25 @@ class Samples(Kind):
             raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
 
     def damaged(self, X: Any) -> int | None:
-        """The first row that holds NaN or infinity."""
+        """The first row that holds NaN or infinity; what one's own data lack is imputed, and its loader has looked."""
+        if is_sparse(X):
+            return None
         if np.isfinite(X).all():
             return None
         return int(np.argwhere(~np.isfinite(X.reshape(len(X), -1)))[0][0])
 
     def domain(self, suite: Suite, name: str, X: Any, y: np.ndarray, classes: list[str], device: str) -> Domain:
         """A domain as the suite's learners see it, hashed and permuted."""
+        if is_sparse(X) and "zscore" in suite.normalise:
+            if (size := X.shape[0] * X.shape[1] * 8) > DENSE:
+                raise BadInput(
+                    f"normalise: zscore would make the sparse samples of domain {name} dense, {size / 1e9:.1f} GB: l1 "
+                    "and l2 keep them sparse"
+                )
+            X = X.toarray()
         return Domain.build(name, X, y, classes)
 
-    def draws(self, suite: Suite, data: Data) -> Protocol:
+    def draws(self, suite: Suite, data: Data) -> Draws:
         return Protocol(suite, data)
 
     def refusal(self, suite: Suite, info: MethodInfo) -> str:
@@ -110,52 +132,12 @@ class Samples(Kind):
         return FOLDS if oracle and suite.protocol == "transductive" else 1
 
 
-def _matched(suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str]) -> Data:
-    """Which pairs have the classes that their methods need."""
-    open_set, partial = {}, {}
-    for source, target in pairs:
-        wanted = set(domains[target].y.tolist())
-        have = {c for s in origins(source) for c in domains[s].y.tolist()} if origins(source) else wanted
-        if len(have) < 2:
-            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
-        if missing := wanted - have:
-            open_set[source, target] = f"closed-set, but no source sample has {_named(missing, classes)}"
-        if extra := have - wanted:
-            partial[source, target] = f"no target sample has {_named(extra, classes)}"
-        if isinstance(suite.labels, int) and suite.labels:
-            _enough(suite, domains[target], classes)
-    if len(open_set) == len(pairs):
-        (source, target), why = next(iter(open_set.items()))
-        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}")
-    return Data(domains, classes, open_set, partial)
-
-
-def _enough(suite: Suite, domain: Domain, classes: list[str]) -> None:
-    y, _ = domain.units(Protocol.adapt_rows(suite, domain, 0))
-    counts, what = np.bincount(y, minlength=len(classes)), suite.kind.units
-    for c in np.unique(domain.y):
-        if counts[c] < int(suite.labels) + 1:
-            raise BadInput(
-                f"labels: {suite.labels} needs {int(suite.labels) + 1} {what} of every class in the adapt part, but "
-                f"{suite.dataset}: domain {domain.name} has {counts[c]} of class {classes[c]}"
-            )
-
-
-def _named(some: set[int], classes: list[str]) -> str:
-    names = [classes[c] for c in sorted(some)]
-    what = "class" if len(names) == 1 else f"any of {len(names)} classes:"
-    return f"{what} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    return (0, int(name), "") if name.isdigit() else (1, 0, name)
-
-
 @dataclass(frozen=True)
 class Pair(base.Pair):
     """Everything there is to a pair at a seed; the labels in it stay with the driver.
 
     ``fields`` are what cells may be granted; ``oracle`` the same for oracle cells, whose Xt is the whole adapt part.
+    Labels in them are in the unit of ``scale``, those of the test are as they are.
     Of nodes, ``whole`` are the graphs in which ``test``, ``adapt`` and ``validation`` are numbered.
     """
 
@@ -169,6 +151,9 @@ class Pair(base.Pair):
     oracle_tested: np.ndarray | None
     adapt: np.ndarray | None = None
     whole: dict[str, Graph] = field(default_factory=dict)
+    scored: np.ndarray | None = None  # of the test rows, where some have no label
+    solved: Problem = field(default_factory=lambda: problem("classification"))
+    scale: tuple[float, float] = (0.0, 1.0)
 
     def n_rounds(self, oracle: bool) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -189,8 +174,9 @@ class Pair(base.Pair):
 
     def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The scores of all rounds as those of the test rows and the other sets."""
+        scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
         if len(scores) == 1:
-            return scores[0]
+            return scores[0] if self.scored is None else scores[0] | {"test": scores[0]["test"][self.scored]}
         assert self.oracle_folds is not None
         whole = np.empty((len(self.oracle_folds), scores[0]["test"].shape[1]))
         for i, part in enumerate(scores):
@@ -199,7 +185,7 @@ class Pair(base.Pair):
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
-        return metrics(scores, self.y_test)
+        return self.solved.metrics(scores, self.y_test)
 
 
 class Protocol(Draws):
@@ -208,16 +194,10 @@ class Protocol(Draws):
     def __init__(self, suite: Suite, data: Data) -> None:
         super().__init__(suite, data)
         self._pairs = lru_cache(maxsize=6)(self._pair)  # cells of one pair and seed come one after another
-        self._scaled = lru_cache(maxsize=None)(self._rows_scaled)
+        self._rows = lru_cache(maxsize=32)(self._rows_scaled)
         self._own = lru_cache(maxsize=8)(self._normalised_by_own)
 
-    @staticmethod
-    def adapt_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
-        """Rows to train on or adapt to: 80 % of the units, stratified; all of them in transductive."""
-        if suite.protocol == "transductive":
-            return np.arange(len(domain.y))
-        y, unit = domain.units()
-        return np.flatnonzero(~_stratified(y, 0.2, domain.secret.generator("split", seed))[unit])
+    adapt_rows = staticmethod(adapt_rows)
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
@@ -226,30 +206,44 @@ class Protocol(Draws):
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.domains[target]
         sources = origins(source)
-        X, adapt, held = self._own(target, seed, frozen)
+        unseen = self._unseen((*sources, target), seed)
+        X, adapt, held = self._own(target, seed, frozen, unseen)
         if suite.normalise_by == "source" and sources:
-            X = self._normalised(target, self._statistics(sources, seed, frozen), frozen)
+            X = self._normalised(target, seed, self._statistics(sources, seed, frozen, unseen), frozen, unseen)
         labelled, unlabelled = self._labelled(t, adapt, seed)
-        test = unlabelled if suite.protocol == "transductive" else held
-        Xt = _take(X, unlabelled)
+        transductive = suite.protocol == "transductive"
+        test = unlabelled if transductive else held
+        all_of_it, scored = unlabelled, None
+        if len(t.unlabelled):  # among the others, so that no place tells which
+            all_of_it = np.concatenate([unlabelled, t.unlabelled])
+            all_of_it = all_of_it[t.secret.generator("mixed", seed).permutation(len(all_of_it))]
+            scored = np.argsort(all_of_it)[: len(unlabelled)] if transductive else None
+        Xt = take(X, all_of_it) if scored is None and all_of_it is unlabelled else X[all_of_it]
         fields = {"Xt": Xt}
         if len(labelled):
             fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
-        oracle = {"Xt": Xt if len(unlabelled) == len(adapt) else _take(X, adapt), "yt": t.y[adapt]}
-        rows = {"test": t.rows[test], "adapt": t.rows[unlabelled]}
-        validation = np.empty((0, *X.shape[1:]), X.dtype)
+        oracle = {
+            "Xt": Xt if all_of_it is unlabelled and len(all_of_it) == len(adapt) else take(X, adapt),
+            "yt": t.y[adapt],
+        }
+        rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]}
+        validation = X[:0]
         if sources:
-            parts = [(self.data.domains[name], *self._own(name, seed, frozen)) for name in sources]
-            shared = {
-                "Xs": stacked([_take(Xs, train) for _, Xs, train, _ in parts]),
+            parts = [(self.data.domains[name], *self._own(name, seed, frozen, unseen)) for name in sources]
+            of_source = {
+                "Xs": stacked([take(Xs, train) for _, Xs, train, _ in parts]),
                 "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
                 "ds": np.repeat(np.arange(len(parts)), [len(train) for _, _, train, _ in parts]),
             }
-            fields |= shared
-            oracle |= shared
+            fields |= of_source
+            oracle |= of_source
             validation = stacked([Xs[held] for _, Xs, _, held in parts])
             rows["validation"] = np.concatenate([d.rows[held] for d, _, _, held in parts])
-        transductive = suite.protocol == "transductive"
+        # Without a source, by the labels that cells are granted: never by those of the adapt part where few are.
+        own = t.y[labelled if len(labelled) else adapt]
+        scale = suite.problem.scale(fields["ys"] if sources else own)
+        for part in (fields, oracle):
+            part |= {k: suite.problem.handed(part[k], scale) for k in ("ys", "yl", "yt") if k in part}
         return Pair(
             fields,
             oracle,
@@ -259,6 +253,9 @@ class Protocol(Draws):
             rows,
             folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
+            scored=scored,
+            solved=suite.problem,
+            scale=scale,
         )
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -266,36 +263,68 @@ class Protocol(Draws):
         if self.suite.labels == "all":
             return adapt, adapt
         y, unit = t.units(adapt)
-        rank = _rank_in_class(y, t.secret.generator("labels", seed))
-        chosen = (rank < int(self.suite.labels))[unit]
+        rank = rank_in_class(y, t.secret.generator("labels", seed))
+        counts, k = np.bincount(y, minlength=int(t.strata.max()) + 1), int(self.suite.labels)
+        # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
+        chosen = ((rank < k) & (counts > k)[y])[unit]
         return adapt[chosen], adapt[~chosen]
 
-    def _rows_scaled(self, name: str, frozen: bool) -> np.ndarray:
-        """Row norms concern no other sample, so they are computed once per domain."""
+    def _unseen(self, names: tuple[str, ...], seed: int) -> tuple[int, ...]:
+        """Columns of words that no training part of these domains holds: in what is held out they count as none."""
+        domains = [self.data.domains[name] for name in names]
+        if not (levels := list(domains[0].levels)):
+            return ()
+        held = [d.X[training_rows(self.suite, d, seed)][:, levels].any(0) for d in domains]
+        return tuple(np.array(levels)[~np.any(held, axis=0)].tolist())
+
+    def _raw(self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...]) -> Any:
+        """Samples as they were loaded, missing values imputed and words that were not to be seen taken out."""
         domain = self.data.domains[name]
         X = domain.frozen if frozen and domain.frozen is not None else domain.X
+        data = self.suite.data
+        if data is not None and data.imputes:
+            X = imputed(X, training_rows(self.suite, domain, seed), data.impute)
+        if unseen:
+            X = X.copy()
+            X[:, list(unseen)] = 0
+        return X
+
+    def _scaled(self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...] = ()) -> Any:
+        """Row norms concern no other sample, so they are computed once per domain, where nothing else does."""
+        data = self.suite.data
+        return self._rows(name, seed if unseen or (data is not None and data.imputes) else 0, frozen, unseen)
+
+    def _rows_scaled(self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...]) -> Any:
+        X = self._raw(name, seed, frozen, unseen)
         if X.dtype == np.uint8:  # photographs: their network scales them
             return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
-            X = _divided(X, _row_norms(X, orders[how]))
+            X = divided(X, row_norms(X, orders[how]))
         return X
 
-    def _normalised_by_own(self, name: str, seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _normalised_by_own(
+        self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...] = ()
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A domain's samples by its own statistics, its rows to train on or adapt to, and those held out."""
         d = self.data.domains[name]
         train = self.adapt_rows(self.suite, d, seed)
         return (
-            self._normalised(name, self._statistics([name], seed, frozen), frozen),
+            self._normalised(name, seed, self._statistics([name], seed, frozen, unseen), frozen, unseen),
             train,
             np.setdiff1d(np.arange(len(d.y)), train),
         )
 
-    def _statistics(self, names: list[str], seed: int, frozen: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    def _statistics(
+        self, names: list[str], seed: int, frozen: bool, unseen: tuple[int, ...] = ()
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Mean and standard deviation of what the domains train on or adapt to, all of it together."""
         if "zscore" not in self.suite.normalise:
             return None
-        used = [_take(self._scaled(n, frozen), self.adapt_rows(self.suite, self.data.domains[n], seed)) for n in names]
+        used = [
+            take(self._scaled(n, seed, frozen, unseen), training_rows(self.suite, self.data.domains[n], seed))
+            for n in names
+        ]
         X = stacked(used)
         if X.dtype == np.uint8:
             return None
@@ -306,52 +335,18 @@ class Protocol(Draws):
         """Mean and standard deviation of each feature."""
         return X.mean(0), X.std(0)
 
-    def _normalised(self, name: str, statistics: tuple[np.ndarray, np.ndarray] | None, frozen: bool) -> np.ndarray:
-        X = self._scaled(name, frozen)
+    def _normalised(
+        self,
+        name: str,
+        seed: int,
+        statistics: tuple[np.ndarray, np.ndarray] | None,
+        frozen: bool,
+        unseen: tuple[int, ...] = (),
+    ) -> np.ndarray:
+        X = self._scaled(name, seed, frozen, unseen)
         if statistics is not None:
             X = (X - statistics[0]) / statistics[1]
         return X if X.dtype == np.uint8 else X.astype(np.float32, copy=False)
-
-
-def _row_norms(X: Any, order: int) -> np.ndarray:
-    """Norms of rows, of sparse features too; 1 for rows of zeros."""
-    if is_sparse(X):
-        values = abs(X).power(order).astype(np.float64)
-        flat = np.asarray(values.sum(1)).ravel() ** (1 / order)
-    else:
-        flat = np.linalg.norm(X.reshape(len(X), -1).astype(np.float64), ord=order, axis=1)
-    return np.where(flat > 0, flat, 1.0)
-
-
-def _divided(X: Any, norms: np.ndarray) -> Any:
-    """Rows over their norms."""
-    if is_sparse(X):
-        from scipy.sparse import diags
-
-        return (diags(1 / norms) @ X).tocsr()
-    return X / norms.reshape(-1, *[1] * (X.ndim - 1))
-
-
-def _take(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Rows in ascending order; all of them without a copy."""
-    return X if len(rows) == X.shape[0] else X[rows]
-
-
-def _rank_in_class(y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A random rank of each row within its class, from 0."""
-    noise = generator.random(len(y))
-    order = np.lexsort((noise, y))
-    first = np.searchsorted(y[order], y[order])
-    rank = np.empty(len(y), np.int64)
-    rank[order] = np.arange(len(y)) - first
-    return rank
-
-
-def _stratified(y: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """A mask that holds out `share` of every class; at least one sample of each that has two."""
-    counts = np.bincount(y)
-    held = np.where(counts > 1, np.maximum(1, np.round(share * counts)), 0)
-    return _rank_in_class(y, generator) < held[y]
 
 
 def folded(domain: Domain) -> np.ndarray:
@@ -364,5 +359,5 @@ def folded(domain: Domain) -> np.ndarray:
     generator = domain.secret.generator("folds")
     y, unit = domain.units()
     start = (generator.integers(FOLDS) + generator.permutation(y.max() + 1))[y]
-    found: np.ndarray = ((_rank_in_class(y, generator) + start) % FOLDS)[unit]
+    found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
     return found

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zoo.tasks import problem
+
 if TYPE_CHECKING:
     from zoo.adapters.base import DeepAdapter, Tuning
     from zoo.nets import Net
@@ -18,8 +20,8 @@ class Learner:
 
     Parameters
     ----------
-    base : {'1nn', 'logistic', 'linear_svm'}
-        The base classifier, from scikit-learn.
+    base : str
+        The base classifier, from scikit-learn; of the task's `bases`.
     net : str
         The network, a file under ``zoo/nets/`` or a classification model of torchvision.
     backbone : dict, optional
@@ -34,6 +36,8 @@ class Learner:
         The graphs that samples are nodes of, for a network on graphs.
     watch : Watch, optional
         Follows the training of networks: learning curves, checkpoints.
+    task : str
+        What is predicted, a file under ``zoo/tasks/``.
     """
 
     def __init__(
@@ -49,24 +53,24 @@ class Learner:
         source: tuple[torch.Tensor, torch.Tensor, Net] | None = None,
         graphs: Any = None,
         watch: Watch | None = None,
+        task: str = "classification",
     ) -> None:
         self.base, self.net, self.use = base, net, use
         self.budget, self.seed, self.device, self.source = budget, seed, device, source
         self.backbone, self.graphs, self.watch = backbone or {}, graphs, watch
+        self.problem = problem(task)
 
     @property
     def weighted(self) -> bool:
         """Whether sample weights matter to it; to 1-NN duplicates change nothing, so there one resamples."""
-        from zoo.learners.base import weighted
-
-        return self.use == "net" or weighted(self.base)
+        return self.use == "net" or self.base not in self.problem.resampled
 
     def fit(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None = None) -> Any:
         """Train on labelled samples; returns a model whose ``predict(X)`` gives class scores [n, n_classes]."""
         if self.use == "base":
             from zoo.learners.base import fit_base
 
-            return fit_base(self.base, X, y, n_classes, weight)
+            return fit_base(self.base, X, y, n_classes, weight, self.problem.name)
         from zoo.learners.net import fit_net
 
         return fit_net(self, X, y, n_classes, weight)

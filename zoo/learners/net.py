@@ -92,4 +92,5 @@ def tune_net(learner: Learner, task: Task, method: Tuning) -> Net:
 def _fresh(learner: Learner, X: torch.Tensor, n_classes: int) -> Net:
     with train.seeded("init", learner.seed):
         options = learner.backbone if learner.graphs is None else {**learner.backbone, "graphs": learner.graphs}
-        return nets.build(learner.net, tuple(X.shape[1:]), n_classes, **options).to(learner.device or X.device)
+        net = nets.build(learner.net, tuple(X.shape[1:]), n_classes, **options, task=learner.problem.name)
+        return net.to(learner.device or X.device)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm as normed
 
+from zoo.tasks import problem
+
 
 class Net(nn.Module):
     """A network split into the feature extractor f1 and the classifier f2.
@@ -28,6 +30,12 @@ class Net(nn.Module):
     shortest = 0
     graphs = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.task = (
+            "classification"  # a file of ``zoo/tasks/``: what its outputs are, and are trained by; `build` sets it
+        )
+
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """f1: samples [n, ...] to features [n, width]."""
         raise NotImplementedError
@@ -42,8 +50,8 @@ class Net(nn.Module):
 
     @torch.no_grad()
     def predict(self, X: torch.Tensor) -> torch.Tensor:
-        """Class scores [n, n_classes] in evaluation mode; rows sum to 1."""
-        return self._chunked(lambda x: torch.softmax(self(x).float(), 1), X)
+        """Scores [n, n_classes] in evaluation mode, as its task has them; of classes, rows sum to 1."""
+        return self._chunked(lambda x: problem(self.task).activated(self(x)), X)
 
     @torch.no_grad()
     def embed(self, X: torch.Tensor) -> torch.Tensor:
@@ -66,6 +74,7 @@ def build(
     bottleneck: int = 0,
     weight_norm: bool = False,
     graphs: Any = None,
+    task: str = "classification",
 ) -> Net:
     """Make the network of file ``zoo/nets/NAME.py``, or else torchvision's model of that name, for samples of `shape`.
 
@@ -77,18 +86,28 @@ def build(
     bottleneck : width of a trainable layer between features and head; 0: none
     weight_norm : whether each row of the classifier is a direction times a length of its own
     graphs : `zoo.nets._graphs.Graphs`, of a network on graphs
+    task : what it predicts, a file of ``zoo/tasks/``
     """
-    if (Path(__file__).parent / f"{name}.py").is_file():
-        module = importlib.import_module(f"zoo.nets.{name}")
-        cls: Any
-        (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-        net: Net = cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
-    else:
-        torchvision = importlib.import_module("zoo.nets._torchvision")
-        net = torchvision.build(name, shape, n_classes, weights, trainable, bottleneck)
+    net = _made(name, shape, n_classes, weights, trainable, bottleneck, graphs)
     if weight_norm:
         normed([m for m in net.head.modules() if isinstance(m, nn.Linear)][-1])
+    net.task = task
     return net
+
+
+def _made(
+    name: str, shape: tuple[int, ...], n_classes: int, weights: str, trainable: str, bottleneck: int, graphs: Any
+) -> Net:
+    if not (Path(__file__).parent / f"{name}.py").is_file():
+        kind, colon, _ = name.partition(":")  # hf:FOLDER
+        library = importlib.import_module(f"zoo.nets._{kind}" if colon else "zoo.nets._torchvision")
+        found: Net = library.build(name, shape, n_classes, weights, trainable, bottleneck)
+        return found
+    module = importlib.import_module(f"zoo.nets.{name}")
+    cls: Any
+    (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    made: Net = cls(shape, n_classes, graphs) if cls.graphs else cls(shape, n_classes)
+    return made
 
 
 def append(net: Net, layers: nn.Sequential, width: int) -> None:

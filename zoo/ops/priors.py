@@ -14,11 +14,14 @@ FOLDS = 5
 def out_of_fold(learner: Any, X: Tensor, y: Tensor, n_classes: int) -> Tensor:
     """Scores [n, C] of source samples by learners that were not trained on them; folds spread every class evenly.
 
+    Real values are one class here.
+
     Rows come in an order that tells nothing, so that every fifth sample of a class is a random fifth.
     """
-    fold = torch.zeros_like(y)
+    strata = torch.zeros_like(y, dtype=torch.int64) if y.is_floating_point() else y
+    fold = torch.zeros_like(strata)
     for c in range(n_classes):
-        rows = (y == c).nonzero()[:, 0]
+        rows = (strata == c).nonzero()[:, 0]
         fold[rows] = torch.arange(len(rows), device=y.device) % FOLDS
     scores = X.new_zeros(len(X), n_classes, dtype=torch.float64)
     for k in range(FOLDS):
@@ -26,7 +29,7 @@ def out_of_fold(learner: Any, X: Tensor, y: Tensor, n_classes: int) -> Tensor:
         if bool(held.any()) and not bool(held.all()):
             scores[held] = learner.fit(X[~held], y[~held], n_classes).predict(X[held]).double()
         elif bool(held.any()):
-            scores[held] = one_hot(y[held], n_classes).double()
+            scores[held] = one_hot(strata[held], n_classes).double()
     return scores
 
 

@@ -72,6 +72,7 @@ class Left(Part):
 
 class Meta(Part):
     suite: Suite
+    metric: str = ""  # that tables show unless told otherwise; runs of before do not say it
     domains: dict[str, Domain]
     pairs: list[Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")]]
     rows: dict[str, Row]

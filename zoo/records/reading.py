@@ -108,7 +108,9 @@ def read(folder: Path) -> Run:
 
 
 def main_metric(meta: dict[str, Any]) -> str:
-    """The metric that a run's table shows unless told otherwise: facts are ranked, everything else is classified."""
+    """The metric that a run's table shows unless told otherwise; of a run that does not say it, by its protocol."""
+    if said := meta.get("metric"):
+        return str(said)
     return "auroc" if meta["suite"].get("protocol") == "folds" else "accuracy"
 
 

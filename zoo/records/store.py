@@ -29,7 +29,7 @@ MADE = ("records", "predictions", "cache", "checkpoints")
 SEEN = "features"  # what validators see of fitted methods beside their predictions
 # The others come with what needs them: an explanation, a plugin, a validator.
 FOLDERS = (*MADE, "explanations", "plugins", values.FOLDER, SEEN)
-KEPT = (*FOLDERS, "run.json", ".lock", FILE)
+KEPT = (*FOLDERS, "claims", "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -37,16 +37,21 @@ LOWEST = float(np.finfo(np.float16).min)
 
 
 def predictions(scores: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is kept of the class scores [n, n_classes] of each set, and of the rows of its domain that it holds.
+    """What is kept of the scores [n, n_classes] of each set, and of the rows of its domain that it holds.
+
+    Of no classes, but of one column, they are values.
 
     >>> predictions({"test": np.array([[0.25, 0.75]])}, {"test": np.array([7])})["test_log_scores"].tolist()
     [[-1.38..., -0.28...]]
     """
     kept: dict[str, np.ndarray] = {}
     for name, said in scores.items():
-        with np.errstate(divide="ignore"):
-            kept[f"{name}_log_scores"] = np.maximum(np.log(said), LOWEST).astype(np.float16)
-        kept[f"{name}_predicted"] = said.argmax(1).astype(np.int16)
+        if said.shape[1] > 1:
+            with np.errstate(divide="ignore"):
+                kept[f"{name}_log_scores"] = np.maximum(np.log(said), LOWEST).astype(np.float16)
+            kept[f"{name}_predicted"] = said.argmax(1).astype(np.int16)
+        else:
+            kept[f"{name}_predicted"] = said[:, 0].astype(np.float32)
         kept[f"{name}_rows"] = rows.get(name, np.empty(0, np.int64)).astype(np.int32)
     return kept
 
@@ -100,9 +105,18 @@ class Store:
         self.again = {**run.disputed, **{r["cell"]: [digest(r)] for r in old}}
         return {r["cell"] for r in run.records if r["status"] in schema.FINAL} - self.again.keys()
 
+    def others(self) -> dict[str, int]:
+        """The sizes of the files of records that other writers have made."""
+        found = {}
+        for path in (self.folder / "records").glob("*.jsonl"):
+            with contextlib.suppress(FileNotFoundError):
+                if self.log is None or path != self.log.path:
+                    found[path.name] = path.stat().st_size
+        return found
+
     def begin(self, meta: dict[str, Any]) -> None:
         """Write run.json, merged with what other commands planned in this folder."""
-        self._make()
+        self.make()
         with self._locked():
             if old := self.meta():
                 meta = run_json.merged(old, meta)
@@ -201,7 +215,8 @@ class Store:
             self.values.close()
             self.values = None
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Make the folder, and those in it, where they are not there."""
         for name in MADE:
             self._make_folder(name)
 
@@ -212,7 +227,7 @@ class Store:
     def _mend(self) -> None:
         """Write again what was deleted since: a method that ran may have done it, and the folder stays readable."""
         if not all((self.folder / name).is_dir() for name in MADE):
-            self._make()
+            self.make()
         if self.plan and not (self.folder / "run.json").exists():
             _write(self.folder / "run.json", self.plan)
         if self.log is not None:

@@ -26,7 +26,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     protocol = suite.get("protocol", "holdout")
     relational = protocol == "folds"
     sizes = ("; " if relational else ", ").join(_size(name, domains[name]) for name in used)
-    classes = {domains[name].get("classes") for name in used} - {None}
+    classes = {domains[name].get("classes") for name in used} - {None, 0}
     sizes += "".join(f"; {k} classes" for k in classes) if len(classes) == 1 and not relational else ""
     parts = [
         f"{suite.get('name')}: {title}",
@@ -42,6 +42,10 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
         parts.append(f"Training: {amount} and {suite.get('negative_ratio')} false ones for each; tested on all")
     else:
         parts.append(f"Normalisation: {normalisation(suite)}")
+        if (how := (suite.get("data") or {}).get("impute", "none")) != "none":
+            parts.append(f"Missing values: the {how} of each domain's training part")
+        if suite.get("classes") == "shared":
+            parts.append("Classes: those that all domains have")
         parts.append(f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features")
     net = suite.get("net")
     if net and any(net in learner.split("@") for learner in learners):

@@ -8,7 +8,7 @@ from zoo.errors import printable
 
 STUB = ("method", "learner", "family")  # heads of the columns that name a row
 PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece")
-LOWER = ("nll", "ece", "mae")
+LOWER = ("nll", "ece", "mae", "rmse")
 
 
 @dataclass(frozen=True)

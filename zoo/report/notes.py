@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from zoo.errors import one_line
 from zoo.records import FINAL, Run, main_metric
-from zoo.report.cells import Table
+from zoo.report.cells import LOWER, Table
 from zoo.report.lines import EQUAL, Line
 
 LIBRARIES = ("python", "torch", "numpy", "scipy", "scikit-learn")
@@ -129,16 +129,17 @@ def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
 
 
 def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
-    """Cells whose mean accuracy is at most dummy's, or one over the number of classes (facts: AUROC, 1/2)."""
+    """Cells no better in the mean than dummy, or than one over the number of classes (facts: AUROC, 1/2)."""
     metric, flagged = main_metric(run.meta), []
+    sign = -1 if metric in LOWER else 1
     for line in lines:
         low = []
         for pair in heads:
             classes = run.meta["domains"].get(pair.split(":")[1], {}).get("classes")
             levels = [other.mean(pair, metric) for other in lines if other.method == "dummy"]
-            level = max([x for x in levels if x is not None] + ([1 / classes] if classes else []), default=None)
+            level = max([sign * x for x in levels if x is not None] + ([1 / classes] if classes else []), default=None)
             mean = line.mean(pair, metric)
-            if mean is not None and level is not None and mean <= level + EQUAL:
+            if mean is not None and level is not None and sign * mean <= level + EQUAL:
                 low.append(heads[pair])
         if low and line.method != "dummy":
             where = "all pairs" if 1 < len(low) == len(heads) else ", ".join(low)

@@ -8,14 +8,22 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.records import Run
-from zoo.report.cells import Row, Table
+from zoo.report.cells import PERCENT, Row, Table
 from zoo.report.statistics.paired import student
 
 FEW = 5  # pairs, below which an interval over them leaves the picture
 
 
 def rows(table: Table) -> list[Row]:
-    """Rows with a finished pair."""
+    """Rows with a finished pair.
+
+    Raises
+    ------
+    BadInput
+        The table is of no percentages, which is what pictures show.
+    """
+    if table.metric not in PERCENT:
+        raise BadInput(f"pictures show percentages, and this run's metric is {table.metric}: see zoo table")
     return [row for _, rows in table.groups for row in rows if done(table, row)]
 
 

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from zoo.records import Run, main_metric
+from zoo.report.cells import PERCENT
 from zoo.report.lines import EQUAL, Line, lines
 from zoo.report.table import reference_of
 
@@ -31,6 +32,8 @@ def standings(run: Run, name: str) -> list[dict[str, Any]]:
     """
     known, _ = lines(run)
     pairs, metric = run.meta["pairs"], main_metric(run.meta)
+    if metric not in PERCENT:  # gains in points are of percentages
+        return []
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for line in known:
         reference = reference_of(line, known, run.meta["suite"])

@@ -20,7 +20,7 @@ from zoo.report.terminal import rich
 
 __all__ = ["build", "render", "rich"]
 
-KNOWN = (*PERCENT, "nll", "cll", "mae", "r2")
+KNOWN = (*PERCENT, "nll", "cll", "mae", "rmse", "r2")
 TOO_WIDE = 40  # characters of all pair heads together, beyond which they are abbreviated
 
 

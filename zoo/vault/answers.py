@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.errors import one_line, printable
 from zoo.records.schema import even
+from zoo.tasks import Problem
 from zoo.vault.wire import Malformed
 
 FAILED = ("failed", "oom", "diverged", "unsupported")
@@ -78,13 +79,13 @@ def fit(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @checked
-def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> dict[str, Any]:
-    """Scores [rows, n_classes] of each set, seconds and peaks.
+def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int, solved: Problem) -> dict[str, Any]:
+    """Scores [rows, n_classes] of each set that the task can have, seconds and peaks.
 
     Raises
     ------
     Malformed
-        As `fit`; scores of another shape, or that are no class scores.
+        As `fit`; scores of another shape, or that are no scores of the task.
     """
     costs = {k: _number(answer, k) for k in ("predict_s", "shared_s")}
     scores = _mapping(answer, "scores")
@@ -92,10 +93,10 @@ def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> dic
         raise Malformed("scores of other sets than were asked for")
     for name, part in scores.items():
         fits = isinstance(part, np.ndarray) and part.dtype == np.float64 and part.shape == (rows[name], n_classes)
-        if not fits or not np.isfinite(part).all() or (part < 0).any():
-            raise Malformed("scores that are no finite, non-negative numbers for each row and class")
-        if np.abs(part.sum(1) - 1).max(initial=0.0) > 1e-3:
-            raise Malformed("scores whose rows do not sum to 1")
+        if not fits or not np.isfinite(part).all():
+            raise Malformed("scores that are no finite numbers for each row and class")
+        if why := solved.fault(part):
+            raise Malformed(f"scores with {why}")
     return {**costs, "scores": scores, **_seen(answer)}
 
 

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from zoo import discover, select
+from zoo.errors import Unsupported
 from zoo.graph import is_sparse
 from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
+from zoo.tasks import problem
 from zoo.vault import account, probe
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
+
+DENSE = 1 << 30  # bytes of a sparse matrix that is filled up
 
 
 class Session:
@@ -106,7 +111,7 @@ class Session:
             seed=seed,
             memo=self.shared,
         )
-        self.n_classes = message["n_classes"]
+        self.n_classes, self.problem = message["n_classes"], problem(message["learner"]["task"])
         adapter = discover.load(message["info"])(**message["parameters"])
         with account.Clock(self.shared) as clock:
             self.adapter = adapter.fit(task)
@@ -235,19 +240,20 @@ class Session:
         import torch
 
         with torch.no_grad():
-            scores = rule(X) if len(X) else X.new_zeros(0, self.n_classes)
+            scores = rule(X) if len(X) else torch.zeros(0, self.n_classes)
         scores = scores.detach().double().cpu().numpy()
         if scores.shape != (len(X), self.n_classes):
             raise ValueError(f"predict gave scores of shape {scores.shape}, expected {(len(X), self.n_classes)}")
         if not np.isfinite(scores).all():
             raise FloatingPointError("predict gave scores that are NaN or infinite")
-        if (scores < 0).any() or np.abs(scores.sum(1) - 1).max(initial=0.0) > 1e-3:
-            raise ValueError("predict gave rows that are not class scores (non-negative, summing to 1)")
+        if why := self.problem.fault(scores):
+            raise ValueError(f"predict gave {why}")
         return scores
 
     def _tensors(self, message: dict[str, Any]) -> dict[str, Any]:
         """Arrays and nouns of a message as this cell's own; None stands for what was sent last under that name."""
         self.device = message["device"]
+        self.takes_sparse = not message.get("shaped", True) and message["info"].sparse
         for name, array in message["arrays"].items():
             if array is not None:
                 self.arrays[name] = array, _digest(array)
@@ -266,12 +272,28 @@ class Session:
 
         if isinstance(array, Noun):
             return array.to(self.device)
-        tensor = torch.from_numpy(array.toarray() if is_sparse(array) else array)
+        if is_sparse(array):
+            return self._sparse(array).to(self.device)
+        tensor = torch.from_numpy(array)
         if torch.device(self.device).type == "cuda" and tensor.dtype == torch.uint8:
             free, _ = torch.cuda.mem_get_info(self.device)
             if tensor.nbytes > free // 4:  # photographs that would crowd out the training: it fetches them by batches
                 return tensor
         return tensor.to(self.device)
+
+    def _sparse(self, array: Any) -> Any:
+        """A sparse matrix as it is to what takes that, else filled up, if that is of a reasonable size."""
+        import torch
+
+        if self.takes_sparse:
+            ends, columns, values = map(torch.from_numpy, (array.indptr, array.indices, array.data.copy()))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that their support is young
+                return torch.sparse_csr_tensor(ends, columns, values, size=array.shape)
+        if (size := array.shape[0] * array.shape[1] * array.dtype.itemsize) > DENSE:
+            much = f"{array.shape[0]} × {array.shape[1]}, {size / 2**30:.1f} GiB"
+            raise Unsupported(f"needs its samples dense, and they are sparse and large ({much})")
+        return torch.from_numpy(array.toarray())
 
     def _seen(self, X: Any, name: str) -> Any:
         """Samples as the learner sees them; `name` is their digest."""
@@ -280,7 +302,7 @@ class Session:
         if (embed := self.embed) is not None:
             features = self.shared.keep(("features", self.model, name), lambda: embed(X))
             return self.shared.know(features.clone(), f"features {self.model} {name}")
-        if not self.shaped and not self.nodes:
+        if not self.shaped and not self.nodes and X.layout == torch.strided:
             X = X.flatten(1).float() / 255 if X.dtype == torch.uint8 else X.flatten(1)
         return self.shared.know(X, name)
 
@@ -293,7 +315,8 @@ class Session:
 
         shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
         options = message["learner"]["backbone"] | ({} if self.graphs is None else {"graphs": self.graphs})
-        net = nets.build(message["learner"]["net"], shape, message["n_classes"], **options)
+        spec = message["learner"]
+        net = nets.build(spec["net"], shape, message["n_classes"], **options, task=spec["task"])
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 
@@ -310,7 +333,7 @@ def _network(spec: dict[str, Any], X: Any, n_classes: int) -> Any:
     from zoo import nets, train
 
     with train.seeded("init", spec["seed"]):
-        return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"])
+        return nets.build(spec["net"], tuple(X.shape[1:]), n_classes, **spec["backbone"], task=spec["task"])
 
 
 def _learner(
@@ -325,7 +348,7 @@ def _learner(
 
         def fit(self, X: Any, y: Any, n_classes: int, weight: Any = None) -> Any:
             if shared and self.use == "base" and weight is None:
-                return shared(fit_base, self.base, X, y, n_classes)
+                return shared(fit_base, self.base, X, y, n_classes, task=self.problem.name)
             return super().fit(X, y, n_classes, weight)
 
     spec = dict(message["learner"])

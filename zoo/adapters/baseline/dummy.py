@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from zoo.adapters.base import Adapter
@@ -12,13 +11,14 @@ if TYPE_CHECKING:
 
 
 class Dummy(Adapter):
-    """Scores every sample by the source's class frequencies: what no learning at all gets."""
+    """Scores every sample by the source's class frequencies, or mean value: what no learning at all gets."""
 
     needs = {"Xs", "ys"}
+    tasks = {"classification", "regression"}
+    sparse = True
 
     def fit(self, task: Task) -> Dummy:
-        counts = torch.bincount(task.ys, minlength=task.n_classes).double()
-        self.prior_ = counts / counts.sum()
+        self.prior_ = task.learner.problem.constant(task.ys, task.n_classes)
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:

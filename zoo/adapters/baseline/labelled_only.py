@@ -12,6 +12,8 @@ class LabelledOnly(Adapter):
     """Trains on the few labelled target samples alone, as if there were no source."""
 
     needs = {"Xl", "yl"}
+    tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> LabelledOnly:

@@ -12,6 +12,8 @@ class SourceOnly(Adapter):
     """Trains on the labelled source and is used on the target as it is: the reference of every gain."""
 
     needs = {"Xs", "ys"}
+    tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> SourceOnly:

@@ -12,6 +12,8 @@ class TargetOnly(Adapter):
     """Trains on all labels of the target's adapt part: what adaptation can hope for (oracle)."""
 
     needs = {"Xt", "yt"}
+    tasks = {"classification", "regression"}
+    sparse = True
     learner = "both"
 
     def fit(self, task: Task) -> TargetOnly:

@@ -25,6 +25,7 @@ class AdaBn(Adapter):
     """
 
     needs = {"model", "Xt"}
+    tasks = {"classification", "regression"}
     learner = "net"
     deterministic = False
     cite = "li2017revisiting"

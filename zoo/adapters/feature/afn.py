@@ -34,6 +34,7 @@ class Afn(DeepAdapter):
     """
 
     cite = "xu2019larger"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.01, 1), "delta": ("log", 0.1, 10)}
 
     def __init__(self, weight: float = 0.05, delta: float = 1.0) -> None:

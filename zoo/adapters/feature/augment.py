@@ -23,6 +23,7 @@ class Augment(Adapter):
 
     cite = "daume2007frustratingly"
     needs = {"Xs", "ys", "Xl", "yl"}
+    tasks = {"classification", "regression"}
     learner = "base"
 
     def fit(self, task: Task) -> Augment:

@@ -38,6 +38,7 @@ class Bda(Mapping):
     """
 
     cite = "wang2017balanced"
+    tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10), "mu": ("uniform", 0, 1)}
 
     def __init__(self, k: int = 30, reg: float = 1.0, mu: float = 0.5, T: int = 10, l2: bool = True) -> None:

@@ -28,6 +28,7 @@ class Cmd(DeepAdapter):
     """
 
     cite = "zellinger2017central"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10), "moments": ("int", 2, 7)}
 
     def __init__(self, weight: float = 1.0, moments: int = 5) -> None:

@@ -29,6 +29,7 @@ class Dan(DeepAdapter):
 
     forward = "joint"
     cite = "long2015learning"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10)}
 
     def __init__(self, weight: float = 1.0, scores: bool = True) -> None:
@@ -36,6 +37,6 @@ class Dan(DeepAdapter):
 
     def omega(self, b: Batch) -> Tensor:
         loss = mmd2(multi_gaussian(torch.cat([b.zs, b.zt])), len(b.zs))
-        if self.scores:
+        if self.scores and b.ls.shape[1] > 1:  # in regression there are none
             loss = loss + mmd2(multi_gaussian(scored(torch.cat([b.ls, b.lt]))), len(b.ls))
         return self.weight * loss

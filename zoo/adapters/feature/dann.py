@@ -32,6 +32,7 @@ class Dann(DeepAdapter):
     """
 
     cite = "ganin2016domain"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10)}
 
     def __init__(self, weight: float = 1.0, hidden: int = 0) -> None:

@@ -25,6 +25,7 @@ class Ddc(DeepAdapter):
     """
 
     cite = "tzeng2014deep"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.025, 2.5)}
 
     def __init__(self, weight: float = 0.25) -> None:

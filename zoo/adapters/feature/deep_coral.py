@@ -28,6 +28,7 @@ class DeepCoral(DeepAdapter):
     """
 
     cite = "sun2016deep"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 100)}
 
     def __init__(self, weight: float = 1.0, layer: str = "scores") -> None:

@@ -43,6 +43,7 @@ class Jgsa(Mapping):
     """
 
     cite = "zhang2017joint"
+    tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10), "beta": ("log", 1e-3, 1), "mu": ("log", 1e-2, 10)}
 
     def __init__(

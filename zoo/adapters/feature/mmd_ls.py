@@ -43,6 +43,7 @@ class MmdLs(Mapping):
     """
 
     cite = "zhang2013domain"
+    tasks = {"classification"}
     space = {"reg": ("log", 1e-2, 100), "gamma": ("log", 1e-3, 10)}
 
     def __init__(self, reg: float = 1.0, gamma: float = 0.0, steps: int = 20, limit: int = 2000) -> None:

@@ -36,6 +36,7 @@ class OtClass(OtEmd):
     """
 
     cite = "courty2017optimal"
+    tasks = {"classification"}
     space = {"reg": ("log", 1e-2, 1), "eta": ("log", 1e-2, 10)}
 
     def __init__(self, reg: float = 0.02, eta: float = 0.1, tol: float = 1e-4, max_iter: int = 20) -> None:

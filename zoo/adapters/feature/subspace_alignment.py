@@ -52,10 +52,10 @@ class SubspaceAlignment(Mapping):
         self.means_ = s.mean, t.mean
 
         def right(k: int) -> float:
-            """Share of source samples that a classifier of the others tells, aligned."""
+            """How well a base learner of the others tells source samples, aligned."""
             self.from_ = self._maps(s, t, k)[0]
             scores = out_of_fold(task.learner, self.source(task.Xs), task.ys, task.n_classes)
-            return float((scores.argmax(1) == task.ys).double().mean())
+            return task.learner.problem.agreement(scores, task.ys)
 
         rank = s.vectors.shape[1]
         k = self.k or max((*(size for size in SIZES if size < rank), rank), key=right)

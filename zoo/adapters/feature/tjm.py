@@ -44,6 +44,7 @@ class Tjm(Mapping):
     """
 
     cite = "long2014transfer"
+    tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10)}
 
     def __init__(self, k: int = 20, reg: float = 1.0, T: int = 10, l2: bool = True) -> None:

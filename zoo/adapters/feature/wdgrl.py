@@ -41,6 +41,7 @@ class Wdgrl(DeepAdapter):
 
     rates = {"features": 0.1, "head": 0.1, "extra": 0.1}
     cite = "shen2018wasserstein"
+    tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.01, 10), "n": ("int", 1, 10)}
 
     def __init__(self, weight: float = 1.0, n: int = 5, penalty: float = 10.0, hidden: int = 100) -> None:

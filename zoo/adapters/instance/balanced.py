@@ -25,6 +25,7 @@ class Balanced(Adapter):
 
     cite = "wu2004improving"
     needs = {"Xs", "ys", "Xl", "yl"}
+    tasks = {"classification", "regression"}
     learner = "base"
     space = {"gamma": ("linear", 0.05, 0.95)}
 

@@ -29,6 +29,7 @@ class Bbse(Reweighting):
     """
 
     cite = "lipton2018detecting"
+    tasks = {"classification"}
     space = {"reg": ("log", 1e-6, 1)}
 
     def __init__(self, reg: float = 1e-3, how: str = "weight") -> None:

@@ -39,6 +39,7 @@ class MmdTars(Reweighting):
     """
 
     cite = "zhang2013domain"
+    tasks = {"classification"}
     space = {"gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}
 
     def __init__(self, gamma: float = 0.0, floor: float = 0.1, ess: float = 0.3, how: str = "weight") -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import records
 from zoo.bench.plan import Cell
+from zoo.bench.view.growth import Growth, tried
+from zoo.data._room import memory
 from zoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Estimate:
                 f"{r['label']:{width}}  {r['learner']:12} {r['setting']:22} {r['cells']:5} cells  {r['seconds']:8.1f} s"
             )
         lines += [f"{u['label']:{width}}  {u['learner']:12} unsupported: {u['reason']}" for u in self.unsupported]
+        lines += _memory(self.rows, self.workers)
         lines += ["", f"about {self.seconds:.0f} s on {self.workers} workers, imports not counted"]
         lines += [
             "(seconds from this folder's records where there are any, otherwise from a probe of source_only here)"
@@ -56,12 +59,17 @@ def estimate(benchmark: Benchmark) -> Estimate:
             if r["status"] == "ok":
                 earlier.setdefault((r["method"], r["learner"]), []).append(r["fit_s"] + r["predict_s"])
     probes: dict[str, float] = {}
+    grown: dict[tuple[str, str, str], tuple[Growth, int] | None] = {}
 
     def seconds(cell: Cell) -> float:
         known = earlier.get((cell.row.info.name, cell.identity["learner"]))
         if known:
             return sum(known) / len(known)
         domain = benchmark.data.domains[cell.target]
+        if (growth := grown[_key(cell)]) is not None:
+            return growth[0].seconds(growth[1]) * benchmark.suite.kind.rounds(
+                benchmark.suite, domain, "yt" in cell.grant
+            )
         rounds = benchmark.suite.kind.rounds(benchmark.suite, domain, "yt" in cell.grant)
         if not benchmark.suite.kind.learners:
             return GUESS_S * rounds
@@ -73,11 +81,13 @@ def estimate(benchmark: Benchmark) -> Estimate:
     counts: Counter[tuple[str, str, str]] = Counter()
     costs: Counter[tuple[str, str, str]] = Counter()
     for cell in benchmark.todo:
-        key = (cell.row.label, cell.identity["learner"], cell.identity["setting"])
+        if (key := _key(cell)) not in grown:
+            grown[key] = tried(benchmark, cell)
         counts[key] += 1
         costs[key] += seconds(cell)  # type: ignore[assignment]
     rows = [
         {"label": k[0], "learner": k[1], "setting": k[2], "cells": n, "seconds": round(float(costs[k]), 3)}
+        | ({"memory_mb": growth[0].megabytes(growth[1])} if (growth := grown[k]) else {})
         for k, n in counts.items()
     ]
     total = len(benchmark.cells)
@@ -91,6 +101,22 @@ def estimate(benchmark: Benchmark) -> Estimate:
         float(sum(costs.values())) / benchmark.workers,
         benchmark.workers,
     )
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.row.label, cell.identity["learner"], cell.identity["setting"]
+
+
+def _memory(rows: list[dict[str, Any]], workers: int) -> list[str]:
+    """What is foretold of memory, where that is much."""
+    much = [r for r in rows if r.get("memory_mb", 0) > 1000]
+    lines = [f"{r['label']} will take about {r['memory_mb'] / 1000:.1f} GB of memory a worker" for r in much]
+    most = max((r["memory_mb"] * 1e6 for r in much), default=0.0)
+    if most * min(workers, 2) > memory():
+        lines.append(
+            f"this machine has {memory() / 1e9:.1f} GB: fewer --workers, fewer samples, or leave these methods out"
+        )
+    return ["", *lines, "(foretold from fits on 500, 1,000 and 2,000 samples)"] if lines else []
 
 
 def _probe(benchmark: Benchmark, use: str) -> float:
@@ -109,10 +135,10 @@ def _probe(benchmark: Benchmark, use: str) -> float:
         "arrays": {k: fields[k] for k in sorted({"Xs", "ys"} | kind.beside(nodes, {"Xs"}))},
         "nodes": nodes,
         "learner": {
-            **{"base": suite.base, "net": suite.net, "backbone": suite.backbone},
+            **{"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
         },
-        "n_classes": len(benchmark.data.classes),
+        "n_classes": benchmark.data.columns,
         "device": benchmark.device,
         "checkpoint_s": float("inf"),
         "state": None,

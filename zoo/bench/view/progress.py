@@ -239,4 +239,5 @@ def line(record: dict[str, Any]) -> str:
     metrics = record["metrics"]
     main = metrics.get("auroc" if "auprc" in metrics else "accuracy")
     result = "" if main is None else f" {100 * main:.1f}"
+    result = f" mae {metrics['mae']:.3f}" if metrics.get("mae") is not None else result
     return f"{record['method']} ({record['learner']}) {pair}{seed}{result}"

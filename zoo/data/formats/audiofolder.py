@@ -10,10 +10,10 @@ from zoo.data.formats.base import Folder
 
 
 class Audiofolder(Folder):
-    """A folder per class with wav files in it: log-mel images of their middle second, mono, at 8 kHz."""
+    """A folder per class with recordings (wav; by soundfile flac, ogg, mp3): log-mel of their middle second, 8 kHz."""
 
     keys = ()
-    suffixes = (".wav",)
+    suffixes = (".wav", *_audio.PACKED)
 
     def read(self) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...]]:
         import torch

@@ -35,7 +35,7 @@ class Facts(Format):
     """Facts over constants, ``pred(a,b).`` a line; a folder per fold."""
 
     kind = "facts"
-    keys = ()
+    keys = ("target", "aliases", "negatives", "reflexive")
     lies_in = "folder"
 
     def rows(self) -> list[dict[str, Any]]:
@@ -54,8 +54,6 @@ class Own(Dataset):
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
-        if unused := [k for k in ("x", "y", "size") if data[k]]:
-            raise BadInput(f"data: {unused[0]}: means nothing for facts, which take target, aliases and negatives")
         self._data = data
         for name, path in data["domains"].items():
             if why := plain.trouble(path, "folder"):

@@ -10,7 +10,7 @@ import numpy as np
 from zoo import discover
 from zoo.data import _graphs, _mat5, _room
 from zoo.data.formats.base import LABELS, Format
-from zoo.data.formats.csv import MISSING, Csv
+from zoo.data.formats.csv import Csv
 from zoo.data.formats.mat import Mat
 from zoo.data.formats.npz import Npz
 from zoo.graph import Graph as Nodes
@@ -141,14 +141,16 @@ class Graph(Format):
         chosen = [c for c in nodes._names()[0] if c != key] if self.x else [c for c in rest if c != y]
         if not chosen:
             raise nodes.bad("x: no column of features beside id and label; give each node a constant 1 where none is")
-        frame = nodes._read(dtype={key: str, y: str}, na_values=dict.fromkeys(chosen, MISSING))
-        x = np.stack([nodes._numbers(c, frame[c]) for c in chosen], 1)
+        frame = nodes.frame()
+        x, wrong = nodes.parsed(frame, chosen)
+        if wrong:
+            raise nodes.bad(f"x: {'; '.join(wrong)}")
         ids = frame[key].str.strip()
         if twice := [name for name, count in Counter(ids).items() if count > 1]:
             at = [i + nodes.first_row for i, name in enumerate(ids) if name == twice[0]]
             raise nodes.bad(f"{key}: node {twice[0]!r} stands twice, in lines {at[0]} and {at[1]}")
         number = {name: i for i, name in enumerate(ids)}
-        pairs = edges._read(dtype=str, usecols=ends[:2])
+        pairs = edges.frame()[ends[:2]]
         numbers = np.empty((len(pairs), 2), np.int64)
         for j, column in enumerate(ends[:2]):
             found = pairs[column].str.strip().map(number)

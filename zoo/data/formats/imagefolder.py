@@ -13,13 +13,22 @@ class Imagefolder(Folder):
     """A folder per class with images in it."""
 
     keys = ("size",)
-    suffixes = _images.SUFFIXES
+    suffixes = (*_images.SUFFIXES, ".jfif", ".jpe", ".avif")
     photographs = True
 
     def read(self) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...]]:
         files, y = self.tree()
         X = _images.load(files, self.size or _images.SIZE)
         return X, y, X.shape[1:]
+
+    def holds(self, path: Path) -> bool:
+        from PIL import Image
+
+        try:
+            with Image.open(path):
+                return True
+        except Exception:  # a damaged file raises nearly anything
+            return False
 
     def described(self, path: Path) -> str:
         from PIL import Image

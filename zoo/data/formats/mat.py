@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import importlib
+import math
+import re
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +13,7 @@ from zoo.data import _mat5, _room
 from zoo.data.formats.base import Arrays
 from zoo.errors import BadInput
 
+CELLS = 1000  # matrices in a cell array that are listed
 HDF = b"\x89HDF\r\n\x1a\n"
 
 
@@ -21,7 +25,8 @@ class Mat(Arrays):
     def headers(self) -> dict[str, tuple[tuple[int, ...], str]]:
         if self._is_hdf():
             with extra("h5py", self).File(self.path) as file:
-                return {name: _header(file[name]) for name in file if not name.startswith("#")}
+                found = {name: _header(file[name]) for name in file if not name.startswith("#")}
+            return self._with_cells(found)
         from scipy.io import whosmat
 
         found = {name: (tuple(map(int, shape)), kind) for name, shape, kind in whosmat(self.path)}
@@ -29,20 +34,57 @@ class Mat(Arrays):
         for name, (shape, kind) in found.items():
             if kind != "sparse":
                 _room.check(name, shape, 1, self.bad, most)
-        return found
+        return self._with_cells(found)
 
-    def arrays(self, names: list[str]) -> list[np.ndarray]:
+    def _with_cells(self, found: dict[str, tuple[tuple[int, ...], str]]) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Headers, with the matrices in cells under names such as ``feature{2}``, as MATLAB writes them."""
+        every: dict[str, tuple[tuple[int, ...], str]] = {}
+        for name, header in found.items():
+            cells = self._cells(name) if header[1] == "cell" and math.prod(header[0]) <= CELLS else []
+            every |= {f"{name}{{{i}}}": (c.shape, str(c.dtype)) for i, c in enumerate(cells, 1)} or {name: header}
+        return every
+
+    def _cells(self, name: str) -> list[Any]:
+        """The matrices in a cell array; none where it holds text or single values, as labels do."""
+        if self._is_hdf():
+            with extra("h5py", self).File(self.path) as file:
+                item = file[name]
+                if not hasattr(item, "shape") or getattr(item.dtype, "kind", "") != "O":
+                    return []
+                cells = [self._array(file, file[reference]) for reference in self._whole(item).T.ravel()]
+        else:
+            cells = np.ravel(self._variables([name])[0]).tolist()
+        numeric = [c for c in cells if getattr(c, "dtype", np.dtype("O")).kind in "biuf" and math.prod(c.shape) > 1]
+        return cells if len(numeric) == len(cells) else []
+
+    def choose(self, key: str, names: Sequence[str], usual: frozenset[str], other: str = "") -> str:
+        given = getattr(self, key)
+        if (cells := [n for n in names if n.startswith(f"{given}{{")]) and given:
+            example = ", ".join(f"{d}: '{c}'" for d, c in zip("ab", cells, strict=False))
+            raise self.bad(
+                f"{key}: {given} is a cell array of {len(cells)} matrices: name one for each domain, "
+                f"{key}: {{{example}}}"
+            )
+        return super().choose(key, names, usual, other)
+
+    def arrays(self, names: list[str]) -> list[Any]:
+        of_cells = {n: n.rpartition("{") for n in names if re.fullmatch(r".+\{\d+\}", n)}
+        cells = {n: self._cells(head)[int(rest[:-1]) - 1] for n, (head, _, rest) in of_cells.items()}
+        others = [n for n in names if n not in cells]
+        found = dict(zip(others, self._variables(others) if others else [], strict=True)) | cells
+        return [found[n] for n in names]
+
+    def _variables(self, names: list[str]) -> list[Any]:
         if self._is_hdf():
             with extra("h5py", self).File(self.path) as file:
                 return [self._array(file, file[name]) for name in names]
         from scipy.io import loadmat
 
-        self.headers()
         _mat5.check(self.path, names, self.bad)
         content = loadmat(self.path, variable_names=names)
         if missing := [name for name in names if name not in content]:
             raise self.bad(f"{missing[0]} is of a MATLAB class that scipy cannot read; save numbers or a cellstr")
-        return [np.asarray(_room.dense(name, content[name], self.bad)) for name in names]
+        return [_room.sparse(name, content[name], self.bad) for name in names]
 
     def _is_hdf(self) -> bool:
         with self.path.open("rb") as file:
@@ -60,7 +102,7 @@ class Mat(Arrays):
                 [self._whole(item[k]) for k in ("data", "ir")] if "data" in item else [np.empty(0), np.empty(0, int)]
             )
             data, rows = parts
-            return _room.dense(name, csc_matrix((data, rows, columns), shape=(n, len(columns) - 1)), self.bad)
+            return _room.sparse(name, csc_matrix((data, rows, columns), shape=(n, len(columns) - 1)), self.bad)
         if not hasattr(item, "shape") or kind in ("struct", "opaque", "string", "categorical", "table"):
             raise self.bad(f"{name} is a MATLAB {kind}; save numbers or a cellstr")
         if item.attrs.get("MATLAB_empty"):

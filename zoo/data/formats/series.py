@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo import discover, plain
-from zoo.data import _images
+from zoo.data import _columns, _folders, _together
 from zoo.data.base import Dataset
 from zoo.data.formats import npz
 from zoo.data.formats.base import FEATURES, LABELS, Format, names, reading
@@ -28,7 +28,6 @@ LENGTHS = frozenset({"length", "lengths"})
 IDS = frozenset({"id", "series", "series_id", "recording", "recording_id", "sequence", "sequence_id"})
 TIMES = frozenset({"time", "t", "timestamp", "seconds"})
 TABLES = (".csv", ".tsv")
-MISSING = ("NA", "NaN", "nan", "null", "None", "<NA>")
 
 
 class Series(Format):
@@ -49,9 +48,9 @@ class Series(Format):
     lies_in = ""
 
     def __init__(
-        self, path: Path, x: str = "", y: str = "", size: int = 0, *, id: str = "", time: str = "", rate: float = 0.0
+        self, path: Path, x: str = "", y: str = "", *, id: str = "", time: str = "", rate: float = 0.0, **more: Any
     ) -> None:
-        super().__init__(path, x, y, size)
+        super().__init__(path, x, y, **more)
         self.id, self.time, self.rate = id, time, rate
         self.row = "series"
 
@@ -143,20 +142,19 @@ class Series(Format):
         channels = [c for c in columns if c not in (key, time) and any(fnmatchcase(c, p) for p in patterns)]
         if not channels:
             raise self.bad("x: no column is left for the channels")
-        frame = table.frame(y)
-        ids = frame[key]
-        if ids.isna().any() or (ids.astype(str).str.strip() == "").any():
-            i = int(np.flatnonzero(ids.isna() | (ids.astype(str).str.strip() == ""))[0])
-            raise self.bad(f"{key}: line {i + table.first_row} belongs to no series")
-        numbers, called = ids.astype(str).str.strip().factorize()
+        frame = table.frame()
+        ids = frame[key].fillna("").str.strip()
+        if (ids == "").any():
+            raise self.bad(f"{key}: {table.line(int(np.flatnonzero(ids == '')[0]))} belongs to no series")
+        numbers, called = ids.factorize()
         labels = names(frame[y].to_numpy(dtype=object), table)
         first = np.unique(numbers, return_index=True)[1]
         if (odd := np.flatnonzero(labels != labels[first][numbers])).size:
             i, of = int(odd[0]), int(numbers[odd[0]])
-            line, other = (row + table.first_row for row in (int(first[of]), i))
+            line, other = (table.line(row) for row in (int(first[of]), i))
             one, two = str(labels[first[of]]), str(labels[i])
             raise self.bad(
-                f"{y}: series {called[of]!r} has label {one!r} in line {line} and {two!r} in line {other}: one label a "
+                f"{y}: series {called[of]!r} has label {one!r} in {line} and {two!r} in {other}: one label a "
                 f"series; give each part an {key} of its own"
             )
         values = np.stack([_numbers(table, c, frame[c]) for c in channels], 1)
@@ -181,20 +179,20 @@ class Series(Format):
         """Times as seconds, dates from the first one."""
         import pandas as pd
 
-        if pd.to_numeric(column, errors="coerce").isna().any():  # first, for 2024 is also a date
+        if _columns.numbers(column, ".", ())[1].any():  # first, for 2024 is also a date
             dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
             if dates.notna().all():
                 return (dates - dates.min()).dt.total_seconds().to_numpy()
         found = _numbers(table, name, column)
         if not np.isfinite(found).all():
-            i = int(np.flatnonzero(~np.isfinite(found))[0])
-            raise table.bad(f"{name}: line {i + table.first_row} has no time")
+            raise table.bad(f"{name}: {table.line(int(np.flatnonzero(~np.isfinite(found))[0]))} has no time")
         return found - found.min()
 
     # A folder ---------------------------------------------------------------------------------------------------------
 
     def _folder(self) -> tuple[Measured, np.ndarray, tuple[Any, ...]]:
-        files, labels = _images.tree(self.path, TABLES)
+        files, labels, left = _folders.tree(self.path, TABLES)
+        self.notes = [f"left out: {left}"] if left else []
         values, times = [], []
         like: list[str] = []
         for path in files:
@@ -205,7 +203,7 @@ class Series(Format):
             like = like or channels
             if channels != like:
                 raise table.bad(f"channels are {', '.join(channels)}, but {', '.join(like)} in {files[0]}")
-            frame = table.frame("")
+            frame = table.frame()
             if not len(frame):
                 raise table.bad("holds no steps")
             values.append(np.stack([_numbers(table, c, frame[c]) for c in channels], 1))
@@ -241,14 +239,12 @@ def _floats(values: np.ndarray) -> np.ndarray:
 
 def _numbers(table: Csv, name: str, column: pd.Series[Any]) -> np.ndarray:
     """A column as numbers; what is missing is NaN."""
-    import pandas as pd
-
-    found = pd.to_numeric(column, errors="coerce")
-    text = column.astype(str).str.strip()
-    if (odd := np.flatnonzero(found.isna() & column.notna() & ~text.isin(["", *MISSING]))).size:
-        i = int(odd[0])
-        raise table.bad(f"x: column {name!r}, line {i + table.first_row}: expected a number, got {text.iloc[i]!r}")
-    return found.to_numpy(dtype=np.float64, na_value=np.nan)
+    found, wrong = _columns.numbers(column, ".", ())
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        got = str(column.iloc[i]).strip()
+        raise table.bad(f"x: column {name!r}, {table.line(i)}: expected a number, got {got!r}")
+    return found
 
 
 class Own(Dataset):
@@ -257,19 +253,21 @@ class Own(Dataset):
     Raises
     ------
     BadInput
-        A file that is not there, a key that series do not take; on loading, whatever is wrong in a file.
+        A file that is not there; on loading, whatever is wrong in a file.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
-        takes = {"format", "domains", *Series.keys}
-        if unused := [k for k, v in data.items() if v and k not in takes and v not in ("none", ".")]:
-            raise BadInput(f"data: {unused[0]}: means nothing for series, which take {', '.join(Series.keys)}")
-        given = {k: data[k] for k in ("x", "y", "id", "time", "rate")}
+        given = {k: v for k in ("x", "y", "id", "time", "rate") if (v := data.get(k))}
         self._files = {name: Series(Path(path), **given) for name, path in data["domains"].items()}
         for name, file in self._files.items():
             if why := plain.trouble(file.path):
                 raise BadInput(f"data: domains: {name}: {file.path} {why}")
+        seen: dict[Path, str] = {}
+        for name, file in self._files.items():
+            if (other := seen.setdefault(file.path.resolve(), name)) != name:
+                raise BadInput(f"data: domains: {other} and {name} are the same, {file.path}: give each its own")
         self._first: tuple[str, tuple[Any, ...], float] | None = None
+        self._notes: dict[str, list[str]] = {}
         vars(self).update(domains=tuple(self._files), kind="series")
 
     def load(self, domain: str, root: Path | None) -> tuple[Any, np.ndarray]:
@@ -286,4 +284,19 @@ class Own(Dataset):
             if not file.rate and series.rate != rate:
                 both = f"{series.rate:g} steps a second, but {rate:g} in domain {other}"
                 raise file.bad(f"time: {both}: say at which rate: to have both")
+            self._notes[domain] = [*file.notes]
         return series, labels
+
+    def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
+        files = {name: str(self._files[name].path) for name in raw}
+        seen = {name: (X.values, labels) for name, (X, labels) in raw.items()}
+        found, notes = _together.checked(seen, files, normalise, split=False, classes=classes)
+        for name in raw:
+            self._notes[name] += notes[name]
+        return {name: (X, found[name][1]) for name, (X, _) in raw.items()}
+
+    def place(self, domain: str) -> str:
+        return f"data: domains: {domain}: {self._files[domain].path}"
+
+    def notes(self, domain: str) -> tuple[str, ...]:
+        return tuple(self._notes.get(domain, ()))

@@ -1,0 +1,116 @@
+"""What a suite predicts, one file a task: its labels, learners, loss and metrics.
+
+A public subclass of `Problem` in a file here is found by the file's name, which a suite's ``task:`` says. The driver
+asks a problem for labels, splits, scale and metrics; a worker for estimators, losses and what scores have to be.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Problem:
+    """What is predicted, and what follows from that.
+
+    Attributes
+    ----------
+    metric : what tables show unless told otherwise
+    bases : the base learners, the standard one first
+    resampled : those of them that cannot use weights, so that samples are drawn by them instead
+    classes : whether labels are numbers of classes
+    """
+
+    metric: ClassVar[str]
+    bases: ClassVar[tuple[str, ...]]
+    resampled: ClassVar[tuple[str, ...]]
+    classes: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
+
+    # Of the driver ----------------------------------------------------------------------------------------------------
+
+    def encoded(self, labels: dict[str, np.ndarray], where: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
+        """Labels of each domain, as a loader gives them, in numbers; and what the numbers stand for, if for classes.
+
+        `where` says of each domain where it lies, for messages.
+
+        Raises
+        ------
+        BadInput
+            Labels that this task cannot have, with the domain.
+        """
+        raise NotImplementedError
+
+    def remark(self, labels: dict[str, np.ndarray], classes: list[str]) -> str:
+        """What is odd about labels that the task can have; empty if nothing is."""
+        return ""
+
+    def scale(self, y: np.ndarray) -> tuple[float, float]:
+        """The place and the spread of labels that a pair's training part has, in whose unit methods get theirs."""
+        return 0.0, 1.0
+
+    def handed(self, y: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+        """Labels as methods get them."""
+        return y
+
+    def given(self, scores: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+        """Scores in the unit of the file's labels."""
+        return scores
+
+    def metrics(self, scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
+        """Metrics of scores [n, columns] in the unit of the labels y [n]."""
+        raise NotImplementedError
+
+    # Of either side ---------------------------------------------------------------------------------------------------
+
+    def fault(self, scores: np.ndarray) -> str:
+        """Why finite numbers are no scores of this task; empty if they are."""
+        return ""
+
+    # Of a worker ------------------------------------------------------------------------------------------------------
+
+    def constant(self, y: Tensor, columns: int) -> Tensor:
+        """The best scores [columns] that know no features."""
+        raise NotImplementedError
+
+    def estimator(self, base: str, y: np.ndarray) -> Any:
+        """The scikit-learn estimator that stands behind a base learner's name, for labels y."""
+        raise NotImplementedError
+
+    def scores(self, estimator: Any, rows: Any, columns: int) -> np.ndarray:
+        """What a fitted estimator says of rows, as scores [n, columns]."""
+        raise NotImplementedError
+
+    def losses(self, outputs: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
+        """The loss [n] of a network's outputs [n, columns]."""
+        raise NotImplementedError
+
+    def agreement(self, scores: Tensor, y: Tensor) -> float:
+        """How well scores [n, columns] tell labels, the higher the better."""
+        raise NotImplementedError
+
+    def activated(self, outputs: Tensor) -> Tensor:
+        """A network's outputs as scores."""
+        raise NotImplementedError
+
+
+@cache
+def problem(name: str) -> Problem:
+    """The problem of a task's name, which is a file here.
+
+    >>> problem("classification").bases
+    ('logistic', '1nn', 'linear_svm')
+    """
+    module = importlib.import_module(f"{__name__}.{name}")
+    (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    found: Problem = cls()
+    return found
