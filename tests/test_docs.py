@@ -117,7 +117,7 @@ def desk(zoo):
         shutil.copytree(ROOT / "results" / "quickstart", Path("runs", name))
     Path("results").symlink_to(ROOT / "results")
     for name in ("clinic", "home"):
-        rows = [f"{i % 7},{i % 5},{'ill' if i % 2 else 'well'}" for i in range(40)]
+        rows = [f"{i % 7 + len(name)},{i % 5},{'ill' if i % 2 else 'well'}" for i in range(40)]
         Path(f"{name}.csv").write_text("\n".join(["f1,f2,diagnosis", *rows]) + "\n")
     Path("mine.yaml").write_text(next(code for code in YAML if "clinic.csv" in code))
     return zoo
