@@ -23,7 +23,8 @@ from zoo.errors import BadInput
 from zoo.task import Task
 
 NOUNS = set(estimators.NOUNS)
-METHODS = {k: m for k, m in discover.methods().items() if "yt" not in m.needs and not m.needs & NOUNS}
+CLASSIFIERS = {k: m for k, m in discover.methods().items() if "classification" in m.tasks}
+METHODS = {k: m for k, m in CLASSIFIERS.items() if "yt" not in m.needs and not m.needs & NOUNS}
 BRIEF = {"steps": 30, "batch_size": 16, "learning_rate": 0.01}
 PLAIN = [name for name, m in METHODS.items() if not m.needs & {"Xl", "model"} and m.learner != "net"]
 EVERY = ["source_only", "coral", "kmm", "label_propagation"]

@@ -321,6 +321,8 @@ def _class(name: str) -> type[Estimator]:
     info = known[name]
     if "yt" in info.needs:
         raise BadInput(f"{name} reads the target's labels (oracle): zoo run grants them, an estimator does not")
+    if "classification" not in info.tasks:
+        raise BadInput(f"{name} predicts values: it runs in zoo run with task: regression; estimators are classifiers")
     if beside := info.needs & set(NOUNS):
         raise BadInput(f"{name} needs {', '.join(sorted(beside))}: graphs and facts are no arrays; it runs in zoo run")
     defaults = _defaults(info)
