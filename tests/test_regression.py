@@ -181,6 +181,12 @@ def by_hand_tradaboost_r2(Xs, ys, Xl, yl, X, rounds):
     return np.array(said)
 
 
+@pytest.mark.reference(
+    method="tradaboost_r2",
+    source="Pardoe and Stone 2010, algorithm 3",
+    compared="values of the target after six rounds, by a loop over samples",
+    differs="the base learner is the suite's",
+)
 def test_tradaboost_r2_is_the_papers():
     rng = np.random.default_rng(0)
     Xs, Xl, X = rng.normal(size=(80, 4)), rng.normal(size=(20, 4)), rng.normal(size=(15, 4))
@@ -198,6 +204,12 @@ def test_weighted_median():
     assert weighted_median(values, torch.tensor([1.0, 1.0, 1.0])).tolist() == [2.0, 8.0]
 
 
+@pytest.mark.reference(
+    method="dare_gram",
+    source="Nejjar et al. 2023, eq. 9 to 13; ismailnejjar/DARE-GRAM",
+    compared="Ω by NumPy's pseudo-inverses",
+    differs="nothing known",
+)
 def test_dare_gram_is_the_papers():
     """The authors' formulas, on the Gram matrices themselves, with numpy."""
     rng = np.random.default_rng(0)
