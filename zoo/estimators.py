@@ -11,7 +11,7 @@ import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeatures
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from zoo import arrays, discover
+from zoo.access import trained
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput
 from zoo.parameters import cast
@@ -27,7 +28,8 @@ from zoo.seeds import derive
 from zoo.task import Task
 from zoo.train import Budget, seeded
 
-BUDGET = {f.name: f.default for f in fields(Budget)}  # of a network; a method's own parameter comes before one of them
+# Of a network; a method's own parameter comes before one of them. Smoothing is for source models that ask for it.
+BUDGET = {f.name: f.default for f in fields(Budget) if f.name != "label_smoothing"}
 NOUNS = ("As", "At", "Fs", "Ft")
 
 
@@ -206,7 +208,9 @@ class Estimator(ClassifierMixin, BaseEstimator):
         options |= {"budget": budget, "seed": seed, "device": device}
         source, model = None, None
         if "model" in info.needs:
-            model = Learner(**options, use="net").fit(granted["Xs"], granted["ys"], len(given.classes)).eval()
+            own, backbone = trained(info.source_model)
+            trainer = Learner(**(options | {"budget": replace(budget, **own), "backbone": backbone}), use="net")
+            model = trainer.fit(granted["Xs"], granted["ys"], len(given.classes)).eval()
             source = (granted["Xs"], granted["ys"], model) if "Xs" in info.needs else None
         needs = set(info.needs) | ({"Xl", "yl"} & granted.keys() if self._takes_labelled else set())
         with _seeded(seed):
