@@ -74,7 +74,7 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
 
 @pytest.mark.parametrize("name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes"])
 def test_it_fails_no_other(name):
-    assert len(failures(PLUGINS / f"{name}.py")) == 1
+    assert len({test for test in failures(PLUGINS / f"{name}.py") if not test.startswith("regression: ")}) == 1
 
 
 def test_no_leak_is_claimed_where_fits_differ_anyway():
@@ -89,6 +89,7 @@ def test_singular_inputs_are_named():
         "more features than samples",
         "constant column",
         "one target sample",
+        "regression: single and constant",  # a Mapping is tried on values, too
     }
     assert "whitens.py:10" in failures(PLUGINS / "whitens.py")["constant column"]
 
