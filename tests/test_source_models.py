@@ -38,7 +38,7 @@ def reference(net, X, y, steps, rate, eps):
     """SGD on the smoothed cross-entropy of SHOT's CrossEntropyLabelSmooth, with a weight-normed classifier by hand."""
     hidden, norm, head = net.body[1], net.body[2], net.head
     w, b, scale, shift = (p.detach().clone().double() for p in (hidden.weight, hidden.bias, norm.weight, norm.bias))
-    v = head.parametrizations.weight.original1.detach().clone().double()
+    v = head.direction.detach().clone().double()
     g, c = v.norm(dim=1, keepdim=True), head.bias.detach().clone().double()
     moving = [w, b, scale, shift, g, v, c]
     targets = torch.full((len(y), len(c)), eps / len(c), dtype=torch.double)
@@ -127,7 +127,7 @@ def test_methods_of_equal_needs_share_a_source_model(planned, tmp_path):
     for key in plain | smoothed:
         with np.load(tmp_path / "run" / "cache" / f"{key}.npz") as arrays:
             assert ("head.weight" in arrays) == (key in plain)
-            assert ("head.parametrizations.weight.original0" in arrays) == (key in smoothed)
+            assert ("head.length" in arrays) == (key in smoothed)
             n = len(arrays["head.bias"])
             losses = np.array(json.loads(str(arrays["__curves__"]))["loss"])
         rest = 0.1 / n

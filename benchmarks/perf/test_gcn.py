@@ -16,7 +16,6 @@ from torch.nn.functional import cross_entropy
 from zoo import nets, train
 from zoo.graph import Graph
 from zoo.nets._graphs import Graphs
-from zoo.ops.convolution import tensors
 from zoo.train import Budget
 
 NODES, EDGES, CLASSES, LIMIT = 50_000, 500_000, 5, 2.0
@@ -37,7 +36,7 @@ def test_epoch(kind):
     graph = replace(graph, edges=graph.edges[rng.permutation(len(graph.edges))[:EDGES]])
     assert len(graph.edges) == EDGES
     start = time.process_time()
-    graphs = Graphs(t=tensors(graph, "cpu"))
+    graphs = Graphs(t=graph.to("cpu"))
     graphs.matrix("t")
     graphs.x("t")
     once = time.process_time() - start

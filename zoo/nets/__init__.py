@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrizations import weight_norm as normed
 
 from zoo.tasks import problem
 
@@ -90,6 +89,8 @@ def build(
     """
     net = _made(name, shape, n_classes, weights, trainable, bottleneck, graphs)
     if weight_norm:
+        from zoo.nets._normed import normed
+
         normed([m for m in net.head.modules() if isinstance(m, nn.Linear)][-1])
     net.task = task
     return net

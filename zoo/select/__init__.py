@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, source
+from zoo import discover, plain, source
 from zoo.classes import Lineage, attributes, public, summary, where
 from zoo.errors import BadInput, printable
 from zoo.source import File, read, refuse
@@ -80,7 +80,7 @@ def is_validator(path: Path) -> bool:
 def parted(plugins: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
     """Files of methods and files of validators; what is neither is for the former to refuse."""
     paths = list(map(Path, plugins))
-    judges = [p for p in paths if p.is_file() and is_validator(p)]
+    judges = [p for p in paths if not plain.trouble(p, "file") and is_validator(p)]
     return [p for p in paths if p not in judges], judges
 
 
