@@ -9,6 +9,8 @@ import pytest
 from zoo import discover
 from zoo.data._origins import ORIGINS, digest
 
+UNFETCHED = ("sentiment",)  # its public archive has other files than those whose addresses are masked
+
 
 @pytest.mark.parametrize(
     ("args", "says"),
@@ -51,7 +53,7 @@ def test_list_knows_all_of_every_data_set(zoo, monkeypatch, surf):
         assert row["origin"], name
         assert row["cite"], name
         assert set(row["cite"]) <= references.keys(), name
-        assert row["folder"] is None or row["size"], name
+        assert row["folder"] is None or row["size"] or name in UNFETCHED, name
     assert rows["office_caltech"]["there"] == "yes"
     assert rows["office_caltech"]["folder"] == str(surf / "office_caltech")
     assert (rows["digits"]["there"], rows["digits8"]["there"]) == ("no", "in the package")
@@ -73,7 +75,7 @@ def test_in_part(zoo, tmp_path):
 
 
 def test_every_data_set_has_its_files():
-    folders = {d.folder for d in discover.datasets().values()} - {""}
+    folders = {d.folder for d in discover.datasets().values()} - {"", *UNFETCHED}
     assert folders == ORIGINS.keys()
     lengths = {"md5": 32, "sha256": 64}
     for origin in ORIGINS.values():

@@ -86,7 +86,9 @@ def test_easytl_aligns_the_centres_as_coral_does_the_samples():
 
 def test_easytl_never_predicts_a_class_that_the_source_lacks():
     Xs, ys, Xt = blobs()
-    method = Easytl().fit(Task.from_arrays(Xs, np.where(ys == 1, 4, ys), Xt))  # classes 0, 2 and 4 of five
+    method = Easytl().fit(
+        Task.from_arrays(Xs, np.where(ys == 1, 4, ys), Xt, classes=range(5))
+    )  # classes 0, 2 and 4 of five
     for scores in (method.scores_t(), method.predict(torch.from_numpy(Xt))):
         assert scores.shape == (20, 5)
         assert bool((scores[:, [1, 3]] == 0).all())
