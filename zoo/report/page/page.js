@@ -167,8 +167,7 @@
     const {step = [], ...terms} = r.curves ?? {};
     const parts = [];
     if (r.reason) parts.push(make("p", `${r.status}: ${r.reason}`));
-    parts.push(list("Parameters", Object.entries(r.parameters)), list("Metrics", Object.entries(r.metrics)),
-      list("Validators", Object.entries(r.validators)), list("Certificate", Object.entries(r.certificate ?? {})));
+    parts.push(list("Parameters", Object.entries(r.parameters)), list("Validators", Object.entries(r.validators)), list("Certificate", Object.entries(r.certificate ?? {})));
     if (step.length) {
       const charts = make("div", null, {class: "charts"});
       charts.append(...Object.entries(terms).map(([name, y]) => chart(name, step, y)));
