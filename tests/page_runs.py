@@ -56,7 +56,10 @@ def big(folder, methods=100, pairs=30, seeds=5, suite="made"):
         setting = "unsupervised" if m else "none"
         for pair in every:
             for seed in range(seeds):
-                curves = {"step": steps, **{t: np.exp(-np.array(steps) / 300).round(5).tolist() for t in ("loss", "omega")}}
+                curves = {
+                    "step": steps,
+                    **{t: np.exp(-np.array(steps) / 300).round(5).tolist() for t in ("loss", "omega")},
+                }
                 made.append(
                     record(method, pair, seed, round(float(rng.uniform(0.3, 0.9)), 4), family=family, setting=setting,
                            curves=curves if m % 3 == 0 else {})

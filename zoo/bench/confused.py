@@ -13,6 +13,7 @@ from zoo import machine
 from zoo.bench import plan
 from zoo.bench.suite import Suite
 from zoo.errors import BadInput, one_line
+from zoo.kinds.base import Domain
 from zoo.records import Record, Run
 
 Confusion = tuple[tuple[str, ...], list[list[int]]]  # names of the classes; [true, predicted, n] where n > 0
@@ -40,30 +41,34 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
     found, wrong = {}, 0
     for record in kept:
         domain = data.domains.get(record["target"])
-        labels = getattr(domain, "y", None)
-        if labels is None:
+        if not isinstance(domain, Domain):  # of facts: there is one class, true or not
             continue
-        counts = _counts(folder, record, labels, len(data.classes))
+        counts = _counts(folder, record, domain, len(data.classes))
         if counts is None:
             wrong += 1
         else:
             at = np.argwhere(counts)
             found[record["cell"]] = tuple(data.classes), [[int(i), int(j), int(counts[i, j])] for i, j in at]
-    why = f"Without a confusion matrix, since its predictions do not give its accuracy: {wrong} cells." if wrong else ""
+    why = (
+        f"Without a confusion matrix, since its predictions do not give its accuracy: {wrong} cell{'s'[: wrong != 1]}."
+        if wrong
+        else ""
+    )
     return found, why
 
 
-def _counts(folder: Path, record: Record, labels: np.ndarray, n: int) -> np.ndarray | None:
+def _counts(folder: Path, record: Record, domain: Domain, n: int) -> np.ndarray | None:
     """Counts [true, predicted]; None where predictions, labels and record are not of one another."""
     packed = (folder / "predictions" / f"{record['cell']}.npz").read_bytes()
     if hashlib.sha256(packed).hexdigest() != record.get("predictions_sha256"):
         return None
     with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
         guessed, rows = arrays["test_predicted"].astype(int), arrays["test_rows"].astype(int)
-    if len(guessed) != len(rows) or not len(rows) or rows.min() < 0 or rows.max() >= len(labels):
+    known = dict(zip(domain.rows.tolist(), domain.y.tolist(), strict=True))  # predictions name rows of the file
+    if len(guessed) != len(rows) or not len(rows) or not known.keys() >= {*rows.tolist()}:
         return None
     if guessed.min() < 0 or guessed.max() >= n:
         return None
     counts = np.zeros((n, n), int)
-    np.add.at(counts, (labels[rows], guessed), 1)
+    np.add.at(counts, ([known[row] for row in rows.tolist()], guessed), 1)
     return counts if abs(np.trace(counts) / len(rows) - record["metrics"].get(EXACT, -1)) <= NEAR else None

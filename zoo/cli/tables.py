@@ -126,7 +126,7 @@ def report(
         found, why = confusions(folder, run, data_root)
         asked[name] = page.Asked(run, verdicts.verified(folder, run.records), found, why)
     if not several:
-        output(page.page(*asked.values(), known).encode(), place)
+        output(page.page(next(iter(asked.values())), known).encode(), place)
         say(f"{place}: a page that needs nothing else")
         return
     pages = page.site(asked, known)

@@ -74,7 +74,7 @@ def page(asked: Asked, known: Known, home: str = "") -> str:
         unconfused=asked.unconfused,
         blobs=Blobs(run, defaults, asked.confusions),
         families=sorted({row.family for _, rows in shown.table.groups for row in rows}),
-        commanded=run.meta.get("command") or "",
+        done=content.progress(run),
     )
 
 
@@ -83,7 +83,9 @@ def site(runs: Mapping[str, Asked], known: Known) -> dict[str, str]:
     files = {f"{name}.html": page(asked, known, "index.html") for name, asked in runs.items()}
     rows = [board.Entry.of(name, asked.run, asked.badge) for name, asked in runs.items()]
     columns, leaders = board.leaders({name: asked.run for name, asked in runs.items()})
-    return files | {"index.html": _render("index.html", title="Results", entries=rows, columns=columns, leaders=leaders)}
+    return files | {
+        "index.html": _render("index.html", title="Results", entries=rows, columns=columns, leaders=leaders)
+    }
 
 
 def names(folders: Sequence[Path]) -> dict[str, Path]:

@@ -95,12 +95,11 @@ def _best(run: Run, known: list[Line]) -> str:
     """The best row of those that see the target without labels that score them, and finished all pairs."""
     metric, pairs = main_metric(run.meta), run.meta["pairs"]
     scale, digits = (100, 1) if metric in PERCENT else (1, 3)
-    whole = [
-        (fmean(means), line)
-        for line in known
-        if not line.oracle and line.family != "baseline"
-        if None not in (means := [line.mean(p, metric) for p in pairs])
-    ]
+    whole: list[tuple[float, Line]] = []
+    for line in known:
+        means = [mean for p in pairs if (mean := line.mean(p, metric)) is not None]
+        if means and len(means) == len(pairs) and not line.oracle and line.family != "baseline":
+            whole.append((fmean(means), line))
     if not whole:
         return "–"
     value, line = (min if metric in LOWER else max)(whole, key=lambda pair: pair[0])

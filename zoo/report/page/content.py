@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.records import Run
-from zoo.report import rules, table
+from zoo.report import rules, status, table
 from zoo.report.cells import LOWER, STUB, Cell, Table, ruled
 from zoo.report.lines import lines
 from zoo.report.notes import without_result
@@ -73,6 +73,14 @@ def selection(run: Run) -> Shown | None:
     except BadInput:  # one trial a method
         return None
     return shown(built)
+
+
+def progress(run: Run) -> str:
+    """How many of the planned cells are done; an older run does not say what was planned."""
+    try:
+        return f"{status.build(run).head}."
+    except BadInput as error:
+        return f"{error}."
 
 
 def domains(run: Run) -> tuple[list[str], list[list[str]]]:
