@@ -243,3 +243,28 @@ def test_a_run_with_nothing_but_the_reference(caltech):
         with pytest.raises(BadInput, match="nothing to draw"):
             plots.render(alone, kind, ".png")
     assert plots.render(alone, "time", ".png")
+
+
+# -- critical differences
+
+
+def test_critical_differences_are_those_of_a_direct_computation(caltech):
+    _, by = _means(caltech)
+    import pandas as pd
+    from scipy.stats import studentized_range
+
+    wide = pd.DataFrame({pair: by[pair] for pair in caltech.meta["pairs"]}).dropna()
+    wide = wide[[not setting.endswith("oracle") for _, setting, _ in wide.index]]
+    ranks = wide.round(8).rank(ascending=False).mean(axis=1).sort_values()
+    k, n = len(ranks), wide.shape[1]
+    difference = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
+    figure = drawn(discover.load(discover.plots()["cd"]).draw(caltech))
+    axes = figure.axes[0]
+    points_ = [line.get_xdata()[0] for line in axes.lines]
+    assert points_ == pytest.approx(ranks.tolist(), abs=1e-9)
+    assert f"{difference:.1f}" in next(t.get_text() for t in axes.texts)
+
+
+def test_too_few_pairs_have_no_critical_difference(small):
+    with pytest.raises(BadInput, match="6 pairs and 3 rows"):
+        plots.render(small, "cd", ".png")

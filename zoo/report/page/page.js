@@ -66,36 +66,41 @@
   const opens = one("table.opens");
   if (!opens) return;
 
-  // Values are buttons; one of them is on the way of the Tab key, arrows lead from it to the others.
+  // One value is on the way of the Tab key, arrows lead from it to the others (the grid pattern of WAI-ARIA).
+  opens.setAttribute("role", "grid");
   for (const cell of all("td[data-pair]", opens)) {
     if (cell.textContent === "–") continue;
-    const button = make("button", null, {type: "button", tabindex: "-1"});
-    button.append(...cell.childNodes);
-    cell.append(button);
+    cell.tabIndex = -1;
+    cell.setAttribute("aria-haspopup", "dialog");
   }
-  const first = one("td button", opens);
+  const VALUE = "td[tabindex]";
+  const first = one(VALUE, opens);
   if (first) first.tabIndex = 0;
-  const step = (button, [down, right]) => {
+  const step = (cell, [down, right]) => {
     const rows = all("tbody tr:not(.group)", opens).filter(row => !row.hidden && !row.parentElement.hidden);
-    const cell = button.parentElement;
     let i = rows.indexOf(cell.parentElement), j = cell.cellIndex;
-    for (i += down, j += right; rows[i] && rows[i].cells[j]; i += down, j += right) {
-      const next = one("button", rows[i].cells[j]);
-      if (next) return next;
-    }
+    for (i += down, j += right; rows[i] && rows[i].cells[j]; i += down, j += right)
+      if (rows[i].cells[j].matches(VALUE)) return rows[i].cells[j];
     return null;
   };
   const steps = {ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1]};
-  const goTo = button => {
-    const before = one("td button[tabindex='0']", opens);
+  const goTo = cell => {
+    const before = one("td[tabindex='0']", opens);
     if (before) before.tabIndex = -1;
-    button.tabIndex = 0;
-    button.focus();
+    cell.tabIndex = 0;
+    cell.focus();
   };
   opens.addEventListener("keydown", event => {
-    const button = event.target.closest("td button"), next = button && steps[event.key] && step(button, steps[event.key]);
-    if (button && steps[event.key]) event.preventDefault();
-    if (next) goTo(next);
+    const cell = event.target.closest(VALUE);
+    if (!cell) return;
+    if (steps[event.key]) {
+      event.preventDefault();
+      const next = step(cell, steps[event.key]);
+      if (next) goTo(next);
+    } else if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      open(cell);
+    }
   });
 
   // The records of a value.
@@ -202,12 +207,14 @@
     title.focus();
   };
   let opener = null;
+  const open = cell => {
+    opener = cell;
+    goTo(cell);
+    show(cell.parentElement.dataset.row, cell.dataset.pair);
+  };
   opens.addEventListener("click", event => {
-    const button = event.target.closest("td button");
-    if (!button) return;
-    opener = button;
-    goTo(button);
-    show(button.closest("tr").dataset.row, button.parentElement.dataset.pair);
+    const cell = event.target.closest(VALUE);
+    if (cell) open(cell);
   });
   dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => { within.replaceChildren(); if (opener) opener.focus(); });
