@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 
 import zoo as package
 from zoo import discover, records
-from zoo.report import page, standing, table
+from zoo.report import page, rules, standing, table
 from zoo.report.cite import Known
 from zoo.report.page.again import command
 
@@ -137,6 +137,27 @@ def test_failures_the_words_and_the_badge(tmp_path):
     assert "significantly better than source_only (Wilcoxon over pairs, Holm, p < .05): good" in found.text
     assert "verified: 3 of 3 cells" in found.text
     assert "Not verified" in Read(made(run)).text
+
+
+def test_rules_stand_side_by_side_where_something_was_searched(quickstart):
+    import test_selection
+
+    run = test_selection.planted()
+    found = Read(page.page(page.Asked(run), BARE))
+    for rule in ("default", "v", "oracle"):
+        assert any(text == rule for _, text in found.cells)
+    expected = Counter(c.text + c.tail for _, rows in rules.build(run).groups for row in rows for c in row.cells)
+    shown = Counter(text for attributes, text in found.cells if "data-v" in attributes)
+    assert not expected - shown
+    assert "Selection by default, v, oracle" in found.text
+    row = next(found.json(f"row{i}") for i in range(2) if found.json(f"row{i}")["label"] == "m")
+    opened = [unpacked(found, row["records"][place]) for place in row["pairs"]["a:b"]]
+    assert [(r["seed"], r["trial"]) for r in opened] == [(s, t) for s in (0, 1) for t in (0, 1, 2)]
+    for record in opened:
+        assert record["validators"] == {"v": record["metrics"]["accuracy"]}
+        assert record["parameters"] == {"x": record["trial"]}
+    assert "--trials 3" in row["commands"]["a:b"]
+    assert "Selection without target labels" not in Read(made(quickstart)).text
 
 
 def test_what_others_wrote_is_text(tmp_path):

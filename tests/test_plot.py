@@ -222,7 +222,7 @@ def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
     meta = json.loads((folder / "run.json").read_text())
     (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
     for where, kind, name, says in [
-        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, curves, labels"),
+        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, cd, curves, labels"),
         (folder, "bars", "x.docx", r"unknown format '\.docx'.*\.png, \.pdf, \.svg"),
         (folder, "bars", "x", "unknown format ''"),
         (folder, "bars", "none/x.svg", "--out .*none/x.svg: "),
@@ -263,6 +263,21 @@ def test_critical_differences_are_those_of_a_direct_computation(caltech):
     points_ = [line.get_xdata()[0] for line in axes.lines]
     assert points_ == pytest.approx(ranks.tolist(), abs=1e-9)
     assert f"{difference:.1f}" in next(t.get_text() for t in axes.texts)
+
+
+def test_no_name_leaves_the_picture_of_critical_differences_and_bytes_stay(caltech):
+    with rc_context(drawing.STYLE):
+        figure = drawn(discover.load(discover.plots()["cd"]).draw(caltech))
+        unseen = {id(text) for axes in figure.axes for text in out_of_view(axes)}
+        texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and id(t) not in unseen]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    assert len(boxes) > 35
+    for i, (text, box) in enumerate(boxes):
+        assert figure.bbox.contains(*box.min), text
+        assert figure.bbox.contains(*box.max), text
+        assert not [other for other, taken in boxes[:i] if box.overlaps(taken)], text
+    again = replace(caltech, records=caltech.records[::-1])
+    assert plots.render(caltech, "cd", ".svg") == plots.render(again, "cd", ".svg")
 
 
 def test_too_few_pairs_have_no_critical_difference(small):
