@@ -170,7 +170,7 @@ def test_a_value_opens_its_records_by_mouse_and_keys(opened, text, quickstart):
     terms = mine[0]["curves"].keys() - {"step"}
     assert dialog.locator("details[open] svg").count() == len(terms) > 1
     dialog.locator("summary").nth(1).click()
-    assert mine[1]["cell"] in dialog.inner_text()
+    dialog.get_by_text(mine[1]["cell"]).wait_for()  # filled when it opens
     shown.keyboard.press("Escape")
     assert shown.locator("dialog[open]").count() == 0
     where = "document.activeElement.closest('tr').dataset.name + ' ' + document.activeElement.dataset.pair"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,7 +223,12 @@ def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
     meta = json.loads((folder / "run.json").read_text())
     (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
     for where, kind, name, says in [
-        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, cd, curves, labels"),
+        (
+            folder,
+            "pie",
+            "x.svg",
+            "unknown kind of plot 'pie': it is one of bars, gains, time, cd, curves, labels, selection",
+        ),
         (folder, "bars", "x.docx", r"unknown format '\.docx'.*\.png, \.pdf, \.svg"),
         (folder, "bars", "x", "unknown format ''"),
         (folder, "bars", "none/x.svg", "--out .*none/x.svg: "),
@@ -283,3 +289,21 @@ def test_no_name_leaves_the_picture_of_critical_differences_and_bytes_stay(calte
 def test_too_few_pairs_have_no_critical_difference(small):
     with pytest.raises(BadInput, match="6 pairs and 3 rows"):
         plots.render(small, "cd", ".png")
+
+
+# -- validators against accuracy
+
+
+def test_points_of_a_validator_are_its_values_and_the_accuracies(small):
+    sys.path.insert(0, str(Path(__file__).parent))
+    import test_selection
+
+    made = test_selection.planted(lambda accuracy, trial: None if trial == 2 else -accuracy)  # trial 2: no finite value
+    figure = drawn(discover.load(discover.plots()["selection"]).draw(made))
+    (axes,) = [axes for axes in figure.axes if axes.get_visible()]
+    shown = sorted(map(tuple, axes.collections[0].get_offsets().round(9).tolist()))
+    accuracies = [values[trial] for values in test_selection.ACCURACY.values() for trial in (0, 1)]
+    assert shown == sorted((-a, round(100 * a, 9)) for a in accuracies)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("v", "accuracy (%)")
+    with pytest.raises(BadInput, match="no validator has judged"):
+        plots.render(small, "selection", ".png")
