@@ -58,8 +58,8 @@ def draw(run: Run) -> Figure:
     axes.spines["bottom"].set_bounds(low, high)
     axes.hlines(-1, low, min(low + difference, high), color="black", linewidth=1.6)
     wide = difference > (high - low) / 2  # its name stands above it, beside it is no room
-    beside = (low, -1.2) if wide else (low + difference + step, -1)
-    axes.text(*beside, f"critical difference {difference:.1f}", va="bottom" if wide else "center", size=6)
+    x, y = (low, -1.2) if wide else (low + difference + step, -1.0)
+    axes.text(x, y, f"critical difference {difference:.1f}", va="bottom" if wide else "center", size=6)
     axes.set_xlabel(f"mean rank over {len(pairs)} pairs, 1 the best\nbars: not told apart (Nemenyi)")
     drawing.legend(figure, rows, [])
     return figure
