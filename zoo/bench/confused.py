@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from zoo import machine
 from zoo.bench import plan
-from zoo.bench.suite import Suite
+from zoo.bench.suite import BACKBONE_KEYS, Suite
 from zoo.errors import BadInput, one_line
 from zoo.kinds.base import Domain
 from zoo.records import Record, Run
@@ -30,9 +30,10 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
     if not kept:
         return {}, "No confusion matrices: the predictions are not in the run folder."
     keys = {k: v for k, v in run.meta["suite"].items() if k in Suite.model_fields}
-    keys |= {"pairs": run.meta["pairs"], "methods": (), "trials": 1, "weights": ""}
+    keys |= {"pairs": run.meta["pairs"], "methods": (), "trials": 1}
     # Labels need no network: with raw features none is loaded, and no features are computed.
     keys |= {"features": "raw"} if keys.get("features") == "frozen" else {}
+    keys = {k: v for k, v in keys.items() if k not in BACKBONE_KEYS}
     try:
         suite = Suite.model_validate(keys)
         data = suite.kind.load(suite, plan.parse_pairs(suite), machine.data_root(data_root), "cpu")
