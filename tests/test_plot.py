@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,7 +223,12 @@ def test_the_command_writes_a_file_or_nothing(zoo, tmp_path):
     meta = json.loads((folder / "run.json").read_text())
     (tmp_path / "empty" / "run.json").write_text(json.dumps(meta))
     for where, kind, name, says in [
-        (folder, "pie", "x.svg", "unknown kind of plot 'pie': it is one of bars, gains, time, curves, labels"),
+        (
+            folder,
+            "pie",
+            "x.svg",
+            "unknown kind of plot 'pie': it is one of bars, gains, time, cd, curves, labels, selection",
+        ),
         (folder, "bars", "x.docx", r"unknown format '\.docx'.*\.png, \.pdf, \.svg"),
         (folder, "bars", "x", "unknown format ''"),
         (folder, "bars", "none/x.svg", "--out .*none/x.svg: "),
@@ -243,3 +249,61 @@ def test_a_run_with_nothing_but_the_reference(caltech):
         with pytest.raises(BadInput, match="nothing to draw"):
             plots.render(alone, kind, ".png")
     assert plots.render(alone, "time", ".png")
+
+
+# -- critical differences
+
+
+def test_critical_differences_are_those_of_a_direct_computation(caltech):
+    _, by = _means(caltech)
+    import pandas as pd
+    from scipy.stats import studentized_range
+
+    wide = pd.DataFrame({pair: by[pair] for pair in caltech.meta["pairs"]}).dropna()
+    wide = wide[[not setting.endswith("oracle") for _, setting, _ in wide.index]]
+    ranks = wide.round(8).rank(ascending=False).mean(axis=1).sort_values()
+    k, n = len(ranks), wide.shape[1]
+    difference = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
+    figure = drawn(discover.load(discover.plots()["cd"]).draw(caltech))
+    axes = figure.axes[0]
+    points_ = [line.get_xdata()[0] for line in axes.lines]
+    assert points_ == pytest.approx(ranks.tolist(), abs=1e-9)
+    assert f"{difference:.1f}" in next(t.get_text() for t in axes.texts)
+
+
+def test_no_name_leaves_the_picture_of_critical_differences_and_bytes_stay(caltech):
+    with rc_context(drawing.STYLE):
+        figure = drawn(discover.load(discover.plots()["cd"]).draw(caltech))
+        unseen = {id(text) for axes in figure.axes for text in out_of_view(axes)}
+        texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and id(t) not in unseen]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    assert len(boxes) > 35
+    for i, (text, box) in enumerate(boxes):
+        assert figure.bbox.contains(*box.min), text
+        assert figure.bbox.contains(*box.max), text
+        assert not [other for other, taken in boxes[:i] if box.overlaps(taken)], text
+    again = replace(caltech, records=caltech.records[::-1])
+    assert plots.render(caltech, "cd", ".svg") == plots.render(again, "cd", ".svg")
+
+
+def test_too_few_pairs_have_no_critical_difference(small):
+    with pytest.raises(BadInput, match="6 pairs and 3 rows"):
+        plots.render(small, "cd", ".png")
+
+
+# -- validators against accuracy
+
+
+def test_points_of_a_validator_are_its_values_and_the_accuracies(small):
+    sys.path.insert(0, str(Path(__file__).parent))
+    import test_selection
+
+    made = test_selection.planted(lambda accuracy, trial: None if trial == 2 else -accuracy)  # trial 2: no finite value
+    figure = drawn(discover.load(discover.plots()["selection"]).draw(made))
+    (axes,) = [axes for axes in figure.axes if axes.get_visible()]
+    shown = sorted(map(tuple, axes.collections[0].get_offsets().round(9).tolist()))
+    accuracies = [values[trial] for values in test_selection.ACCURACY.values() for trial in (0, 1)]
+    assert shown == sorted((-a, round(100 * a, 9)) for a in accuracies)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("v", "accuracy (%)")
+    with pytest.raises(BadInput, match="no validator has judged"):
+        plots.render(small, "selection", ".png")

@@ -24,8 +24,8 @@ app = typer.Typer(
 
 # As --help shows them.
 for command in (
-    *(look.list_, look.info, run.run, tables.table, tables.plot, runs.status, tables.compare, runs.explain, runs.cite),
-    *(runs.verify, own.new, own.check, pairs.distance, pairs.rank),
+    *(look.list_, look.info, run.run, tables.table, tables.plot, runs.status, tables.compare, tables.report),
+    *(runs.explain, runs.cite, runs.verify, own.new, own.check, pairs.distance, pairs.rank),
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.app, name="data")

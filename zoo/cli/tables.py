@@ -1,4 +1,4 @@
-"""What is made of a run's records: `zoo table`, `zoo plot` and `zoo compare`."""
+"""What is made of a run's records: `zoo table`, `zoo plot`, `zoo compare` and `zoo report`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo import discover
-from zoo.cli.options import AsJson, Folders, Out, either, split
+from zoo.cli.options import AsJson, DataRoot, Folders, Out, Plugins, either, split
 from zoo.cli.shown import output, run_table, say, show
 from zoo.errors import BadInput, printable
 
@@ -97,6 +97,44 @@ def compare(
         raise discover.unknown("format", form, compared.FORMATS)
     runs = [compared.render(records.read(f), metric, form, reference, rope, every_two) for f in folders]
     output(f"[{','.join(runs)}]" if form == "json" and len(runs) > 1 else "\n".join(runs).rstrip(), out)
+
+
+def report(
+    folders: Folders,
+    out: Annotated[
+        Path | None, typer.Option(help="The page, report.html unless said; of several folders a folder, report.")
+    ] = None,
+    data_root: DataRoot = None,
+    plugin: Plugins = None,
+) -> None:
+    """One self-contained HTML page of a run; of several a site with a leaderboard."""
+    from zoo import discover, records, select
+    from zoo.bench.confused import confusions
+    from zoo.records import verdicts
+    from zoo.report import files, page
+    from zoo.report.cite import Known
+
+    several = len(folders) > 1
+    place = out or Path("report" if several else "report.html")
+    files.page(place, several)
+    methods, judges = select.parted(plugin or ())
+    texts = discover.datasets(), discover.references()
+    known = Known(discover.methods(methods), *texts, select.validators(judges))
+    asked = {}
+    for name, folder in page.names(folders).items():
+        run = told(records.read(folder), folder)
+        found, why = confusions(folder, run, data_root)
+        asked[name] = page.Asked(run, verdicts.verified(folder, run.records), found, why)
+    if not several:
+        output(page.page(next(iter(asked.values())), known).encode(), place)
+        say(f"{place}: a page that needs nothing else")
+        return
+    pages = page.site(asked, known)
+    with files.writing(place):
+        place.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        output(text.encode(), place / name)
+    say(f"{place / 'index.html'}: {len(pages) - 1} pages and their leaderboard")
 
 
 def told(run: Any, folder: Path) -> Any:

@@ -69,6 +69,14 @@ def render(
     return "\n".join(write(g) for g in (*grids, words))
 
 
+def parts(run: Run, metric: str = "") -> tuple[list[Grid], list[str]]:
+    """The tables of `render`, and in words what follows from them and what does not."""
+    metric, rows, smallest = compare.gains(run, metric)
+    reference = run.meta["suite"].get("reference") or "source_only"
+    grids = [_gains(run, rows, metric, reference, smallest, ROPE), *_ranks(run, metric)]
+    return grids, [*_conclusions(rows, reference, ROPE, metric), *_shared(run)]
+
+
 def gains(run: Run, metric: str = "", reference: str = "", rope: float = ROPE) -> str:
     """The first table of `render` alone, as markdown."""
     metric, rows, smallest = compare.gains(run, metric, reference, rope)

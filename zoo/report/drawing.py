@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.errors import BadInput, printable
 from zoo.report.cells import Row
-from zoo.report.lines import FAMILIES
+from zoo.report.lines import FAMILIES, Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def figure(width: float, height: float) -> Figure:
     return figure
 
 
-def legend(figure: Figure, rows: Iterable[Row], lines: Iterable[Any]) -> None:
+def legend(figure: Figure, rows: Iterable[Row | Line], lines: Iterable[Any]) -> None:
     """The families of the rows by colour, and some lines, below the axes."""
     from matplotlib.patches import Patch
 

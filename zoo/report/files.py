@@ -21,6 +21,16 @@ def check(files: Iterable[Path], tables: Sequence[str], pictures: Sequence[str] 
             raise BadInput(f"--out {file}: is a folder")
 
 
+def page(out: Path, several: bool) -> None:
+    """Refuse where no page, or no folder of several, could be written."""
+    if not out.absolute().parent.is_dir():
+        raise BadInput(f"--out {out}: there is no folder {out.parent}")
+    if several and out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out}: is a file; the pages of several runs need a folder")
+    if not several and out.is_dir():
+        raise BadInput(f"--out {out}: is a folder; the page of one run is a file")
+
+
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
     """What the system says against writing a file, as bad input."""

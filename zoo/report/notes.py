@@ -25,11 +25,7 @@ def notes(
     heads : the printed name of each pair
     better : "higher" or "lower"
     """
-    twice = Counter((line.shown, line.learner) for line in lines)
-    names = {
-        id(line): f"{line.shown} ({line.learner}{f', {line.setting}' if twice[line.shown, line.learner] > 1 else ''})"
-        for line in lines
-    }
+    names = _names(lines)
     return [
         *_legend(run, table, better),
         *_stale(stale),
@@ -37,12 +33,25 @@ def notes(
         *run.age(),
         *_versions(lines),
         *_data(run),
-        *_failures(lines, names, heads),
-        *_unsupported(run, heads),
+        *without_result(run, lines, heads),
         *(f"differing label sets: {heads[p]}: {why}" for p, why in run.meta.get("partial", {}).items() if p in heads),
         *_at_chance(run, lines, names, heads),
         *_identical(lines, names),
     ]
+
+
+def without_result(run: Run, lines: list[Line], heads: dict[str, str]) -> list[str]:
+    """What gave no result and why: a line for each row, status and reason, and one for each reason of unsupported."""
+    return [*_failures(lines, _names(lines), heads), *_unsupported(run, heads)]
+
+
+def _names(lines: list[Line]) -> dict[int, str]:
+    """Rows in words, with the setting where label and learner have several."""
+    twice = Counter((line.shown, line.learner) for line in lines)
+    return {
+        id(line): f"{line.shown} ({line.learner}{f', {line.setting}' if twice[line.shown, line.learner] > 1 else ''})"
+        for line in lines
+    }
 
 
 def _legend(run: Run, table: Table, better: str) -> Iterator[str]:

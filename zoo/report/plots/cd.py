@@ -1,0 +1,65 @@
+"""Critical differences: mean ranks over pairs, and bars over rows that Nemenyi's test does not tell apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.errors import BadInput
+from zoo.records import Run, main_metric
+from zoo.report import compare, drawing
+from zoo.report.drawing import drawable
+from zoo.report.statistics.paired import FEWEST
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST = 60  # rows on a page
+
+
+def draw(run: Run) -> Figure:
+    """The diagram of Demšar (2006, figure 1): rows by mean rank, 1 the best; a bar joins what may rank alike.
+
+    Rows are those other than oracle ones that finished all pairs, one beside each rank, as their names need the room.
+    """
+    found = compare.ranked(run, main_metric(run.meta))
+    if found is None or found[2].difference is None:
+        raise BadInput(f"nothing to draw: ranks are tested of {FEWEST} pairs and 3 rows that finished the same pairs")
+    rows, pairs, ranks = found
+    difference = ranks.difference
+    assert difference is not None
+    if len(rows) > MOST:
+        raise BadInput(f"nothing to draw: {len(rows)} rows, and a page holds {MOST}; run fewer methods into the folder")
+    order = sorted(range(len(rows)), key=lambda i: (ranks.mean[i].mean, rows[i].label))
+    place = {row: at for at, row in enumerate(order)}
+    means = [ranks.mean[i].mean for i in order]
+    several = len({row.learner for row in rows}) > 1
+    shown = [drawable(f"{rows[i].label} ({rows[i].learner})" if several else rows[i].label) for i in order]
+    width = max(drawing.COLUMN, 1.9 + 0.062 * max(map(len, shown)))
+    figure = drawing.figure(width, 0.9 + 0.14 * len(rows))
+    axes = figure.subplots()
+    low, high = 1.0, float(len(rows))
+    for at, row in enumerate(order):
+        colour = drawing.COLOURS.get(rows[row].family, "black")
+        axes.plot([means[at]], [at], "o", color=colour, ms=3.5, zorder=3)
+        axes.hlines(at, low, means[at], color="#dddddd", linewidth=0.5, zorder=0)
+    groups = [sorted(place[i] for i in clique) for clique in ranks.cliques]
+    columns: list[int] = []  # the last row of each column of bars, so that no two bars overlap
+    step = 0.03 * (high - low)
+    for group in sorted(groups):
+        column = next((c for c, last in enumerate(columns) if last < group[0]), len(columns))
+        columns[column : column + 1] = [group[-1]]
+        ends = group[0] - 0.3, group[-1] + 0.3
+        axes.vlines(high + step * (column + 1), *ends, color="black", linewidth=1.6)
+    axes.set_yticks(range(len(rows)), shown)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.5, -2)
+    axes.set_xlim(low, high + step * (len(columns) + 0.5))
+    axes.set_xticks([t for t in axes.get_xticks() if low <= t <= high])
+    axes.spines["bottom"].set_bounds(low, high)
+    axes.hlines(-1, low, min(low + difference, high), color="black", linewidth=1.6)
+    wide = difference > (high - low) / 2  # its name stands above it, beside it is no room
+    x, y = (low, -1.2) if wide else (low + difference + step, -1.0)
+    axes.text(x, y, f"critical difference {difference:.1f}", va="bottom" if wide else "center", size=6)
+    axes.set_xlabel(f"mean rank over {len(pairs)} pairs, 1 the best\nbars: not told apart (Nemenyi)")
+    drawing.legend(figure, rows, [])
+    return figure
