@@ -9,7 +9,7 @@ import pytest
 from zoo import discover
 from zoo.data._origins import ORIGINS, digest
 
-UNFETCHED = ("sentiment", "sentiment_rating")  # its public archive has other files than those whose addresses are masked
+UNFETCHED = ("sentiment", "sentiment_rating")  # the public archive has these sentences unmasked
 
 
 @pytest.mark.parametrize(
