@@ -56,7 +56,9 @@ def fitted(name, arrays, **parameters):
 # What scikit-learn asks -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*EVERY, *(pytest.param(n, marks=pytest.mark.slow) for n in PLAIN if n not in EVERY)])
+@pytest.mark.parametrize(
+    "name", [*EVERY, *(pytest.param(n, marks=pytest.mark.faults) for n in PLAIN if n not in EVERY)]
+)
 def test_sklearn_finds_an_estimator(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -66,7 +68,7 @@ def test_sklearn_finds_an_estimator(name):
     assert sum(d["status"] == "passed" for d in done) > 50
 
 
-@pytest.mark.parametrize("name", [n if n in SOME else pytest.param(n, marks=pytest.mark.slow) for n in METHODS])
+@pytest.mark.parametrize("name", [n if n in SOME else pytest.param(n, marks=pytest.mark.faults) for n in METHODS])
 def test_each_method_is_fitted_copied_and_kept(name, arrays):
     e = fitted(name, arrays)
     Xt = arrays[2]

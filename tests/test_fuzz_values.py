@@ -8,7 +8,7 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csr_matrix
 
-from zoo.data._own import inspect
+from zoo.data._inspect import inspect
 from zoo.data.formats.facts import Own as OwnFacts
 from zoo.facts import Database
 

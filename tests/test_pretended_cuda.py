@@ -254,6 +254,7 @@ def test_every_method_as_on_the_cpu(fit_toy, name):
     torch.testing.assert_close(there, fit_toy(name, CPU)[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.faults  # every network
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind in ("deep", "parameter")])
 def test_every_network_in_bfloat16(fit_toy, name):
     with pretended():
@@ -345,7 +346,7 @@ def test_a_state_is_gone_on_from(method):
 SYNCHRONISE = {"deep_jdot"}  # its plan is made on the host
 
 
-@pytest.mark.slow
+@pytest.mark.faults  # every deep method, twice
 @pytest.mark.parametrize("name", [n for n in ON_SAMPLES if METHODS[n].kind == "deep" and n not in SYNCHRONISE])
 def test_steps_do_not_wait(fit_toy, name, monkeypatch):
     """More steps between two looks ask the device for no more numbers; what linear algebra does inside is not seen."""

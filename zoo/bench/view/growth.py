@@ -28,7 +28,7 @@ class Growth:
     >>> g.megabytes(20_000) > 12_000, g.seconds(4_000)
     (True, 64.0)
     >>> Growth((1.0, 1.1, 1.2), (200.0, 201.0, 203.0)).megabytes(20_000)
-    221.0
+    239.0
     """
 
     took: tuple[float, ...]

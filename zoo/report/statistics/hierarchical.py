@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,12 @@ def posterior(differences: Sequence[Sequence[float]], *, rope: float, rho: float
     >>> found.better > 0.99
     True
     """
-    draws = samples(differences, rho=rho, seed=seed)
-    return of_draws(draws, rope)
+    return _posterior(tuple(map(tuple, differences)), rope, rho, seed)
+
+
+@lru_cache(4096)
+def _posterior(differences: tuple[tuple[float, ...], ...], rope: float, rho: float, seed: int) -> Posterior:
+    return of_draws(samples(differences, rho=rho, seed=seed), rope)
 
 
 def of_draws(draws: np.ndarray, rope: float) -> Posterior:
@@ -107,6 +112,7 @@ def _inverse_gamma(rng: np.random.Generator, shape: Any, rate: np.ndarray, most:
     return np.minimum(rate / rng.gamma(np.broadcast_to(shape, rate.shape)), most**2)
 
 
+@cache
 def _tails() -> np.ndarray:
     """The logarithm of ν's prior on `TAILS`, whose steps are even in log ν."""
     from scipy.stats import gamma
