@@ -42,6 +42,7 @@ class Suite(Part):
     steps: Count | None = None
     batch_size: Count | None = None
     learning_rate: float | None = None
+    backbone_rate: float | None = None
     data: dict[str, Any] | None = None
 
 

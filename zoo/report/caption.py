@@ -123,7 +123,7 @@ def _budget(suite: dict[str, Any]) -> str:
     ]
     parts += [f"{key.replace('_', ' ')} {suite[key]}" for key in ("momentum", "weight_decay") if suite.get(key)]
     parts += ["Nesterov"] if suite.get("nesterov") else []
-    parts += [f"backbone × {suite['backbone_rate']:g}"] if suite.get("backbone_rate", 1.0) != 1 else []
+    parts += [f"backbone × {suite['backbone_rate']:g}"] if (suite.get("backbone_rate") or 1.0) != 1 else []
     parts += [f"augmentation {suite['augment']}"] if suite.get("augment", "none") != "none" else []
     parts += [f"precision {suite['precision']}"] if suite.get("precision", "auto") != "auto" else []
     return ", ".join(parts)
