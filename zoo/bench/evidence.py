@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.kinds.base import Data, Pair, origins
+from zoo.records.store import unpacked
 
 Arrays = dict[str, np.ndarray]
 KEEP = "were not kept: they come with zoo run --validators or --keep features before the cell runs"
@@ -49,10 +50,7 @@ def fields(stored: Mapping[str, np.ndarray], labels: Arrays, transductive: bool)
 
 
 def _scores(logs: np.ndarray | None) -> np.ndarray | None:
-    if logs is None:
-        return None
-    p = np.exp(logs.astype(np.float64))
-    return p / p.sum(1, keepdims=True)
+    return None if logs is None else unpacked(logs)
 
 
 def source_labels(data: Data, source: str | None, pair: Pair) -> Arrays:

@@ -392,8 +392,7 @@ class Driver:
         slot.channel, slot.worker, slot.sent = None, (), {}
 
     def _pair(self, cell: Cell) -> Pair:
-        vectors = self.suite.kind.vectors(self.suite, cell.row.info, cell.use)
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, vectors)
+        return cell.pair(self.protocol)
 
     def _round(self, job: Job) -> Round:
         """What the job fits and scores now; source models are trained on what all rounds share."""

@@ -116,7 +116,7 @@ class Judges:
             left = [i for i in infos if not self._done(cell.id, i)]
             if not left:
                 continue
-            pair = self._pair(cell)
+            pair = cell.pair(self.protocol)
             labels = evidence.source_labels(self.protocol.data, cell.source, pair)
             seen = evidence.fields(self.store.seen(cell.id), labels, suite.protocol == "transductive")
             for info in left:
@@ -135,7 +135,7 @@ class Judges:
                     yield Task(cell, info, known[cell.id], sent, lambda a: answers.validated(a)[0], info.plugin)
 
     def _reversed(self, cell: Cell, info: ValidatorInfo, record: Record, seen: evidence.Arrays) -> Task:
-        now = self._pair(cell).round(0, False)
+        now = cell.pair(self.protocol).round(0, False)
         n_classes = len(self.protocol.data.classes)
         suite = self.protocol.suite
         head = messages.head(suite, cell, self.device, n_classes, cell.use)
@@ -147,10 +147,6 @@ class Judges:
             return float((scores.argmax(1) == held).mean())
 
         return Task(cell, info, record, sent, accuracy, cell.row.info.plugin)
-
-    def _pair(self, cell: Cell) -> Any:
-        vectors = self.protocol.suite.kind.vectors(self.protocol.suite, cell.row.info, cell.use)
-        return self.protocol.pair(cell.source, cell.target, cell.seed or 0, vectors)
 
     def _begin(self, slot: Slot, task: Task) -> None:
         """Start a task: of a stranger in a process of its own, of ours in one that goes on."""

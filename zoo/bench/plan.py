@@ -13,7 +13,7 @@ from zoo.bench import search
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
-from zoo.kinds.base import PRETRAINED, Data, origins
+from zoo.kinds.base import PRETRAINED, Data, Draws, Pair, origins
 from zoo.parameters import cast
 from zoo.records.ids import canonical
 from zoo.vault import plugins
@@ -59,6 +59,11 @@ class Cell:
     @property
     def seed(self) -> int | None:
         return self.identity["seed"]
+
+    def pair(self, draws: Draws) -> Pair:
+        """What the protocol draws for it, as its learner sees the samples."""
+        vectors = draws.suite.kind.vectors(draws.suite, self.row.info, self.use)
+        return draws.pair(self.source, self.target, self.seed or 0, vectors)
 
     @property
     def worker(self) -> tuple[Any, ...]:

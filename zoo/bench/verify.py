@@ -31,7 +31,7 @@ from zoo.errors import BadInput, one_line
 from zoo.kinds.base import Data, Draws
 from zoo.records import Record, Run
 from zoo.records.schema import REPLACED
-from zoo.records.store import Store
+from zoo.records.store import Store, unpacked
 from zoo.records.verdicts import IDENTICAL, WITHIN, Verdict, Verified, fingerprint
 from zoo.vault import plugins as strangers
 
@@ -210,9 +210,7 @@ def _scored(rebuilt: Rebuilt, record: Record, kept: bytes | None) -> Verdict:
         logs = found["test_log_scores"] if rebuilt.plan.suite.problem.classes else None
     except (ValueError, KeyError, OSError, EOFError) as error:
         return Verdict(cell, "metrics", "different", f"its predictions cannot be read ({error})")
-    planned = rebuilt.cells[cell]
-    vectors = rebuilt.plan.suite.kind.vectors(rebuilt.plan.suite, planned.row.info, planned.use)
-    pair = rebuilt.draws.pair(planned.source, planned.target, planned.seed or 0, vectors)
+    pair = rebuilt.cells[cell].pair(rebuilt.draws)
     drawn = pair.rows.get("test")
     if drawn is not None and not np.array_equal(found["test_rows"], drawn):
         return Verdict(cell, "metrics", "different", "its predictions are of other rows than its seed draws")
@@ -232,9 +230,8 @@ def _metrics(pair: Any, logs: np.ndarray | None, guessed: np.ndarray) -> Iterabl
         found = pair.metrics(guessed.astype(np.float64)[:, None])
         yield from ((k, v, SINGLE * max(1.0, abs(v))) for k, v in found.items() if v is not None)
         return
-    scores = np.exp(logs.astype(np.float64))
-    chosen = np.eye(scores.shape[1])[guessed]
-    of_classes, of_scores = pair.metrics(chosen), pair.metrics(scores / scores.sum(1, keepdims=True))
+    chosen = np.eye(logs.shape[1])[guessed]
+    of_classes, of_scores = pair.metrics(chosen), pair.metrics(unpacked(logs))
     for name, value in of_classes.items():
         if name in CLASSES and value is not None:
             yield name, value, EXACT

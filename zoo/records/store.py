@@ -56,6 +56,12 @@ def predictions(scores: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
     return kept
 
 
+def unpacked(log_scores: np.ndarray) -> np.ndarray:
+    """The class scores [n, n_classes] of which `predictions` kept logarithms in half precision; rows sum to 1."""
+    scores = np.exp(log_scores.astype(np.float64))
+    return scores / scores.sum(1, keepdims=True)
+
+
 class Store:
     """One writer's view of a run folder.
 

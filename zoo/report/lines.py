@@ -11,7 +11,6 @@ from zoo.records import Record, Run
 
 SETTINGS = ("none", "unsupervised", "few-shot", "semi-supervised", "oracle")
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
-EQUAL = 1e-9  # means of equal numbers may differ by rounding
 
 
 @dataclass

@@ -55,8 +55,7 @@ def tried(benchmark: Benchmark, cell: Cell) -> tuple[Growth, int] | None:
     suite, kind = benchmark.suite, benchmark.suite.kind
     if cell.use != "base" or cell.model or cell.row.info.plugin or kind.handed(suite, cell.row.info, cell.use):
         return None
-    vectors = kind.vectors(suite, cell.row.info, cell.use)
-    pair = kind.draws(suite, benchmark.data).pair(cell.source, cell.target, cell.seed or 0, vectors)
+    pair = cell.pair(kind.draws(suite, benchmark.data))
     fields = {k: v for k, v in pair.round(0, "yt" in cell.grant).fields.items() if k in cell.grant}
     n = max((v.shape[0] for k, v in fields.items() if k in ("Xs", "Xt", "Xl")), default=0)
     if n < MANY:
