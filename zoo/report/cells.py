@@ -9,6 +9,7 @@ from zoo.errors import printable
 STUB = ("method", "learner", "family")  # heads of the columns that name a row
 PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece")
 LOWER = ("nll", "ece", "mae", "rmse")
+EQUAL = 1e-9  # means of equal numbers may differ by rounding
 
 
 @dataclass(frozen=True)

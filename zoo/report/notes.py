@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from zoo.errors import one_line
 from zoo.records import FINAL, Run, main_metric
-from zoo.report.cells import LOWER, Table
+from zoo.report.cells import EQUAL, LOWER, Table
 from zoo.report.lines import Line
-from zoo.report.statistics.paired import EQUAL
 
 LIBRARIES = ("python", "torch", "numpy", "scipy", "scikit-learn")
 

@@ -11,9 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from zoo.records import Run, main_metric
-from zoo.report.cells import PERCENT
+from zoo.report.cells import EQUAL, PERCENT
 from zoo.report.lines import Line, lines
-from zoo.report.statistics.paired import EQUAL
 from zoo.report.table import reference_of
 
 FILE = Path(__file__).with_name("standing.csv")  # made by benchmarks/readme.py from results/

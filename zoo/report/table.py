@@ -11,12 +11,11 @@ from typing import Any
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
 from zoo.report.caption import abbreviations, caption
-from zoo.report.cells import LOWER, PERCENT, Cell, Column, Row, Table
+from zoo.report.cells import EQUAL, LOWER, PERCENT, Cell, Column, Row, Table
 from zoo.report.formats import render
 from zoo.report.lines import Line, lines
 from zoo.report.notes import notes
 from zoo.report.selection import ORACLE, asked, said, under
-from zoo.report.statistics.paired import EQUAL
 from zoo.report.terminal import rich
 
 __all__ = ["build", "render", "rich"]

@@ -8,9 +8,10 @@ from statistics import fmean
 
 import numpy as np
 
+from zoo.report.cells import EQUAL
+
 LEVEL = 0.95
 FEWEST = 6  # pairs, below which nothing is called significant
-EQUAL = 1e-9  # means of equal numbers may differ by rounding
 
 
 @dataclass(frozen=True)
