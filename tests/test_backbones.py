@@ -13,7 +13,13 @@ from zoo.nets import _torchvision
 SIDE = {"inception_v3": 299}
 
 
-@pytest.mark.parametrize("name", sorted(models.list_models(models)))
+FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "maxvit_t")
+FAMILIES += ("mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "resnet18", "resnext50_32x4d")
+FAMILIES += ("shufflenet_v2_x0_5", "squeezenet1_0", "swin_t", "swin_v2_t", "vgg11", "vgg11_bn", "vit_b_32")
+EVERY = sorted(models.list_models(models))
+
+
+@pytest.mark.parametrize("name", [n if n in FAMILIES else pytest.param(n, marks=pytest.mark.faults) for n in EVERY])
 def test_every_model_is_split(name, monkeypatch):
     """f1 gives [n, width]; what was cut off is one layer, which makes ImageNet's classes of that width."""
     for init in [k for k in vars(nn.init) if k.endswith("_") and not k.startswith("_")]:

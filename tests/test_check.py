@@ -14,7 +14,7 @@ from zoo.check.toys import CLASSES, toy
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLUGINS = Path(__file__).parent / "plugins"
 METHODS = discover.methods()
-# Each trains a network or a forest ten times, most for seconds. All methods run in tests/test_company.py anyway.
+# Each trains a network or a forest ten times, most for seconds. Each stands in its own test of fidelity anyway.
 LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {"grade", "propositional", "tradaboost"}
 
 

@@ -234,6 +234,7 @@ def test_a_new_kind_is_one_file(copy, tmp_path):
         run("third")
 
 
+@pytest.mark.faults  # three processes
 def test_a_new_noun_reaches_a_method_and_its_tests(copy, tmp_path):
     """The noun's class stands in the kind's file; worker, stranger's worker, task and discovery know it from there."""
     (copy / "kinds" / "priced.py").write_text(NOUN)

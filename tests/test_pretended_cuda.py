@@ -247,6 +247,7 @@ METHODS = discover.methods()
 ON_SAMPLES = [n for n, m in METHODS.items() if not m.needs & {"As", "At", "Fs", "Ft"} and "classification" in m.tasks]
 
 
+@pytest.mark.faults  # every method, twice
 @pytest.mark.parametrize("name", ON_SAMPLES)
 def test_every_method_as_on_the_cpu(fit_toy, name):
     with pretended():

@@ -26,6 +26,8 @@ from zoo.errors import BadInput
 from zoo.parameters import cast
 from zoo.seeds import derive
 from zoo.task import Task
+from zoo.tasks import problem
+from zoo.tasks._options import based
 from zoo.train import Budget, seeded
 
 # Of a network; a method's own parameter comes before one of them. Smoothing is for source models that ask for it.
@@ -150,7 +152,9 @@ class Estimator(ClassifierMixin, BaseEstimator):
         defaults = _defaults(self.info)
         found = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
         found = {k: cast(f"{self.info.name}.{k}", v, defaults[k]) for k, v in found.items()}
-        for key, known in (("base", BASES), ("learner", LEARNERS), ("net", _nets())):
+        if "base" in found:
+            found["base"] = based(problem("classification"), found["base"])
+        for key, known in (("learner", LEARNERS), ("net", _nets())):
             if key in found and found[key] not in known:
                 raise discover.unknown(key, found[key], known)
         return found
@@ -323,7 +327,6 @@ FAILS: dict[str, dict[str, str]] = {
     "bda": COLUMN,
 }
 LEARNERS = ("base", "net")
-BASES = ("1nn", "logistic", "linear_svm")
 MIXINS = {"mapping": Mapped, "reweighting": Reweighted}
 
 

@@ -286,7 +286,7 @@ def _use(learner: str) -> str:
 def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
     """All seeds, or None alone where nothing in the cell depends on the seed."""
     draws = row.info.kind == "reweighting" and (
-        suite.base in suite.problem.resampled or row.parameters.get("how") == "resample"
+        suite.problem.resamples(suite.base) or row.parameters.get("how") == "resample"
     )
     fixed = suite.protocol == "transductive" and not suite.labels and use == "base" and suite.features != "source"
     return [None] if fixed and row.info.deterministic and not draws else list(range(suite.seeds))

@@ -15,6 +15,7 @@ from zoo import discover, document, plain
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
 from zoo.tasks import Problem, problem
+from zoo.tasks._options import based, joined
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
@@ -63,7 +64,7 @@ class Suite(BaseModel):
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
     task: str = "classification"
     label_sets: Literal["closed"] = "closed"
-    base: Literal["", "1nn", "logistic", "linear_svm", "ridge", "knn"] = ""
+    base: str = ""
     net: str = ""
     weights: str = ""
     trainable: str = Field("", pattern="^(|all|head|top:[1-9][0-9]{0,5})$")
@@ -106,6 +107,13 @@ class Suite(BaseModel):
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | dict) else value
+
+    @field_validator("base", mode="before")
+    @classmethod
+    def _with_options(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
+            return joined(*next(iter(value.items())))
+        return value
 
     @field_validator("labels")
     @classmethod
@@ -240,9 +248,7 @@ def _resolved(suite: Suite) -> Suite:
     kind = suite.kind
     if suite.task not in (tasks := discover.names("tasks")):
         raise discover.unknown("task", suite.task, tasks)
-    base = suite.base or suite.problem.bases[0]
-    if base not in suite.problem.bases:
-        raise BadInput(f"base: {base}: task: {suite.task} has {', '.join(suite.problem.bases)}")
+    base = based(suite.problem, suite.base)
     protocol, reference = suite.protocol or kind.protocols[0], suite.reference or kind.reference
     if suite.labels == "all" and protocol != "holdout":
         raise BadInput("labels: all needs protocol: holdout (in transductive the test would be empty)")

@@ -12,15 +12,20 @@ from zoo.data.base import Dataset
 from zoo.errors import BadInput
 
 
-def read(dataset: Dataset, domain: str, root: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, height, width] as they are stored, float32 in [0, 1], and digits [n]; native splits are pooled."""
+def read(
+    dataset: Dataset, domain: str, root: Path | None, splits: tuple[bool, ...] = (True, False)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, height, width] as they are stored, float32 in [0, 1], and digits [n].
+
+    Of the native splits those asked for, training's by True, pooled.
+    """
     if domain == "optdigits":
         from sklearn.datasets import load_digits
 
         digits = load_digits()
         return (digits.images / 16).astype(np.float32), digits.target
     split = _mnist if domain == "mnist" else _usps
-    parts = [split(dataset, root, train) for train in (True, False)]
+    parts = [split(dataset, root, train) for train in splits]
     return np.concatenate([X for X, _ in parts]), np.concatenate([y for _, y in parts])
 
 
@@ -38,6 +43,16 @@ def resize(images: np.ndarray, side: int, centre: int | None = None) -> np.ndarr
         X = functional.center_crop(X, [centre, centre])
     X = functional.resize(X, [side, side], interpolation=functional.InterpolationMode.BILINEAR, antialias=True)
     return X.clamp(0, 1).numpy()  # weights sum to 1 up to rounding
+
+
+def framed(images: np.ndarray, side: int) -> np.ndarray:
+    """Images [n, height, width] in the middle of black ones [n, side, side].
+
+    >>> framed(np.ones((1, 2, 2)), 4).sum(2)
+    array([[0., 2., 2., 0.]])
+    """
+    rims = [((side - n) // 2, side - n - (side - n) // 2) for n in images.shape[1:]]
+    return np.pad(images, [(0, 0), *rims])
 
 
 def _mnist(dataset: Dataset, root: Path | None, train: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -63,7 +63,7 @@ class Learner:
     @property
     def weighted(self) -> bool:
         """Whether sample weights matter to it; to 1-NN duplicates change nothing, so there one resamples."""
-        return self.use == "net" or self.base not in self.problem.resampled
+        return self.use == "net" or not self.problem.resamples(self.base)
 
     def fit(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None = None) -> Any:
         """Train on labelled samples; returns a model whose ``predict(X)`` gives class scores [n, n_classes]."""

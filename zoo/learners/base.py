@@ -39,7 +39,7 @@ def fit_base(
         Weights with a learner that cannot use them, such as 1-NN.
     """
     solved = problem(task)
-    if weight is not None and name in solved.resampled:
+    if weight is not None and solved.resamples(name):
         raise ValueError(f"{name} cannot use weights: resample instead")
     rows, labels = _rows(X), y.detach().cpu().numpy()
     extra = {} if weight is None else {"sample_weight": weight.detach().cpu().double().numpy()}

@@ -12,7 +12,13 @@ from zoo.report.caption import domain_names
 from zoo.report.formats.latex import tex
 from zoo.report.lines import Line, lines
 
-LEARNERS = {"1nn": "1-nearest-neighbour", "logistic": "logistic regression", "linear_svm": "a linear SVM"}
+LEARNERS = {
+    "1nn": "1-nearest-neighbour",
+    "logistic": "logistic regression",
+    "linear_svm": "a linear SVM",
+    "svc": "a support vector classifier",
+    "knn": "nearest neighbours",
+}
 NORMALISATIONS = {"l1": "unit L1 norm", "l2": "unit L2 norm", "zscore": "standardised features"}
 PRECISIONS = {"auto": "float32 (on CUDA mixed with bfloat16)", "fp32": "float32", "bf16": "float32 mixed with bfloat16"}
 PROTOCOLS = {

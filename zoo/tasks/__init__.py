@@ -6,11 +6,14 @@ asks a problem for labels, splits, scale and metrics; a worker for estimators, l
 
 from __future__ import annotations
 
+import ast
 import importlib
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from zoo.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,18 +26,29 @@ class Problem:
     ----------
     metric : what tables show unless told otherwise
     bases : the base learners, the standard one first
+    options : what may be said of some of them, with its default
     resampled : those of them that cannot use weights, so that samples are drawn by them instead
     classes : whether labels are numbers of classes
     """
 
     metric: ClassVar[str]
     bases: ClassVar[tuple[str, ...]]
+    options: ClassVar[dict[str, dict[str, float]]] = {}
     resampled: ClassVar[tuple[str, ...]]
     classes: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
+
+    def option(self, text: str) -> tuple[str, dict[str, Any]]:
+        """A base learner's name and all its options."""
+        name, given = parted(text)
+        return name, self.options.get(name, {}) | given
+
+    def resamples(self, text: str) -> bool:
+        """Whether a base learner cannot use weights."""
+        return parted(text)[0] in self.resampled
 
     # Of the driver ----------------------------------------------------------------------------------------------------
 
@@ -101,6 +115,31 @@ class Problem:
     def activated(self, outputs: Tensor) -> Tensor:
         """A network's outputs as scores."""
         raise NotImplementedError
+
+
+def parted(text: str) -> tuple[str, dict[str, Any]]:
+    """A base learner's name, and the options in brackets behind it.
+
+    >>> parted("svc(C=10.0, gamma=0.01)")
+    ('svc', {'C': 10.0, 'gamma': 0.01})
+
+    Raises
+    ------
+    BadInput
+        What stands in the brackets is no list of options.
+    """
+    name, bracket, inside = text.partition("(")
+    if not bracket:
+        return name, {}
+    try:
+        (call,) = ast.parse(f"f({inside}").body
+        keywords = call.value.keywords if isinstance(call, ast.Expr) and isinstance(call.value, ast.Call) else []
+        found = {str(k.arg): ast.literal_eval(k.value) for k in keywords}
+    except (SyntaxError, ValueError):
+        found = {}
+    if not found:
+        raise BadInput(f"base: {text!r}: write {name}, or {name} with its options as in base: {{svc: {{C: 10}}}}")
+    return name, found
 
 
 @cache

@@ -18,8 +18,9 @@ class Classification(Problem):
     """One of several classes for each sample."""
 
     metric = "accuracy"
-    bases = ("logistic", "1nn", "linear_svm")
-    resampled = ("1nn",)
+    bases = ("logistic", "1nn", "knn", "linear_svm", "svc")
+    options = {"logistic": {"C": 1.0}, "knn": {"k": 5}, "linear_svm": {"C": 1.0}, "svc": {"C": 1.0, "gamma": 0.0}}
+    resampled = ("1nn", "knn")
 
     def encoded(self, labels: dict[str, np.ndarray], where: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
         """Classes are matched by name; -1 is none.
@@ -65,22 +66,31 @@ class Classification(Problem):
         return counts / counts.sum()
 
     def estimator(self, base: str, y: np.ndarray) -> Any:
-        """``1nn``: Euclidean nearest neighbour; ``logistic``: C = 1, L2; ``linear_svm``: C = 1, squared hinge."""
+        """The standard learners; what is not an option is scikit-learn's default.
+
+        ``1nn``, ``knn``: Euclidean nearest neighbours; ``logistic``: L2; ``linear_svm``: squared hinge; ``svc``: a
+        Gaussian kernel, gamma 0 being scikit-learn's "scale", one over the features' number times their variance.
+        """
         if len(np.unique(y)) == 1:
             from sklearn.dummy import DummyClassifier
 
             return DummyClassifier(strategy="prior")
-        if base == "1nn":
+        name, said = self.option(base)
+        if name in ("1nn", "knn"):
             from sklearn.neighbors import KNeighborsClassifier
 
-            return KNeighborsClassifier(n_neighbors=1, algorithm="brute")
-        if base == "linear_svm":
+            return KNeighborsClassifier(n_neighbors=min(said.get("k", 1), len(y)), algorithm="brute")
+        if name == "linear_svm":
             from sklearn.svm import LinearSVC
 
-            return LinearSVC(C=1.0, random_state=0, max_iter=10_000)
+            return LinearSVC(C=said["C"], random_state=0, max_iter=10_000)
+        if name == "svc":
+            from sklearn.svm import SVC
+
+            return SVC(C=said["C"], gamma=said["gamma"] or "scale", break_ties=True)
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=1.0, max_iter=1000)
+        return LogisticRegression(C=said["C"], max_iter=1000)
 
     def scores(self, estimator: Any, rows: Any, columns: int) -> np.ndarray:
         """Rows sum to 1; classes never seen score 0."""

@@ -16,6 +16,7 @@ class Regression(Problem):
 
     metric = "mae"
     bases = ("ridge", "knn")
+    options = {"ridge": {"alpha": 1.0}, "knn": {"k": 5}}
     resampled = ("knn",)
     classes = False
 
@@ -65,14 +66,15 @@ class Regression(Problem):
         return y.double().mean()[None]
 
     def estimator(self, base: str, y: np.ndarray) -> Any:
-        """``ridge``: alpha = 1, an intercept; ``knn``: the mean of the 5 nearest by Euclidean distance."""
-        if base == "knn":
+        """``ridge``: with an intercept; ``knn``: the mean of the nearest by Euclidean distance."""
+        name, said = self.option(base)
+        if name == "knn":
             from sklearn.neighbors import KNeighborsRegressor
 
-            return KNeighborsRegressor(n_neighbors=min(5, len(y)), algorithm="brute")
+            return KNeighborsRegressor(n_neighbors=min(said["k"], len(y)), algorithm="brute")
         from sklearn.linear_model import Ridge
 
-        return Ridge(alpha=1.0)
+        return Ridge(alpha=said["alpha"])
 
     def scores(self, estimator: Any, rows: Any, columns: int) -> np.ndarray:
         found: np.ndarray = estimator.predict(rows).reshape(-1, 1)
