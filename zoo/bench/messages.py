@@ -98,7 +98,7 @@ def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
-    whole = {name: np.arange(rows.shape[0]) for name, rows in now.sets.items()}
+    whole = {name: np.arange(n) for name, rows in now.sets.items() if (n := rows.shape[0])}
     if not apart:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]

@@ -139,6 +139,7 @@ class Data:
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
     few : targets of which no K samples of each class can be labelled, and why
+    blind : targets without a label, which are adapted to and not scored, and why no cell is granted one
     """
 
     domains: dict[str, Any]
@@ -146,6 +147,13 @@ class Data:
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
+    blind: dict[str, str] = field(default_factory=dict)
+
+    def withheld(self, grant: frozenset[str], target: str) -> str:
+        """Why a cell cannot be granted the target's labels that it asks for; '' where it can, or asks for none."""
+        if target in self.blind:
+            return self.blind[target] if grant & {"Xl", "yl", "yt"} else ""
+        return self.few.get(target, "") if "Xl" in grant else ""
 
     @property
     def columns(self) -> int:

@@ -176,7 +176,8 @@ class Pair(base.Pair):
         """The scores of all rounds as those of the test rows and the other sets."""
         scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
         if len(scores) == 1:
-            return scores[0] if self.scored is None else scores[0] | {"test": scores[0]["test"][self.scored]}
+            test = scores[0]["test"]  # some of which may have no label: what is said of them is kept as adapted to
+            return scores[0] if self.scored is None else scores[0] | {"test": test[self.scored], "adapt": test}
         assert self.oracle_folds is not None
         whole = np.empty((len(self.oracle_folds), scores[0]["test"].shape[1]))
         for i, part in enumerate(scores):
@@ -264,7 +265,7 @@ class Protocol(Draws):
             return adapt, adapt
         y, unit = t.units(adapt)
         rank = rank_in_class(y, t.secret.generator("labels", seed))
-        counts, k = np.bincount(y, minlength=int(t.strata.max()) + 1), int(self.suite.labels)
+        counts, k = np.bincount(y, minlength=int(t.strata.max(initial=0)) + 1), int(self.suite.labels)
         # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
         chosen = ((rank < k) & (counts > k)[y])[unit]
         return adapt[chosen], adapt[~chosen]
@@ -358,6 +359,6 @@ def folded(domain: Domain) -> np.ndarray:
     """
     generator = domain.secret.generator("folds")
     y, unit = domain.units()
-    start = (generator.integers(FOLDS) + generator.permutation(y.max() + 1))[y]
+    start = (generator.integers(FOLDS) + generator.permutation(y.max(initial=-1) + 1))[y]
     found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
     return found
