@@ -23,8 +23,11 @@ def instead(domains: dict[str, Domain], classes: list[str]) -> str:
     return f"; classes: shared runs it on the {len(shared)} classes that all domains have"
 
 
-def shared(suite: Suite, raw: dict[str, Any]) -> dict[str, Any]:
-    """Domains without the samples of classes that not all of them have; those without a label stay."""
+def shared(suite: Suite, raw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Domains without the samples of classes that not all of them have, and the rows that stay.
+
+    Those without a label do.
+    """
     if not suite.problem.classes:
         raise BadInput(f"classes: shared: task: {suite.task} predicts values, which are no classes")
     classes = [{str(c) for c in labels} - {""} for _, labels in raw.values()]
@@ -32,10 +35,11 @@ def shared(suite: Suite, raw: dict[str, Any]) -> dict[str, Any]:
     if len(common) < 2:
         raise BadInput(f"classes: shared: the domains of {suite.dataset} share {len(common)} classes, which is too few")
     kept = {name: np.array([str(c) in common or not c for c in labels]) for name, (_, labels) in raw.items()}
-    return {
+    fewer = {
         name: (X, labels) if kept[name].all() else (X[kept[name]], labels[kept[name]])
         for name, (X, labels) in raw.items()
     }
+    return fewer, {name: np.flatnonzero(mask) for name, mask in kept.items()}
 
 
 def named(some: set[int], classes: list[str]) -> str:

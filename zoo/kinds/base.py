@@ -50,6 +50,8 @@ class Domain:
         What was left out or assumed at loading, a line each.
     levels : tuple of int
         Columns of X that stand for a word of a category each.
+    asked : int
+        How many of the last rows of X are not the domain's: they are normalised as it is, predicted, and nothing else.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Domain:
     groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
+    asked: int = 0
 
     @classmethod
     def build(
@@ -99,7 +102,7 @@ class Domain:
     @property
     def unlabelled(self) -> np.ndarray:
         """The rows without a label."""
-        return np.arange(len(self.y), self.X.shape[0])
+        return np.arange(len(self.y), self.X.shape[0] - self.asked)
 
     @property
     def strata(self) -> np.ndarray:
