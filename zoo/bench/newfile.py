@@ -26,6 +26,7 @@ from zoo.data import _own
 from zoo.errors import BadInput, one_line
 from zoo.graph import is_sparse, stacked
 from zoo.kinds.base import Domain
+from zoo.kinds.samples import Samples
 from zoo.records import Record
 from zoo.records.store import MODELS, Store
 from zoo.vault import confine
@@ -99,7 +100,8 @@ def predicted(
         for record in every:
             if record["cell"] not in planned.cells:
                 raise BadInput(f"{folder}: {method} cannot be had again: {planned.absent(record).reason}")
-        planned = _checked(planned, folder, method, cells)
+        if planned.cells[every[0]["cell"]].row.info.transductive_only:
+            raise BadInput(f"{folder}: {method} has no rule for new samples")
         for found in cells.values():
             domain = predict.of_run(folder, planned.data, found)
             if domain.name not in places:
@@ -109,22 +111,15 @@ def predicted(
         again = {r["cell"] for r in every} - models.keys()
         if again:
             told(f"{len(again)} cells are fitted again (zoo run --keep model keeps them)")
-        kept = _run(planned, {r["cell"]: r for r in every}, models, executor, device, told)
+        asked = _run(planned, {r["cell"]: r for r in every}, models, executor, device, told)
     finally:
         executor.shutdown()
     parts = []
     for pair, found in cells.items():
         where = places[pair.partition(":")[2]]
-        said = predict.averaged([predict.of_cell(kept[r["cell"]], ["asked"]) for r in found], len(where["row"]))
+        said = predict.averaged([predict.of_cell(asked[r["cell"]], ["asked"]) for r in found], len(where["row"]))
         parts.append(predict.lines(pair, said, np.arange(len(where["row"])), where, planned.data.classes))
     return predict.joined(parts)
-
-
-def _checked(planned: Rebuilt, folder: Path, method: str, cells: predict.Pairs) -> Rebuilt:
-    info = planned.cells[next(iter(cells.values()))[0]["cell"]].row.info
-    if info.transductive_only:
-        raise BadInput(f"{folder}: {method} has no rule for new samples")
-    return planned
 
 
 def extended(suite: Suite, planned: Rebuilt, domain: Domain, file: Path, device: str) -> tuple[Domain, dict[str, Any]]:
@@ -138,10 +133,15 @@ def extended(suite: Suite, planned: Rebuilt, domain: Domain, file: Path, device:
     if suite.data is None:
         raise BadInput(f"{file}: new rows are read as a suite's data: says, and this run is on {suite.dataset}")
     own = suite.data.model_copy(update={"domains": {domain.name: str(file)}, "file": "", "by": ""})
-    source = _own.dataset(own.model_dump())
-    source.like(suite.source)
-    other = suite.model_copy(update={"data": own, "source": source})
-    raw, _ = suite.kind.read(other, domain.name, None)
+    if not isinstance(suite.kind, Samples) or domain.graph is not None:
+        raise BadInput(f"{file}: rows stand for themselves, and {domain.name} holds {suite.kind.name}")
+    try:
+        source = _own.dataset(own.model_dump())
+        source.like(suite.source)
+        other = suite.model_copy(update={"data": own, "source": source})
+        raw, _ = suite.kind.read(other, domain.name, None)
+    except BadInput as error:
+        raise BadInput(str(error).removeprefix(f"data: domains: {domain.name}: ")) from None
     n, t = raw.shape[0], domain
     none = np.full(n, -1) if suite.problem.classes else np.full(n, np.nan)
     new = suite.kind.domain(other, t.name, raw, none, planned.data.classes, device)
@@ -217,7 +217,7 @@ def _run(
                 if record["status"] != "ok":
                     raise BadInput(f"seed {record['seed']} of {record['method']}: {record['reason']}")
                 if record["metrics"] != cells[cell]["metrics"]:
-                    told(f"seed {record['seed']}: fitted again, it has other metrics than in the run (other versions?)")
+                    told(f"seed {record['seed']}: metrics are others than in the run (other versions, or device?)")
             return {cell: predict.stored(store.folder, record) for cell, record in made.items()}
         finally:
             store.close()

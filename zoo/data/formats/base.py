@@ -155,7 +155,7 @@ class Arrays(Format):
     def read(self) -> tuple[Any, Any, tuple[Any, ...]]:
         x, name = self._names(self.headers())
         X, *rest = self.arrays([x, name] if self.labelled else [x])
-        y = rest[0] if rest else np.full(X.shape[0], "")
+        y: Any = rest[0] if rest else np.full(X.shape[0], "")
         y = y.toarray() if is_sparse(y) else y
         if is_sparse(X):
             X = _room.sparse("x", X.tocsr(), self.bad)
@@ -295,14 +295,16 @@ class Table(Format):
             at = np.flatnonzero(wrong)
             texts = _columns.texts_of(frame[name], self.missing)
             found = _columns.other(name, [t for t in texts if t is not None], [str(texts[i]) for i in at])
-            if found.key == "missing" or 2 * len(at) < len(frame):
+            if self.wanted or found.key == "missing" or 2 * len(at) < len(frame):
                 where = f"column {name!r}, {self.row} {frame.index[at[0]] + self.first_row}"
                 hint = (
                     f" (if it means none: missing: ['{texts[at[0]]}'] and impute: mean)" if len(at) < len(texts) else ""
                 )
                 single.append(f"{where}: expected a number, got {texts[at[0]]!r}{hint}")
             whole.append(
-                found if 2 * len(at) >= len(frame) else _columns.Finding(name, "", "missing", str(texts[at[0]]))
+                found
+                if 2 * len(at) >= len(frame) and not self.wanted
+                else _columns.Finding(name, "", "missing", str(texts[at[0]]))
             )
         others = [f for f in whole if f.key != "missing"]
         self.fix = _columns.mending(whole) | ({"impute": "mean"} if single else {})

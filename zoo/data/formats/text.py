@@ -38,8 +38,8 @@ class Text(Format):
         texts = frame[x].fillna("").str.strip()
         if (empty := np.flatnonzero(texts == "")).size:
             raise self.bad(f"x: column {x!r}, {self.line(int(empty[0]))}: has no text")
-        labels = frame[y] if self.labelled else np.full(len(frame), "", dtype=object)
-        return texts.to_numpy(dtype=object), np.asarray(labels, dtype=object), ("text",)
+        labels = frame[y].to_numpy(dtype=object) if self.labelled else np.full(len(frame), "", dtype=object)
+        return texts.to_numpy(dtype=object), labels, ("text",)
 
     def listed(self) -> list[Path]:
         return self._files()[0] if self.path.is_dir() else []
