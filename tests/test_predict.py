@@ -5,7 +5,9 @@ import io
 import json
 import os
 import pickle
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -249,5 +251,22 @@ def test_a_model_of_someone_else_reaches_nothing(run, tmp_path):
         path.write_bytes(
             b"".join([*rest, *(schema.line({k: v for k, v in r.items() if k != "digest"}) for r in forged)])
         )
-    assert one_line(predicted, tmp_path / "run", "coral", file)
+    assert "n_classes" in one_line(predicted, tmp_path / "run", "coral", file)  # it ran, and then was no fit
     assert not any(mark.exists() for mark in marks)
+    call, arguments = Bad(tmp_path / "shown").__reduce__()  # elsewhere it would have left its mark
+    call(*arguments)
+    assert (tmp_path / "shown").exists()
+
+
+def test_the_commands_of_the_guide(zoo):
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    for seed, name in enumerate(("clinic", "home")):
+        table(seed).rename(columns={"y": "diagnosis"}).to_csv(f"{name}.csv", index=False)
+    Path("mine.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    table(2)[F].to_csv("new.csv", index=False)
+    block = text.partition("<!-- not run: tests/test_predict.py does -->\n```sh\n")[2].partition("```")[0]
+    for command in block.splitlines():
+        done = zoo(*shlex.split(command, comments=True)[1:])
+        assert done.code == 0, done.err
+    for name, file in (("home_predicted", "home"), ("new_predicted", "new")):
+        assert len(pd.read_csv(f"{name}.csv")) == len(pd.read_csv(f"{file}.csv"))
