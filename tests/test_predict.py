@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from sklearn.datasets import dump_svmlight_file
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -213,6 +215,79 @@ def test_a_new_file_is_refused_in_a_line(run, tmp_path, zoo):
     assert "column 'f1', line 2: expected a number, got 'red'" in one_line(predicted, run / "run", "coral", file)
     assert "nowhere.csv" in one_line(predicted, run / "run", "coral", tmp_path / "nowhere.csv")
     assert "-keep" in zoo("run", run / "mine.yaml", "--keep", "all").err
+
+
+def frames(folder, end, write):
+    """Files a and b in a format, and as a new file some rows of b without labels."""
+    for seed, name in enumerate("ab"):
+        write(folder / f"{name}.{end}", table(seed), True)
+    write(folder / f"new.{end}", table(1).iloc[ROWS], False)
+
+
+ROWS = [7, 2, 20]
+
+
+def words(path, frame, labelled):
+    """With a category, and missing values in two columns."""
+    frame = frame.assign(kind=np.where(frame.f0 > 0.5, "red", "blue"), f1=frame.f1.where(frame.f1 < 2))
+    frame[[*F, "kind", *(["y"] if labelled else [])]].to_csv(path, index=False)
+
+
+def arrays(path, frame, labelled):
+    np.savez(path, X=frame[F].to_numpy(), **({"y": frame.y.to_numpy(dtype="U3")} if labelled else {}))
+
+
+def sparse(path, frame, labelled):
+    dump_svmlight_file(frame[F], np.searchsorted(NAMES, frame.y), str(path))  # its lines begin with a label, always
+
+
+def texts(path, frame, labelled):
+    sizes = np.where(frame.f0 > 0, "big", "small")
+    said = [f"the {y} is {size}: {int(1000 * abs(x))}" for size, x, y in zip(sizes, frame.f0, frame.y, strict=True)]
+    pd.DataFrame({"text": said} | ({"y": frame.y} if labelled else {})).to_csv(path, index=False)
+
+
+def series(path, frame, labelled):
+    X = np.stack([np.random.default_rng(int(1000 * abs(x))).normal(x, 1, (2, 20)) for x in frame.f0])
+    np.savez(path, X=X, **({"y": frame.y.to_numpy(dtype="U3")} if labelled else {}))
+
+
+def pictures(path, frame, labelled):
+    for i, (x, y) in enumerate(zip(frame.f0, frame.y, strict=True)):
+        place = path / y if labelled else path
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(int(1000 * abs(x))).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(place / f"{i:02}.png")
+
+
+@pytest.mark.parametrize(
+    ("form", "end", "write", "more"),
+    [
+        ("csv", "csv", words, "normalise: [zscore, l2]"),
+        ("npz", "npz", arrays, "normalise: [zscore]"),
+        ("svmlight", "svmlight", sparse, ""),
+        ("text", "csv", texts, ""),
+        ("series", "npz", series, "window: 10\nnormalise: [zscore]\nnet: cnn1d\nsteps: 2"),
+        ("imagefolder", "d", pictures, "net: cnn\nfeatures: source\nsteps: 2\nbatch_size: 4"),
+    ],
+)
+def test_new_rows_of_every_format_are_prepared_as_those_of_the_run(tmp_path, form, end, write, more):
+    frames(tmp_path, end, write)
+    at = {name: tmp_path / f"{name}.{end}" for name in ("a", "b", "new")}
+    keys = ", categories: [kind], impute: mean" if write is words else ", size: 8" if write is pictures else ""
+    text = f"data: {{format: {form}, domains: {{a: {at['a']}, b: {at['b']}}}{keys}}}\nseeds: 1\n{more}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    how = {"methods": ["coral"], "executor": "local", "quiet": True, "out": tmp_path / "run"}
+    package.run(tmp_path / "mine.yaml", pairs=["a:b"], **how)
+    found, inside = predicted(tmp_path / "run", "coral", at["new"]), predict(tmp_path / "run", "coral")
+    scores = [c for c in found if c.startswith("score_")]
+    want = [i for row in ROWS for i in np.flatnonzero(inside.row == row)]
+    if write is pictures:  # which stand in the order of their names
+        assert [Path(f).name for f in found.file] == ["00.png", "01.png", "02.png"]
+        pixels = [np.asarray(Image.open(f)).tobytes() for f in inside.file]
+        want = [pixels.index(np.asarray(Image.open(f)).tobytes()) for f in found.file]
+    assert len(found) == len(want) == (9 if write is series else 3)
+    assert found[scores].to_numpy() == pytest.approx(inside.loc[want, scores].to_numpy(), abs=2e-3)
 
 
 class Bad:

@@ -115,3 +115,16 @@ def test_in_transductive_rows_without_a_label_are_predicted_beside_those_that_ar
             scored = zip(kept["test_rows"].tolist(), kept["test_log_scores"].tolist(), strict=True)
             assert all(whole[row] == scores for row, scores in scored)
         assert record["n_test"] == 15
+
+
+def test_a_file_without_a_label_column_is_said_to_have_none(tmp_path):
+    table(0).to_csv(tmp_path / "a.csv", index=False)
+    table(1).drop(columns="y").to_csv(tmp_path / "b.csv", index=False)
+    path = tmp_path / "mine.yaml"
+    path.write_text("data: {format: csv, domains: {a: a.csv, b: b.csv}}\n")
+    with pytest.raises(BadInput, match="b.csv: y: missing; say which holds the labels: f0, f1, f2; .* y: none$"):
+        planned(path)
+    path.write_text("data: {format: csv, domains: {a: a.csv, b: b.csv}, y: {a: y, b: none}}\n")
+    _, _, data = planned(path)
+    assert data.blind == {"b": "domain b has no label"}
+    assert data.domains["b"].X.shape == data.domains["a"].X.shape == (30, 3)

@@ -136,7 +136,7 @@ def extended(suite: Suite, planned: Rebuilt, domain: Domain, file: Path, device:
     if not isinstance(suite.kind, Samples) or domain.graph is not None:
         raise BadInput(f"{file}: rows stand for themselves, and {domain.name} holds {suite.kind.name}")
     try:
-        source = _own.dataset(own.model_dump())
+        source = _own.dataset(own.model_dump() | {"unlabelled": True})
         source.like(suite.source)
         other = suite.model_copy(update={"data": own, "source": source})
         raw, _ = suite.kind.read(other, domain.name, None)

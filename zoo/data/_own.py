@@ -120,7 +120,7 @@ class Own(Dataset):
             del keys["y"]
         forms = [self._kind(group[0], **keys, files=group) for group in self._kind.grouped(paths)]
         for form in forms:
-            form.labelled = not without
+            form.labelled = not (without or self._data.get("unlabelled"))
         return forms
 
     def load(self, domain: str, root: Path | None) -> tuple[Any, np.ndarray]:
@@ -155,7 +155,7 @@ class Own(Dataset):
         self._model, self._first = other, other._first
         beside = [path for forms in other._files.values() for form in forms for path in form.files]
         for form in (form for forms in self._files.values() for form in forms):
-            form.labelled, form.beside = False, [*beside, *form.beside]
+            form.beside = [*beside, *form.beside]
             form.wanted = other._first[1] if form.table else ()
 
     def place(self, domain: str) -> str:

@@ -61,7 +61,7 @@ class Dataset:
         return [], np.arange(n)
 
     def like(self, other: Dataset) -> None:
-        """Read samples without labels from now on, laid out as those that `other` has loaded.
+        """Read samples that are laid out as those that `other` has loaded.
 
         Raises
         ------

@@ -261,6 +261,8 @@ class Own(Dataset):
     def __init__(self, data: dict[str, Any]) -> None:
         given = {k: v for k in ("x", "y", "id", "time", "rate") if (v := data.get(k))}
         self._files = {name: Series(Path(path), **given) for name, path in data["domains"].items()}
+        for file in self._files.values():
+            file.labelled = not data.get("unlabelled")
         for name, file in self._files.items():
             if why := plain.trouble(file.path):
                 raise BadInput(f"data: domains: {name}: {file.path} {why}")
@@ -299,8 +301,6 @@ class Own(Dataset):
 
     def like(self, other: Dataset) -> None:
         assert isinstance(other, Own)
-        for file in self._files.values():
-            file.labelled = False
         self._first = other._first
 
     def place(self, domain: str) -> str:
