@@ -122,7 +122,7 @@ def test_a_file_without_a_label_column_is_said_to_have_none(tmp_path):
     table(1).drop(columns="y").to_csv(tmp_path / "b.csv", index=False)
     path = tmp_path / "mine.yaml"
     path.write_text("data: {format: csv, domains: {a: a.csv, b: b.csv}}\n")
-    with pytest.raises(BadInput, match="b.csv: y: missing; say which holds the labels: f0, f1, f2; .* y: none$"):
+    with pytest.raises(BadInput, match=r"b.csv: y: missing; say which holds the labels: f0, f1, f2; .* y: none$"):
         planned(path)
     path.write_text("data: {format: csv, domains: {a: a.csv, b: b.csv}, y: {a: y, b: none}}\n")
     _, _, data = planned(path)
