@@ -34,7 +34,7 @@ def fields(stored: Mapping[str, np.ndarray], labels: Arrays, transductive: bool)
     stored : as from `Store.seen`
     labels : as from `source_labels`
     """
-    adapt = "test" if transductive else "adapt"
+    adapt = "test" if transductive and "adapt_rows" not in stored else "adapt"
     said: dict[str, Any] = {
         "pt": _scores(stored.get(f"{adapt}_log_scores")),
         "pv": _scores(stored.get("validation_log_scores")),

@@ -39,6 +39,7 @@ class Driver:
     timeout : seconds that one cell may take, or None
     view : is told what happens
     probes : whether fitted methods are asked for what validators see: features, and scores of mixtures
+    keep : whether fits of the zoo's own methods are kept, to predict with later
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Driver:
         timeout: float | None = None,
         view: View,
         probes: bool = False,
+        keep: bool = False,
     ) -> None:
         self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
-        self.common, self.timeout, self.view, self.probes = common, timeout, view, probes
+        self.common, self.timeout, self.view, self.probes, self.keep = common, timeout, view, probes, keep
         self.n_classes = protocol.data.columns
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
@@ -180,18 +182,11 @@ class Driver:
         wanted = cell.model and not trains and message["nodes"] != "own"
         wanted = wanted and (features is None or "model" in cell.grant)
         model = {k: v for k, v in self.made[str(cell.model)].items() if not k.startswith("__")} if wanted else None
+        message |= messages.fit(suite, cell, job.op, job.round > 0, arrays, model, features is None)
         message |= {
-            "op": job.op,
-            "info": cell.row.info,
-            "parameters": cell.row.parameters,
-            "needs": sorted(cell.grant),
-            "arrays": arrays,
-            "model": model,
-            "featurise": features is None and not trains and messages.on_features(suite, cell),
-            "shaped": trains or cell.use == "net",
-            "again": job.round > 0,
             "checkpoint_s": self.checkpoint_s,
             "state": self.store.checkpoint(job.key) if cell.use == "net" or trains else None,
+            "keep": self.keep and job.op == "fit" and not job.stranger,
         }
         if job.op == "extract":
             message |= {"sets": now.sets, "graphs": self._whole(slot, now)}
@@ -260,6 +255,7 @@ class Driver:
         add(job, answer, ("fit_s", "fit_cpu_s", "shared_s"))
         job.costs |= {k: answer[k] for k in ("certificate", "curves")}
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
+        job.kept += [self.store.keep_model(job.key, m) for m in [answer["kept"]] if m is not None and self.keep]
         self._seen(job, answer)
         secret = self.protocol.data.domains[job.cell.target].secret
         rng = secret.generator("chunks", job.cell.id, job.round)

@@ -39,6 +39,7 @@ class Job:
     costs: dict[str, Any] = field(default_factory=dict)
     scores: list[dict[str, np.ndarray]] = field(default_factory=list)  # of each round
     explanations: list[Any] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)  # hashes of the models of its rounds
     opened: set[str] = field(default_factory=set)
     tries: int = 0
     started: float = 0.0
@@ -82,12 +83,13 @@ class Job:
             **self.costs,
             "shared_s": trained + self.costs.get("shared_s", 0.0),
             **common,
+            **({"models_sha256": [*self.kept]} if self.kept and status == "ok" else {}),
         }
 
     def begin(self) -> None:
         """Nothing of an earlier try counts."""
         self.round, self.opened = 0, set()
-        for kept in (self.parts, self.said, self.probed, self.costs, self.scores, self.explanations):
+        for kept in (self.parts, self.said, self.probed, self.costs, self.scores, self.explanations, self.kept):
             kept.clear()
 
 

@@ -59,6 +59,24 @@ def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dic
     }
 
 
+def fit(
+    suite: Suite, cell: Cell, op: str, again: bool, arrays: dict[str, Any], model: dict[str, Any] | None, raw: bool
+) -> dict[str, Any]:
+    """What a fit, a source model or an extraction is sent beside its `head`; `raw`: samples, not features of them."""
+    trains = op == "model"
+    return {
+        "op": op,
+        "info": cell.row.info,
+        "parameters": cell.row.parameters,
+        "needs": sorted(cell.grant),
+        "arrays": arrays,
+        "model": model,
+        "featurise": raw and not trains and on_features(suite, cell),
+        "shaped": trains or cell.use == "net",
+        "again": again,
+    }
+
+
 def sets(now: Round, features: dict[str, np.ndarray] | None) -> dict[str, Any]:
     """The rows of each set of a round; of a stranger that is sent features, these."""
     if features is None:
@@ -98,7 +116,7 @@ def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
-    whole = {name: np.arange(rows.shape[0]) for name, rows in now.sets.items()}
+    whole = {name: np.arange(n) for name, rows in now.sets.items() if (n := rows.shape[0])}
     if not apart:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]

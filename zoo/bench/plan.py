@@ -243,7 +243,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             few: list[tuple[str, str]] = []
             for grant in grants:
                 for source, target in (p for p in pairs if p not in data.open_set):
-                    if "Xl" in grant and target in data.few:
+                    if data.withheld(grant, target):
                         few.append((source, target))
                         continue
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
@@ -259,7 +259,8 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
             for source, target in dict.fromkeys(few):
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
-                unsupported.append({"label": row.label, "learner": learner, "reason": data.few[target], **where})
+                why = next(filter(None, (data.withheld(grant, target) for grant in grants)))
+                unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
     for (source, target), reason in data.open_set.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)

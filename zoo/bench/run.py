@@ -20,7 +20,7 @@ from zoo.bench.judge import Judges, probing
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
-from zoo.records.store import MADE, Store
+from zoo.records.store import MADE, MODELS, Store
 from zoo.results import Results as Results
 from zoo.vault import confine, plugins
 
@@ -78,9 +78,9 @@ class Benchmark:
         self.judges = select.chosen(validators, select.validators(judges))
         if self.judges and not self.suite.problem.classes:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
-        if odd := set(keep) - {"features"}:
-            raise BadInput(f"--keep {min(odd)}: features can be kept, and nothing else")
-        self.keep = "features" in keep
+        if odd := set(keep) - {"features", "model"}:
+            raise BadInput(f"--keep {min(odd)}: features and model can be kept, and nothing else")
+        self.keep, self.keep_models = "features" in keep, "model" in keep
         rows = plan.parse_rows(self.suite, self.known, list(settings))
         pairs_ = plan.parse_pairs(self.suite)
         if out and (why := plain.unwritable(out)):
@@ -118,7 +118,7 @@ class Benchmark:
         """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
         own = self.suite.data.paths if self.suite.data else ()
         runs = {p.parent for place in (self.store.folder.parent, Path("runs")) for p in place.glob("*/run.json")}
-        others = [run / name for run in runs - {self.store.folder} for name in (*MADE, "explanations")]
+        others = [run / name for run in runs - {self.store.folder} for name in (*MADE, MODELS, "explanations")]
         return [*filter(None, [self.root]), *map(Path, own), self.store.folder, *others, _cache.folder()]
 
     def _tried(self, rows: list[plan.Row]) -> list[plan.Row]:
@@ -174,6 +174,7 @@ class Benchmark:
                     timeout=self.timeout,
                     view=view or View(),
                     probes=self.keep or probing(self.judges),
+                    keep=self.keep_models,
                 )
                 self.failed = driver.failed
                 driver.run(self.todo)
@@ -208,6 +209,12 @@ class Benchmark:
                 self.loads[info.name] = files
                 codes[info.name] = plugins.judged(codes[info.name], info, files)
         return codes
+
+    def unkept(self) -> int:
+        """How many finished cells have no model, though this command was to keep them."""
+        cells = {c.id for c in self.cells} if self.keep_models else set()
+        done = [r for r in records.read(self.store.folder).records if r["cell"] in cells and r["status"] == "ok"]
+        return sum(not r.get("models_sha256") for r in done)
 
     def close(self) -> None:
         """End the workers."""

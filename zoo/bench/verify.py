@@ -13,27 +13,21 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from zoo import discover, machine, records
-from zoo.bench import plan
+from zoo import machine, records
+from zoo.bench.again import Rebuilt, Unplanned, rebuilt
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
-from zoo.bench.plan import Cell, Plan
-from zoo.bench.suite import Suite
-from zoo.errors import BadInput, one_line
-from zoo.kinds.base import Data, Draws
+from zoo.bench.plan import Cell
 from zoo.records import Record, Run
 from zoo.records.schema import REPLACED
 from zoo.records.store import Store, unpacked
 from zoo.records.verdicts import IDENTICAL, WITHIN, Verdict, Verified, fingerprint
-from zoo.vault import plugins as strangers
 
 EXACT = 1e-9  # of what follows from predicted classes alone
 SINGLE = 1e-5  # of values, which are kept as float32
@@ -41,32 +35,6 @@ ROUNDED = 0.02  # of what follows from scores, which are kept as float16 logarit
 AGAIN = 0.005  # of metrics between machines: half a sample in a hundred
 CLASSES = ("accuracy", "balanced_accuracy", "f1_macro")  # that follow from predicted classes
 CHEAP = 4  # cells are drawn from so many times as many of the cheapest ones
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """The plan of a run folder by the code, the data and the methods that the reader has."""
-
-    plan: Plan
-    data: Data
-    draws: Draws
-    cells: dict[str, Cell]
-
-    def absent(self, record: Record) -> Verdict:
-        """What is to be said of a record that is of no cell of this plan."""
-        codes = {c: r.info.name for r in self.plan.rows for c in self.plan.code.get(r.label, {}).values()}
-        domains, found = self.data.domains, "unchecked"
-        if record["method"] not in {r.info.name for r in self.plan.rows}:
-            why = "its method is not in the zoo that verifies"
-        elif codes.get(record["code"], record["method"]) != record["method"]:
-            found, why = "different", f"its code is that of {codes[record['code']]}"
-        elif any(domains[d].content != c for d, c in record["data"].items() if d in domains):
-            why = "made on other data"
-        elif record["code"] not in codes:
-            why = "made by other code"
-        else:
-            found, why = "different", "no cell of this run: its id is not in the plan"
-        return Verdict(record["cell"], "plan", found, why)
 
 
 def verify(
@@ -110,78 +78,20 @@ def verify(
     width = workers or (machine.cores() if device == "cpu" else 1)
     executor = _processes(width, [p for p in (root, folder) if p])
     try:
-        rebuilt = _rebuilt(run, ok, root, plugins, weights, device, executor)
+        planned = rebuilt(run, ok, root, plugins, weights, device, executor)
         verdicts += [
-            _scored(rebuilt, r, kept[r["cell"]]) if r["cell"] in rebuilt.cells else rebuilt.absent(r) for r in ok
+            _scored(planned, r, kept[r["cell"]]) if r["cell"] in planned.cells else planned.absent(r) for r in ok
         ]
-        known = [r for r in ok if r["cell"] in rebuilt.cells]
+        known = [r for r in ok if r["cell"] in planned.cells]
         drawn = known if everything else _drawn(known, cells, seed, dear)
-        again = _run(rebuilt, [rebuilt.cells[r["cell"]] for r in drawn], device, executor, told)
+        ran = _run(planned, [planned.cells[r["cell"]] for r in drawn], device, executor, told)
     except Unplanned as error:
         verdicts += [Verdict(r["cell"], "plan", error.found, str(error)) for r in ok]
         return _said(folder, run, device, verdicts, 0, len(ok))
     finally:
         executor.shutdown()
-    verdicts += [_compared(r, again[r["cell"]]) for r in drawn]
+    verdicts += [_compared(r, ran[r["cell"]]) for r in drawn]
     return _said(folder, run, device, verdicts, len(drawn), len(ok))
-
-
-class Unplanned(Exception):
-    """A run cannot be planned again; `found` says whether that speaks against it."""
-
-    def __init__(self, found: str, why: object) -> None:
-        super().__init__(f"the run cannot be planned again: {why}")
-        self.found = found
-
-
-def _rebuilt(
-    run: Run,
-    ok: Sequence[Record],
-    root: Path | None,
-    files: Sequence[Path],
-    weights: str,
-    device: str,
-    executor: Executor,
-) -> Rebuilt:
-    """The run's plan anew, from what run.json says and the reader has.
-
-    Raises
-    ------
-    Unplanned
-        The data are not here, say; or the rows of run.json are none that a suite could have.
-    """
-    meta, known = run.meta, discover.methods(files)
-    rows = {label: row for label, row in meta["rows"].items() if row["method"] in known}
-    methods = tuple({row["method"]: {**row["parameters"], "as": label}} for label, row in rows.items())
-    seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])
-    keys = {k: v for k, v in meta["suite"].items() if k in Suite.model_fields}
-    trials = max(len(row.get("trials", ())) or 1 for row in [*rows.values(), {}])
-    keys |= {"trials": trials, "pairs": meta["pairs"], "seeds": seeds, "methods": methods} | (
-        {"weights": weights} if weights else {}
-    )
-    try:
-        suite = Suite.model_validate(keys)
-        pairs = plan.parse_pairs(suite)
-        data = suite.kind.load(suite, pairs, root, device)
-    except (BadInput, ValidationError) as error:
-        raise Unplanned("unchecked", one_line(str(error))) from None
-    try:
-        parsed = plan.parse_rows(suite, known, [])
-    except BadInput as error:
-        raise Unplanned("different", error) from None
-    parsed = [replace(r, fixed=_kept_in_all(rows[r.label])) for r in parsed]
-    away = [p for p in (root,) if p]
-    parsed = [
-        replace(r, files=strangers.loaded(executor, r.info, r.parameters, away)) if r.info.plugin else r for r in parsed
-    ]
-    built = plan.build(suite, parsed, pairs, data)
-    return Rebuilt(built, data, suite.kind.draws(suite, data), {c.id: c for c in built.cells})
-
-
-def _kept_in_all(row: Mapping[str, Any]) -> frozenset[str]:
-    """The parameters of a row that its search left alone."""
-    said = row["parameters"]
-    return frozenset(k for k in said if all(trial.get(k) == said[k] for trial in row.get("trials", ())))
 
 
 def _kept(folder: Path, record: Record) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from zoo import __version__, plain
-from zoo.cli import data, look, own, pairs, run, runs, tables
+from zoo.cli import data, look, own, pairs, predict, run, runs, tables
 from zoo.cli.shown import say
 from zoo.errors import BadInput
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 # As --help shows them.
 for command in (
     *(look.list_, look.info, run.run, tables.table, tables.plot, runs.status, tables.compare, tables.report),
-    *(runs.explain, runs.cite, runs.verify, own.new, own.check, pairs.distance, pairs.rank),
+    *(runs.explain, predict.predict, runs.cite, runs.verify, own.new, own.check, pairs.distance, pairs.rank),
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(data.app, name="data")

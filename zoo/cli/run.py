@@ -41,7 +41,9 @@ def run(
     validators: Annotated[
         str | None, typer.Option(help="a,b,... or all: judge each fit without target labels; see zoo list validators.")
     ] = None,
-    keep: Annotated[str | None, typer.Option(help="features: what validators see stays in the run folder.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="features: what validators see; model: fits, for zoo predict of new files.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="processes (with the label vault) or local.")] = "processes",
     workers: Annotated[int | None, typer.Option(help="Default: one per core, one on a GPU.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds that one cell may take.")] = None,
@@ -129,6 +131,8 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
         print("             zoo list methods; zoo info METHOD")
     for line, n in Counter(benchmark.unjudged).items():
         say(f"no value of {line}" + (f" ({n} cells)" if n > 1 else ""))
+    if n := benchmark.unkept():
+        say(f"{n} cells have no model kept (done before, plugins, graphs, facts): zoo predict fits them again")
     if failed:
         say(f"{len(failed)} cells did not finish; the same command tries them again")
         raise typer.Exit(1)

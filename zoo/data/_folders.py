@@ -62,6 +62,24 @@ def tree(
     return files, np.array(labels), _counted(left)
 
 
+def flat(
+    folder: Path, suffixes: Sequence[str], holds: Callable[[Path], bool] = lambda _: False
+) -> tuple[list[Path], np.ndarray, str]:
+    """As `tree`, of files without classes: all that there are below a folder.
+
+    Raises
+    ------
+    BadInput
+        There is no file of the kind.
+    """
+    every = list(walked(folder))
+    files = [path for path in every if path.suffix.lower() in suffixes or holds(path)]
+    if not files:
+        raise BadInput(f"{folder} holds no file of the kind: expected {', '.join(suffixes[:3])} … in it")
+    left = Counter(path.suffix.lower() or "no suffix" for path in every if path not in {*files})
+    return files, np.full(len(files), ""), _counted(left)
+
+
 def split(folder: Path) -> list[Path]:
     """The folders of a split that stand where classes should: two or more called train, test and the like."""
     below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not dropping(p)]

@@ -11,7 +11,8 @@ from typing import Any
 from zoo import plain
 from zoo.data import _columns, _folders, _labels, formats
 from zoo.data._own import DOMAINS, Own, dataset, format_of
-from zoo.data.formats.base import LABELS, Arrays, Format, Table, names, reading
+from zoo.data._reading import names, reading
+from zoo.data.formats.base import LABELS, Arrays, Format, Table
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from zoo import plain
 from zoo.data import _columns, _labels, _together, formats
+from zoo.data._reading import names, reading
 from zoo.data.base import Dataset
-from zoo.data.formats.base import Format, Table, names, reading
+from zoo.data.formats.base import Format, Table
 from zoo.errors import BadInput
 from zoo.graph import Graph, is_sparse, stacked
 
@@ -64,6 +65,8 @@ class Own(Dataset):
         self._read: dict[Format, tuple[Any, np.ndarray, tuple[Any, ...], dict[str, list[str | None]]]] = {}
         self._levels: tuple[int, ...] = ()
         self._notes: dict[str, list[str]] = {}
+        self._places: dict[str, tuple[list[str], np.ndarray]] = {}
+        self._model: Own | None = None  # whose layout and words these samples have to have
         for form in (every := [form for files in self._files.values() for form in files]):
             form.beside = [path for other in every for path in other.files]
         first, files = next(iter(self._files.items()))
@@ -113,7 +116,12 @@ class Own(Dataset):
         for path in paths:
             if why := plain.trouble(path, self._kind.lies_in_of(path)):
                 raise BadInput(f"{where}{path} {why}")
-        return [self._kind(group[0], **keys, files=group) for group in self._kind.grouped(paths)]
+        if without := keys.get("y") == "none":
+            del keys["y"]
+        forms = [self._kind(group[0], **keys, files=group) for group in self._kind.grouped(paths)]
+        for form in forms:
+            form.labelled = not (without or self._data.get("unlabelled"))
+        return forms
 
     def load(self, domain: str, root: Path | None) -> tuple[Any, np.ndarray]:
         self._apart()
@@ -123,9 +131,6 @@ class Own(Dataset):
             X = held.X
             if X.shape[0] == 0:
                 raise form.bad("x: holds no samples")
-            if not (held.labels != "").any():
-                at, row = held.at(0)
-                raise at.bad(f"y: {at.line(row)} has no label, nor has any other: those of a target are what is scored")
             if not (form.photographs or isinstance(X, Graph) or X.dtype == object):
                 X = self._judged(held, domain)
                 if held.words:
@@ -133,12 +138,25 @@ class Own(Dataset):
             if not all(X.shape):
                 raise form.bad(f"x: holds samples of {'×'.join(map(str, X.shape[1:]))} features, which are none")
             self._alike(form, held.layout)
+            self._places[domain] = _places(held.parts, several=len(self._files[domain]) > 1)
             for one in dict.fromkeys(form for form, _ in held.parts):
                 self._notes.setdefault(domain, []).extend(n for n in one.notes if n not in self._notes[domain])
         return X, held.labels
 
     def notes(self, domain: str) -> tuple[str, ...]:
         return tuple(self._notes.get(domain, ()))
+
+    def places(self, domain: str, n: int) -> tuple[list[str], np.ndarray]:
+        return self._places[domain]
+
+    def like(self, other: Dataset) -> None:
+        assert isinstance(other, Own)
+        assert other._first is not None
+        self._model, self._first = other, other._first
+        beside = [path for forms in other._files.values() for form in forms for path in form.files]
+        for form in (form for forms in self._files.values() for form in forms):
+            form.beside = [*beside, *form.beside]
+            form.wanted = other._first[1] if form.table else ()
 
     def place(self, domain: str) -> str:
         path = self._files[domain][0].path
@@ -214,9 +232,9 @@ class Own(Dataset):
                 at, line = held.at(row)
                 hint = "" if wrong.any() or "impute" not in self._kind.keys else " (a missing value? impute: mean)"
                 raise at.bad(f"{at.place(line, rest)}: NaN or infinity{hint}", {"impute": "mean"} if hint else None)
-            if gone.any():
+            if gone.any() and self._model is None:
                 self._imputable(values, gone, form, held, domain)
-        if not sparse and X.ndim == 2:
+        if not sparse and X.ndim == 2 and self._model is None:
             X = X.astype(np.float64, copy=False)
             if (far := _columns.extreme(X)) is not None:
                 at, line = held.at(far[0])
@@ -249,9 +267,9 @@ class Own(Dataset):
 
     def _encoded(self, X: Any, held: Held, domain: str) -> Any:
         """Category columns as one column a word, of the words of all domains."""
-        columns = []
+        columns, own = [], self._model or self
         for name in sorted(held.words):
-            words = sorted({t for d in self.domains for t in self._words(d)[name] if t is not None}, key=_natural)
+            words = sorted({t for d in own.domains for t in own._words(d)[name] if t is not None}, key=_natural)
             if len(words) > 1000:
                 raise BadInput(f"data: categories: {name!r} holds {len(words)} different words: drop: [{name}]")
             columns += [[t == word for t in held.words[name]] for word in words]
@@ -283,6 +301,15 @@ def dataset(data: dict[str, Any]) -> Dataset:
     if own is not Own and (data.get("file") or any(not isinstance(p, str) for p in data["domains"].values())):
         raise BadInput(f"data: format: {data['format']} takes domains: {{NAME: PATH}}, one path each")
     return own(data)
+
+
+def _places(parts: Sequence[tuple[Format, np.ndarray]], several: bool) -> tuple[list[str], np.ndarray]:
+    """The file of each sample, where there are several, and its number there."""
+    files: list[str] = []
+    for form, rows in parts:
+        each = form.listed()
+        files += [str(each[row]) for row in rows] if each else [str(form.path)] * len(rows) if several else []
+    return files, np.concatenate([rows for _, rows in parts])
 
 
 def _said(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,13 @@ def _labelled(raw: Raw, notes: dict[str, list[str]], by_class: bool) -> Raw:
         others = classes[name] - {UNLABELLED}
         if by_class and UNLABELLED in classes[name] and len(others) > 1 and others <= known:
             labels = np.where(labels == UNLABELLED, "", labels)
-        if n := int((labels == "").sum()):
+        n = int((labels == "").sum())
+        if n and n == len(labels):
+            notes[name].append(
+                'no sample has a label: as a target it is adapted to and not scored ("–"), and no row is ranked by it; '
+                "zoo predict DIR --method NAME --out FILE writes what is predicted of it"
+            )
+        elif n:
             notes[name].append(
                 f"{n} of {len(labels)} samples have no label: as a target's they are adapted to and not scored, as a "
                 "source's left out"

@@ -56,6 +56,20 @@ class Dataset:
         """Columns that stand for a word of a category each, once a domain is loaded."""
         return ()
 
+    def places(self, domain: str, n: int) -> tuple[list[str], np.ndarray]:
+        """The file of each of a domain's `n` samples, none where that goes without saying, and its number there."""
+        return [], np.arange(n)
+
+    def like(self, other: Dataset) -> None:
+        """Read samples that are laid out as those that `other` has loaded.
+
+        Raises
+        ------
+        BadInput
+            Its files hold nothing that stands for itself.
+        """
+        raise BadInput("new samples can be read of tables, arrays, texts, series and folders of files alone")
+
     def together(self, raw: dict[str, Any], normalise: Sequence[str], classes: bool = True) -> dict[str, Any]:
         """Loaded domains as they are to be used beside each other; '' is the class of samples without a label.
 

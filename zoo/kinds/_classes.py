@@ -23,18 +23,23 @@ def instead(domains: dict[str, Domain], classes: list[str]) -> str:
     return f"; classes: shared runs it on the {len(shared)} classes that all domains have"
 
 
-def shared(suite: Suite, raw: dict[str, Any]) -> dict[str, Any]:
-    """Domains without the samples of classes that not all of them have; those without a label stay."""
+def shared(suite: Suite, raw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Domains without the samples of classes that not all of them have, and the rows that stay.
+
+    Those without a label do.
+    """
     if not suite.problem.classes:
         raise BadInput(f"classes: shared: task: {suite.task} predicts values, which are no classes")
-    common = set.intersection(*({str(c) for c in labels} for _, labels in raw.values())) - {""}
+    classes = [{str(c) for c in labels} - {""} for _, labels in raw.values()]
+    common = set.intersection(*filter(None, classes)) if any(classes) else set()
     if len(common) < 2:
         raise BadInput(f"classes: shared: the domains of {suite.dataset} share {len(common)} classes, which is too few")
     kept = {name: np.array([str(c) in common or not c for c in labels]) for name, (_, labels) in raw.items()}
-    return {
+    fewer = {
         name: (X, labels) if kept[name].all() else (X[kept[name]], labels[kept[name]])
         for name, (X, labels) in raw.items()
     }
+    return fewer, {name: np.flatnonzero(mask) for name, mask in kept.items()}
 
 
 def named(some: set[int], classes: list[str]) -> str:
@@ -46,31 +51,43 @@ def named(some: set[int], classes: list[str]) -> str:
 def matched(
     suite: Suite, pairs: list[tuple[str, str]], domains: dict[str, Domain], classes: list[str], remark: str = ""
 ) -> Data:
-    """Which pairs have the classes that their methods need."""
+    """Which pairs have the classes that their methods need, and which targets have labels.
+
+    Raises
+    ------
+    BadInput
+        A source with one class only; a target of which nothing is left to test on; no pair that can run.
+    """
     open_set, partial = {}, {}
+    blind = {t: f"domain {t} has no label" for _, t in pairs if not len(domains[t].y)}
     for source, target in pairs:
+        if bare := [s for s in origins(source) or [target] if not len(domains[s].y)]:
+            open_set[source, target] = f"no sample of {bare[0]} has a label, and methods are trained on its labels"
+            continue
         wanted = set(domains[target].strata.tolist())
         have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
         if classes and len(have) < 2:
             raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
         if missing := wanted - have:
             open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
-        if extra := have - wanted:
+        if (extra := have - wanted) and target not in blind:
             partial[source, target] = f"no target sample has {named(extra, classes)}"
         n = len(domains[target].y)
-        if suite.protocol != "transductive" and len(adapt_rows(suite, domains[target], 0)) == n:
+        if target not in blind and suite.protocol != "transductive" and len(adapt_rows(suite, domains[target], 0)) == n:
             raise BadInput(
                 f"{suite.dataset}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
                 "to test on; give it more, or say protocol: transductive"
             )
     if len(open_set) == len(pairs):
         (source, target), why = next(iter(open_set.items()))
+        if bare := [d for d in origins(source) or [target] if not len(domains[d].y)]:
+            raise BadInput(f"{suite.source.place(bare[0]) or suite.dataset}: y: {why} (pair {source}:{target})")
         hint = instead(domains, classes) + (f"; {remark}" if remark else "")
         raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
     few = {}
     if isinstance(suite.labels, int) and suite.labels:
         few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}
-    return Data(domains, classes, open_set, partial, few)
+    return Data(domains, classes, open_set, partial, few, blind)
 
 
 def _too_few(suite: Suite, domain: Domain, classes: list[str]) -> str:

@@ -50,6 +50,8 @@ class Domain:
         What was left out or assumed at loading, a line each.
     levels : tuple of int
         Columns of X that stand for a word of a category each.
+    asked : int
+        How many of the last rows of X are not the domain's: they are normalised as it is, predicted, and nothing else.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Domain:
     groups: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
+    asked: int = 0
 
     @classmethod
     def build(
@@ -99,7 +102,7 @@ class Domain:
     @property
     def unlabelled(self) -> np.ndarray:
         """The rows without a label."""
-        return np.arange(len(self.y), self.X.shape[0])
+        return np.arange(len(self.y), self.X.shape[0] - self.asked)
 
     @property
     def strata(self) -> np.ndarray:
@@ -139,6 +142,7 @@ class Data:
     open_set : pairs that no closed-set method can run on, and why
     partial : pairs whose target lacks classes of the source, and which
     few : targets of which no K samples of each class can be labelled, and why
+    blind : targets without a label, which are adapted to and not scored, and why no cell is granted one
     """
 
     domains: dict[str, Any]
@@ -146,6 +150,13 @@ class Data:
     open_set: dict[tuple[str, str], str] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
+    blind: dict[str, str] = field(default_factory=dict)
+
+    def withheld(self, grant: frozenset[str], target: str) -> str:
+        """Why a cell cannot be granted the target's labels that it asks for; '' where it can, or asks for none."""
+        if target in self.blind:
+            return self.blind[target] if grant & {"Xl", "yl", "yt"} else ""
+        return self.few.get(target, "") if "Xl" in grant else ""
 
     @property
     def columns(self) -> int:

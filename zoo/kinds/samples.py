@@ -65,8 +65,9 @@ class Samples(Kind):
             if X.shape[0] != len(labels):
                 raise BadInput(f"{where}: {X.shape[0]} samples, but {len(labels)} labels")
         raw = suite.source.together(raw, suite.normalise, suite.problem.classes)
+        kept: dict[str, np.ndarray] = {}
         if suite.classes == "shared":
-            raw = shared(suite, raw)
+            raw, kept = shared(suite, raw)
         given = {name: labels for name, (_, labels) in raw.items()}
         ys, classes = suite.problem.encoded(
             given, {name: suite.source.place(name) or f"{suite.dataset}: domain {name}" for name in given}
@@ -77,7 +78,8 @@ class Samples(Kind):
             X, _ = raw.pop(name)  # so that what is copied below does not stay twice
             built = self.domain(suite, name, X, ys[name], classes, device)
             notes, levels = (*built.notes, *suite.source.notes(name), *filter(None, [remark])), suite.source.levels()
-            domains[name] = replace(built, notes=notes, levels=levels) if notes or levels else built
+            rows = kept[name][built.rows] if kept else built.rows
+            domains[name] = replace(built, notes=notes, levels=levels, rows=rows)
         return matched(suite, pairs, domains, classes, remark)
 
     def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
@@ -152,6 +154,7 @@ class Pair(base.Pair):
     adapt: np.ndarray | None = None
     whole: dict[str, Graph] = field(default_factory=dict)
     scored: np.ndarray | None = None  # of the test rows, where some have no label
+    asked: np.ndarray | None = None  # rows that are only predicted
     solved: Problem = field(default_factory=lambda: problem("classification"))
     scale: tuple[float, float] = (0.0, 1.0)
 
@@ -161,6 +164,10 @@ class Pair(base.Pair):
 
     def round(self, i: int, oracle: bool) -> Round:
         """The i-th fit of a cell."""
+        now = self._round(i, oracle)
+        return now if self.asked is None else replace(now, sets={**now.sets, "asked": self.asked})
+
+    def _round(self, i: int, oracle: bool) -> Round:
         fields, folds = self.oracle if oracle else self.fields, self.oracle_folds
         if folds is None:
             adapt = self.fields["Xt"] if self.adapt is None else self.adapt
@@ -176,12 +183,14 @@ class Pair(base.Pair):
         """The scores of all rounds as those of the test rows and the other sets."""
         scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
         if len(scores) == 1:
-            return scores[0] if self.scored is None else scores[0] | {"test": scores[0]["test"][self.scored]}
+            test = scores[0]["test"]  # some of which may have no label: what is said of them is kept as adapted to
+            return scores[0] if self.scored is None else scores[0] | {"test": test[self.scored], "adapt": test}
         assert self.oracle_folds is not None
         whole = np.empty((len(self.oracle_folds), scores[0]["test"].shape[1]))
         for i, part in enumerate(scores):
             whole[self.oracle_folds == i] = part["test"]
-        return {"test": whole[self.oracle_tested]}
+        said = {"test": whole[self.oracle_tested]}
+        return said if self.asked is None else said | {"asked": np.mean([part["asked"] for part in scores], 0)}
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
@@ -226,7 +235,7 @@ class Protocol(Draws):
             "Xt": Xt if all_of_it is unlabelled and len(all_of_it) == len(adapt) else take(X, adapt),
             "yt": t.y[adapt],
         }
-        rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]}
+        rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]} | ({"asked": np.arange(t.asked)} if t.asked else {})
         validation = X[:0]
         if sources:
             parts = [(self.data.domains[name], *self._own(name, seed, frozen, unseen)) for name in sources]
@@ -254,6 +263,7 @@ class Protocol(Draws):
             folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
             scored=scored,
+            asked=X[X.shape[0] - t.asked :] if t.asked else None,
             solved=suite.problem,
             scale=scale,
         )
@@ -264,7 +274,7 @@ class Protocol(Draws):
             return adapt, adapt
         y, unit = t.units(adapt)
         rank = rank_in_class(y, t.secret.generator("labels", seed))
-        counts, k = np.bincount(y, minlength=int(t.strata.max()) + 1), int(self.suite.labels)
+        counts, k = np.bincount(y, minlength=int(t.strata.max(initial=0)) + 1), int(self.suite.labels)
         # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
         chosen = ((rank < k) & (counts > k)[y])[unit]
         return adapt[chosen], adapt[~chosen]
@@ -358,6 +368,6 @@ def folded(domain: Domain) -> np.ndarray:
     """
     generator = domain.secret.generator("folds")
     y, unit = domain.units()
-    start = (generator.integers(FOLDS) + generator.permutation(y.max() + 1))[y]
+    start = (generator.integers(FOLDS) + generator.permutation(y.max(initial=-1) + 1))[y]
     found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
     return found

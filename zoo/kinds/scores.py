@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+NAMES = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "nll", "ece")
+
 
 def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
     """Accuracy, balanced accuracy, macro F1 and AUROC, negative log-likelihood and calibration error.
@@ -18,6 +20,7 @@ def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
     Returns
     -------
     dict
+        All None where no sample has a label.
         ``auroc`` is one against rest, averaged over classes (None with a class missing); ``nll`` is None where a true
         class has score 0 (1-NN); ``ece`` uses 15 bins of the top score (Guo et al. 2017), None for one-hot scores.
 
@@ -25,6 +28,8 @@ def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
     0.75
     """
     n, n_classes = scores.shape
+    if not n:
+        return dict.fromkeys(NAMES)
     predicted = scores.argmax(1)
     confusion = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
     hits, true, guessed = confusion.diagonal(), confusion.sum(1), confusion.sum(0)

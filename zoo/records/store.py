@@ -27,8 +27,9 @@ from zoo.records.verdicts import FILE
 
 MADE = ("records", "predictions", "cache", "checkpoints")
 SEEN = "features"  # what validators see of fitted methods beside their predictions
+MODELS = "models"  # fits that were kept
 # The others come with what needs them: an explanation, a plugin, a validator.
-FOLDERS = (*MADE, "explanations", "plugins", values.FOLDER, SEEN)
+FOLDERS = (*MADE, "explanations", "plugins", values.FOLDER, SEEN, MODELS)
 KEPT = (*FOLDERS, "claims", "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
@@ -157,6 +158,13 @@ class Store:
             self._make_folder(values.FOLDER)
             self.values = _Log(self.folder / values.FOLDER / _writer())
         self.values.append(values.line(cell, value))
+
+    def keep_model(self, key: str, state: np.ndarray) -> str:
+        """Keep a fitted method as its worker gave it, in bytes that nobody here looks into; returns their sha256."""
+        self._make_folder(MODELS)
+        packed = state.tobytes()
+        _write(self.folder / MODELS / f"{key}.pt", packed)
+        return hashlib.sha256(packed).hexdigest()
 
     def keep_seen(self, cell: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep features and answers to probes of a cell for its validators."""

@@ -147,6 +147,8 @@ def _every_two(run: Run, metric: str) -> Iterator[Grid]:
 def _conclusions(rows: Sequence[Row], reference: str, rope: float, metric: str) -> Iterator[str]:
     """What can be said, and what cannot."""
     unit = "points" if metric in PERCENT else f"of {metric}"
+    if not rows:
+        yield f"nothing is compared: no method is scored beside {reference} of its learner"
     few = [r for r in rows if len(r.pairs) < FEWEST]
     if few:
         n = max(len(r.pairs) for r in few)

@@ -21,6 +21,7 @@ LEFT_OUT = {
     "digest",
     "files",
     "supersedes",
+    "models_sha256",
 }
 
 

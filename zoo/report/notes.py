@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from zoo.errors import one_line
-from zoo.records import FINAL, Run, main_metric
+from zoo.records import FINAL, Record, Run, main_metric
 from zoo.report.cells import EQUAL, LOWER, Table
 from zoo.report.lines import Line
 
@@ -171,7 +171,14 @@ def _identical(lines: list[Line], names: dict[int, str]) -> Iterator[str]:
             if (other := twin.pairs.get(pair, {}).get(seed) or twin.pairs.get(pair, {}).get(None))
             and record["status"] == other["status"] == "ok"
         ]
-        if both and all(any(a.get(k) and a[k] == b.get(k) for k in ("predictions_sha256", "metrics")) for a, b in both):
+        if both and all(_alike(a, b) for a, b in both):
             flagged.append(names[id(line)])
     if flagged:
         yield f"identical to source_only of the same learner: {', '.join(flagged)}"
+
+
+def _alike(a: Record, b: Record) -> bool:
+    """Whether two records are of the same predictions, or of the same metrics where there are any."""
+    scored = any(v is not None for v in (a.get("metrics") or {}).values())
+    keys = ("predictions_sha256", "metrics") if scored else ("predictions_sha256",)
+    return any(a.get(k) and a[k] == b.get(k) for k in keys)

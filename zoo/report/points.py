@@ -40,7 +40,7 @@ def done(table: Table, row: Row) -> set[str]:
 def common(table: Table, rows: list[Row]) -> list[str]:
     """The pairs that all rows finished, so that their means can be compared."""
     if not rows:
-        raise BadInput("nothing to draw: the run has no finished cells")
+        raise BadInput("nothing to draw: the run has no finished cells that are scored")
     common = [c.key for c in table.columns if all(c.key in done(table, row) for row in rows)]
     if not common:
         raise BadInput("nothing to draw: no pair is finished by all rows; zoo status DIR says what is left")

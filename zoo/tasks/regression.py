@@ -48,11 +48,13 @@ class Regression(Problem):
         return scores * scale[1] + scale[0]
 
     def metrics(self, scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-        """Mean absolute error, root of the mean squared error, and R²; this is None where y does not vary.
+        """Mean absolute error, root of the mean squared error, and R²; None of no samples, R² where y does not vary.
 
         >>> Regression().metrics(np.array([[1.0], [2.0], [5.0]]), np.array([1.0, 2.0, 3.0]))
         {'mae': 0.666..., 'rmse': 1.154..., 'r2': -1.0}
         """
+        if not len(y):
+            return dict.fromkeys(("mae", "rmse", "r2"))
         off = scores[:, 0] - y
         spread = float(np.square(y - y.mean()).sum())
         return {

@@ -57,7 +57,7 @@ def failure(answer: dict[str, Any]) -> tuple[str, str] | None:
 
 @checked
 def fit(answer: dict[str, Any]) -> dict[str, Any]:
-    """Costs, certificate, curves, explanation, peaks and opened files of a fit.
+    """Costs, certificate, curves, explanation, peaks and opened files of a fit, and itself in bytes if it was kept.
 
     Raises
     ------
@@ -74,6 +74,7 @@ def fit(answer: dict[str, Any]) -> dict[str, Any]:
         "certificate": certificate,
         "curves": curves,
         "explanation": json.loads(json.dumps(answer.get("explanation"))),  # of arrays there is no JSON
+        "kept": _bytes(answer, "kept"),
         **_seen(answer),
     }
 
@@ -199,6 +200,14 @@ def _path(said: Any) -> bool:
 def _text(answer: dict[str, Any], key: str) -> str:
     if not isinstance(value := answer.get(key), str):
         raise Malformed(f"{key} that is no text")
+    return value
+
+
+def _bytes(answer: dict[str, Any], key: str) -> np.ndarray | None:
+    if (value := answer.get(key)) is None:
+        return None
+    if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
+        raise Malformed(f"{key} that is no bytes")
     return value
 
 

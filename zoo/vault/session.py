@@ -20,7 +20,7 @@ from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
 from zoo.tasks import problem
-from zoo.vault import account, probe
+from zoo.vault import account, kept, probe
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
 
@@ -28,7 +28,8 @@ DENSE = 1 << 30  # bytes of a sparse matrix that is filled up
 
 
 class Session:
-    """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, ``probe``, ``predict``, ``validate``.
+    """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, ``restore``, ``probe``, ``predict``,
+    ``validate``.
 
     Parameters
     ----------
@@ -125,8 +126,15 @@ class Session:
             "certificate": _certificate(adapter),
             "curves": watch.curves,
             "explanation": _explanation(adapter),
+            "kept": kept.packed(self, source) if message.get("keep") else None,
             **self._peaks(),
         }
+
+    def on_restore(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Take up a fit that was kept, in place of `on_fit`; in no process that does anything else."""
+        kept.take_up(self, message["kept"], message["device"])
+        spent = dict.fromkeys(("fit_s", "fit_cpu_s", "shared_s"), 0.0)
+        return {**spent, "certificate": {}, "curves": {}, "explanation": None, "kept": None, **self._peaks()}
 
     def on_probe(self, message: dict[str, Any]) -> dict[str, Any]:
         """For validators: scores of source-train and of mixtures, and features of the sets in ``arrays``."""

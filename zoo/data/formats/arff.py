@@ -24,7 +24,7 @@ class Arff(Table):
 
     def _names(self) -> tuple[list[str], str]:
         columns = self.columns()
-        if not self.y and not any(c.lower() in LABELS for c in columns) and columns:
+        if self.labelled and not self.y and not any(c.lower() in LABELS for c in columns) and columns:
             self.y = columns[-1]  # as Weka takes it
         return super()._names()
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
@@ -36,6 +34,8 @@ class Format:
     suffixes : how its files end, for ``zoo data inspect``
     kind, photographs : as in `zoo.data.base.Dataset`
     notes : what was left out or assumed at reading, a line each
+    labelled : whether labels are read; else all are ''
+    wanted : the columns that are read, where another file says them
     words : category columns of what was read, by their names; None where a value is missing
     """
 
@@ -45,6 +45,8 @@ class Format:
     photographs: ClassVar[bool] = False
     lies_in: ClassVar[str] = "file"  # or a folder, or '' for either
     table: ClassVar[bool] = False  # whether features are columns with names
+    labelled: bool = True
+    wanted: tuple[str, ...] = ()
     row, first_row = "row", 0  # how a sample's place in the file is called, and the first one's number
 
     def __init__(self, path: Path, x: str = "", y: str = "", size: int = 0, **more: Any) -> None:
@@ -91,6 +93,10 @@ class Format:
         """Where a value of the samples stands in the file."""
         return f"x: {self.line(row)}" + (f", column {rest[0]}" if len(rest) == 1 else "")
 
+    def listed(self) -> list[Path]:
+        """The file of each sample, where each has one of its own."""
+        return []
+
     def line(self, row: int) -> str:
         """Where a sample stands in the file."""
         return f"{self.row} {row + self.first_row}"
@@ -110,6 +116,8 @@ class Format:
     def choose(self, key: str, names: Sequence[str], usual: frozenset[str], other: str = "") -> str:
         """The name that the key gives, or else the one with a usual name, or else the only one besides `other`."""
         given = unicodedata.normalize("NFC", getattr(self, key))
+        if key == "y" and not self.labelled:
+            return next((n for n in names if n == given or n.lower() in usual), "")
         if given:
             if given not in names:
                 raise self.bad(f"{key}: {discover.unknown('name', given, names)}")
@@ -118,7 +126,8 @@ class Format:
             if len(found) == 1:
                 return found[0]
         there = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-        raise self.bad(f"{key}: missing; say which holds the {'labels' if key == 'y' else 'features'}: {there or '-'}")
+        what = ("labels", "; where there are none, y: none") if key == "y" else ("features", "")
+        raise self.bad(f"{key}: missing; say which holds the {what[0]}: {there or '-'}{what[1]}")
 
 
 class Arrays(Format):
@@ -141,10 +150,12 @@ class Arrays(Format):
     def _names(self, headers: Iterable[str]) -> tuple[str, str]:
         names = [name for name in headers if name != self.by]
         y = self.choose("y", names, LABELS, self.x)
-        return self.choose("x", names, FEATURES, y), y
+        return self.choose("x", names, FEATURES, y if self.labelled else y or "none"), y
 
     def read(self) -> tuple[Any, Any, tuple[Any, ...]]:
-        X, y = self.arrays(list(self._names(self.headers())))
+        x, name = self._names(self.headers())
+        X, *rest = self.arrays([x, name] if self.labelled else [x])
+        y: Any = rest[0] if rest else np.full(X.shape[0], "")
         y = y.toarray() if is_sparse(y) else y
         if is_sparse(X):
             X = _room.sparse("x", X.tocsr(), self.bad)
@@ -231,6 +242,10 @@ class Table(Format):
         columns = self.columns()
         if twice := [c for c, count in Counter(columns).items() if count > 1]:
             raise self.bad(f"column {twice[0]!r} stands twice")
+        if self.wanted:
+            if lacking := [c for c in self.wanted if c not in columns]:
+                raise self.bad(f"x: lacks column {', '.join(map(repr, lacking[:5]))}, which the run's data have")
+            return list(self.wanted), ""
         for key, names in (("drop", self.drop), ("categories", self.categories), ("by", [self.by] if self.by else [])):
             for p in names:
                 if not any(p == c or fnmatchcase(c, p) for c in columns):
@@ -264,6 +279,8 @@ class Table(Format):
 
     def _labels(self, frame: pd.DataFrame, y: str) -> np.ndarray:
         """Labels as they stand there; numbers with a decimal comma as numbers."""
+        if not self.labelled:
+            return np.full(len(frame), "", dtype=object)
         values, wrong = _columns.numbers(frame[y], self.decimal, self.missing)
         return frame[y].to_numpy(dtype=object) if self.decimal == "." or wrong.any() else values
 
@@ -278,14 +295,16 @@ class Table(Format):
             at = np.flatnonzero(wrong)
             texts = _columns.texts_of(frame[name], self.missing)
             found = _columns.other(name, [t for t in texts if t is not None], [str(texts[i]) for i in at])
-            if found.key == "missing" or 2 * len(at) < len(frame):
+            if self.wanted or found.key == "missing" or 2 * len(at) < len(frame):
                 where = f"column {name!r}, {self.row} {frame.index[at[0]] + self.first_row}"
                 hint = (
                     f" (if it means none: missing: ['{texts[at[0]]}'] and impute: mean)" if len(at) < len(texts) else ""
                 )
                 single.append(f"{where}: expected a number, got {texts[at[0]]!r}{hint}")
             whole.append(
-                found if 2 * len(at) >= len(frame) else _columns.Finding(name, "", "missing", str(texts[at[0]]))
+                found
+                if 2 * len(at) >= len(frame) and not self.wanted
+                else _columns.Finding(name, "", "missing", str(texts[at[0]]))
             )
         others = [f for f in whole if f.key != "missing"]
         self.fix = _columns.mending(whole) | ({"impute": "mean"} if single else {})
@@ -354,13 +373,17 @@ class Folder(Format):
 
     def tree(self) -> tuple[list[Path], np.ndarray]:
         """Files of the folder, or of several that are pooled, and their classes."""
-        found = [_folders.tree(folder, self.suffixes, self.holds) for folder in self.files]
+        read = _folders.tree if self.labelled else _folders.flat
+        found = [read(folder, self.suffixes, self.holds) for folder in self.files]
         self.notes = [f"left out: {left}" for _, _, left in found if left]
         return [path for files, _, _ in found for path in files], np.concatenate([y for _, y, _ in found])
 
     def described(self, path: Path) -> str:
         """What kind of file it is, in a few words."""
         raise NotImplementedError
+
+    def listed(self) -> list[Path]:
+        return self.tree()[0]
 
     def rows(self) -> list[dict[str, Any]]:
         seen: dict[str, Counter[str]] = {}
@@ -373,26 +396,3 @@ class Folder(Format):
 
     def guessed(self) -> tuple[dict[str, Any], np.ndarray]:
         return {"size": 32} if "size" in self.keys else {}, self.tree()[1]
-
-
-def names(y: Any, form: Format) -> np.ndarray:
-    """Class names of labels, '' where there is none; see `zoo.data._labels.names`."""
-    return _labels.names(y, form.bad, form.line, form.missing)
-
-
-@contextmanager
-def reading(file: Format, domain: str = "") -> Iterator[None]:
-    """Whatever goes wrong in a file becomes one line with its key and its path."""
-    where = f"data: domains: {domain}: " if domain else ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of libraries about damage that they read past, or then raise for
-            yield
-    except BadInput as error:
-        raise BadInput(f"{where}{error}", error.fix) from None
-    except MemoryError:
-        raise BadInput(f"{where}{file.path} needs more memory than there is") from None
-    except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
-        strerror = getattr(error, "strerror", None)
-        reason = strerror or (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{where}{file.path} cannot be read as {type(file).__name__.lower()}: {reason}") from None

@@ -15,8 +15,9 @@ import numpy as np
 from zoo import discover, plain
 from zoo.data import _atoms
 from zoo.data._atoms import Atom
+from zoo.data._reading import reading
 from zoo.data.base import Dataset
-from zoo.data.formats.base import Format, reading
+from zoo.data.formats.base import Format
 from zoo.errors import BadInput
 from zoo.facts import Database, Fold
 from zoo.facts import Facts as Evidence

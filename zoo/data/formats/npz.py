@@ -54,7 +54,7 @@ class Npz(Arrays):
 
     def _names(self, headers: Any) -> tuple[str, str]:
         names = list(headers)
-        if names == ["X"] and self.headers()["X"][1] == "sparse":
+        if self.labelled and names == ["X"] and self.headers()["X"][1] == "sparse":
             raise self.bad(
                 f"y: is a sparse matrix, which scipy saved without labels: give them too, NAME: [{self.path.name}, "
                 f"{self.path.stem}_y.npy]"

@@ -12,9 +12,10 @@ import numpy as np
 
 from zoo import discover, plain
 from zoo.data import _columns, _folders, _together
+from zoo.data._reading import names, reading
 from zoo.data.base import Dataset
 from zoo.data.formats import npz
-from zoo.data.formats.base import FEATURES, LABELS, Format, names, reading
+from zoo.data.formats.base import FEATURES, LABELS, Format
 from zoo.data.formats.csv import Csv
 from zoo.errors import BadInput
 from zoo.series import Series as Measured
@@ -94,8 +95,9 @@ class Series(Format):
         lengths = [n for n in there if n.lower() in LENGTHS]
         others = [n for n in there if n not in lengths]
         y = self.choose("y", others, LABELS, self.x)
-        x = self.choose("x", others, FEATURES, y)
-        X, labels = file.arrays([x, y])
+        x = self.choose("x", others, FEATURES, y if self.labelled else y or "none")
+        X, *rest = file.arrays([x, y] if self.labelled else [x])
+        labels = rest[0] if rest else np.full(len(X), "")
         if X.dtype.kind not in "biuf":
             raise self.bad(f"x: holds {X.dtype}: expected numbers")
         if lengths and X.ndim == 2:
@@ -147,7 +149,7 @@ class Series(Format):
         if (ids == "").any():
             raise self.bad(f"{key}: {table.line(int(np.flatnonzero(ids == '')[0]))} belongs to no series")
         numbers, called = ids.factorize()
-        labels = names(frame[y].to_numpy(dtype=object), table)
+        labels = names(frame[y].to_numpy(dtype=object) if self.labelled else np.full(len(frame), ""), table)
         first = np.unique(numbers, return_index=True)[1]
         if (odd := np.flatnonzero(labels != labels[first][numbers])).size:
             i, of = int(odd[0]), int(numbers[odd[0]])
@@ -191,7 +193,7 @@ class Series(Format):
     # A folder ---------------------------------------------------------------------------------------------------------
 
     def _folder(self) -> tuple[Measured, np.ndarray, tuple[Any, ...]]:
-        files, labels, left = _folders.tree(self.path, TABLES)
+        files, labels, left = (_folders.tree if self.labelled else _folders.flat)(self.path, TABLES)
         self.notes = [f"left out: {left}"] if left else []
         values, times = [], []
         like: list[str] = []
@@ -259,6 +261,8 @@ class Own(Dataset):
     def __init__(self, data: dict[str, Any]) -> None:
         given = {k: v for k in ("x", "y", "id", "time", "rate") if (v := data.get(k))}
         self._files = {name: Series(Path(path), **given) for name, path in data["domains"].items()}
+        for file in self._files.values():
+            file.labelled = not data.get("unlabelled")
         for name, file in self._files.items():
             if why := plain.trouble(file.path):
                 raise BadInput(f"data: domains: {name}: {file.path} {why}")
@@ -294,6 +298,10 @@ class Own(Dataset):
         for name in raw:
             self._notes[name] += notes[name]
         return {name: (X, found[name][1]) for name, (X, _) in raw.items()}
+
+    def like(self, other: Dataset) -> None:
+        assert isinstance(other, Own)
+        self._first = other._first
 
     def place(self, domain: str) -> str:
         return f"data: domains: {domain}: {self._files[domain].path}"

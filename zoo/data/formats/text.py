@@ -38,7 +38,11 @@ class Text(Format):
         texts = frame[x].fillna("").str.strip()
         if (empty := np.flatnonzero(texts == "")).size:
             raise self.bad(f"x: column {x!r}, {self.line(int(empty[0]))}: has no text")
-        return texts.to_numpy(dtype=object), frame[y].to_numpy(dtype=object), ("text",)
+        labels = frame[y].to_numpy(dtype=object) if self.labelled else np.full(len(frame), "", dtype=object)
+        return texts.to_numpy(dtype=object), labels, ("text",)
+
+    def listed(self) -> list[Path]:
+        return self._files()[0] if self.path.is_dir() else []
 
     def groups(self) -> np.ndarray:
         return np.array([t or "" for t in _columns.texts_of(self._frame[self.by], self.missing)], dtype=object)
@@ -74,7 +78,8 @@ class Text(Format):
         columns = [c for c in self._table.columns() if c != self.by]
         y = self.choose("y", columns, LABELS, self.x)
         texts = [c for c in columns if c != y and _holds_texts(self._frame[c], False)]
-        return (texts[0] if len(texts) == 1 and not self.x else self.choose("x", columns, TEXTS, y)), y
+        one = len(texts) == 1 and not self.x
+        return (texts[0] if one else self.choose("x", columns, TEXTS, y if self.labelled else y or "none")), y
 
     @cached_property
     def _table(self) -> Csv:
@@ -85,7 +90,8 @@ class Text(Format):
         return self._table.frame()
 
     def _files(self) -> tuple[list[Path], np.ndarray]:
-        found = [_folders.tree(folder, SUFFIXES) for folder in self.files]
+        read = _folders.tree if self.labelled else _folders.flat
+        found = [read(folder, SUFFIXES) for folder in self.files]
         self.notes = [f"left out: {left}" for _, _, left in found if left]
         return [path for files, _, _ in found for path in files], np.concatenate([y for _, y, _ in found])
 
