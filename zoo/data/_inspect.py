@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo import plain
 from zoo.data import _columns, _folders, _labels, formats
-from zoo.data._own import DOMAINS, Own, dataset, format_of
+from zoo.data._own import Own, dataset, format_of
 from zoo.data.formats.base import LABELS, Arrays, Format, Table, names, reading
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
@@ -175,6 +175,8 @@ def _draft(kind: str, paths: Sequence[Path], guessed: list[str]) -> tuple[dict[s
         else:
             more: dict[str, Any] = {"files": _folders.split(paths[0])} if paths[0].is_dir() else {}
             with reading(one := form(paths[0], **({} if not more.get("files") else more))):
+                if (frame := one.frame()) is not None:
+                    one.by = _split_by(data, frame, paths, guessed)
                 data |= one.guessed()[0]
     except BadInput as error:
         return data, str(error)
@@ -209,39 +211,41 @@ def _rest(name: str, role: str) -> str | None:
     return f"{match[1]}{match[3]}" if match else None
 
 
-def _of_table(data: dict[str, Any], kind: type[Format], paths: Sequence[Path], guessed: list[str]) -> None:
+def _of_table(data: dict[str, Any], kind: type[Table], paths: Sequence[Path], guessed: list[str]) -> None:
     """Which column is the label, and whether one holds the domains."""
     form = kind(paths[0])
     with reading(form):
         try:
-            columns = form.columns()  # type: ignore[attr-defined]
+            columns = form.columns()
         except BadInput as error:
             if not error.fix:
                 raise
             data |= error.fix
             guessed.append("the first line looks like a sample, hence header: none")
             form = kind(paths[0], **{k: v for k, v in error.fix.items() if k != "y"})
-            columns = form.columns()  # type: ignore[attr-defined]
-        frame = form.frame()  # type: ignore[attr-defined]
-        if len(paths) == 1 and (by := _by(frame, columns)):
-            data["by"], data["file"] = by, str(paths[0])
-            del data["domains"]
-            guessed.append(f"{by!r} holds the domains")
-        y = data.get("y") or _label(frame, [c for c in columns if c != data.get("by")])
+            columns = form.columns()
+        frame = form.frame()
+        by = _split_by(data, frame, paths, guessed)
+        y = data.get("y") or _label(frame, [c for c in columns if c != by])
         data["y"] = y
         if y.lower() not in LABELS:
             guessed.append(f"{y!r} holds the labels")
         if len(paths) > 1:
-            alone = [c for c in columns if c.lower() in DOMAINS and c != y and frame[c].nunique() == 1]
+            alone = [c for c in columns if c.lower() in _columns.DOMAINS and c != y and frame[c].nunique() == 1]
             if alone:
                 data["drop"] = alone
                 guessed.append(f"{alone[0]!r} names the domain")
 
 
-def _by(frame: Any, columns: Sequence[str]) -> str:
-    """The column that holds the domains, if one does."""
-    few = [c for c in columns if 2 <= frame[c].nunique() <= max(2, min(50, len(frame) // 4))]
-    return next((c for name in DOMAINS for c in few if c.lower() == name), "")
+def _split_by(data: dict[str, Any], frame: Any, paths: Sequence[Path], guessed: list[str]) -> str:
+    """The column of a single table that holds the domains, if one does; the keys of ``data:`` say so then."""
+    named = [c for name in _columns.DOMAINS for c in frame.columns if str(c).lower() == name] if len(paths) == 1 else []
+    by = next((str(c) for c in named if 2 <= frame[c].nunique() <= max(2, min(50, len(frame) // 4))), "")
+    if by:
+        data |= {"by": by, "file": str(paths[0])}
+        del data["domains"]
+        guessed.append(f"{by!r} holds the domains")
+    return by
 
 
 def _label(frame: Any, columns: Sequence[str]) -> str:
@@ -273,7 +277,11 @@ def _of_arrays(data: dict[str, Any], kind: type[Format], paths: Sequence[Path], 
             data["y"] = {d: several[rest]["y"] for d, rest in domains.items()}
             guessed.append(f"the arrays of {len(domains)} domains by their names")
             return
-        if "by" not in data and len(paths) == 1 and (by := next((n for n in headers if n.lower() in DOMAINS), "")):
+        if (
+            "by" not in data
+            and len(paths) == 1
+            and (by := next((n for n in headers if n.lower() in _columns.DOMAINS), ""))
+        ):
             data["by"], data["file"] = by, str(paths[0])
             del data["domains"]
             form.by = by

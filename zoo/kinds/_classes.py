@@ -52,7 +52,8 @@ def matched(
         wanted = set(domains[target].strata.tolist())
         have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
         if classes and len(have) < 2:
-            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
+            where = suite.source.place(origins(source)[0]) or suite.dataset
+            raise BadInput(f"{where}: source {source} has one class only ({classes[have.pop()]})")
         if missing := wanted - have:
             open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
         if extra := have - wanted:

@@ -87,6 +87,9 @@ class Format:
         """The keys to read it by, and the labels under them."""
         raise NotImplementedError
 
+    def frame(self) -> pd.DataFrame | None:
+        """The table of samples, its index counting the rows of the file; None where there is none."""
+
     def place(self, row: int, rest: Sequence[int]) -> str:
         """Where a value of the samples stands in the file."""
         return f"x: {self.line(row)}" + (f", column {rest[0]}" if len(rest) == 1 else "")
@@ -224,7 +227,6 @@ class Table(Format):
         raise NotImplementedError
 
     def frame(self) -> pd.DataFrame:
-        """The table; its index counts the rows of the file."""
         raise NotImplementedError
 
     def _names(self) -> tuple[list[str], str]:

@@ -30,18 +30,20 @@ class Text(Format):
         return [list(paths)] if all(p.is_dir() for p in paths) else super().grouped(paths)
 
     def read(self) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...]]:
-        if self.path.is_dir():
+        if (frame := self.frame()) is None:
             files, labels = self._files()
             return np.array([self._content(f) for f in files], dtype=object), labels, ("text",)
-        frame = self._frame
         x, y = self._names()
         texts = frame[x].fillna("").str.strip()
         if (empty := np.flatnonzero(texts == "")).size:
             raise self.bad(f"x: column {x!r}, {self.line(int(empty[0]))}: has no text")
         return texts.to_numpy(dtype=object), frame[y].to_numpy(dtype=object), ("text",)
 
+    def frame(self) -> pd.DataFrame | None:
+        return None if self.path.is_dir() else self._table.frame()
+
     def groups(self) -> np.ndarray:
-        return np.array([t or "" for t in _columns.texts_of(self._frame[self.by], self.missing)], dtype=object)
+        return self._table.groups()
 
     def line(self, row: int) -> str:
         return super().line(row) if self.path.is_dir() else self._table.line(row)
@@ -56,7 +58,7 @@ class Text(Format):
         if self.path.is_dir():
             return {}, self._files()[1]
         x, y = self._names()
-        return {"x": x, "y": y}, self._frame[y].to_numpy(dtype=object)
+        return {"x": x, "y": y}, self._table.frame()[y].to_numpy(dtype=object)
 
     @classmethod
     def fits(cls, path: Path) -> bool:
@@ -67,22 +69,21 @@ class Text(Format):
         if not path.name.lower().endswith(Csv.suffixes):
             return False
         form = cls(path)
-        texts = [c for c in form._table.columns() if _holds_texts(form._frame[c], c.lower() in TEXTS)]
-        return len(texts) == 1 and len(form._table.columns()) <= 3
+        frame = form._table.frame()
+        texts = [c for c in frame.columns if _holds_texts(frame[c], c.lower() in TEXTS)]
+        others = [c for c in frame.columns if c not in texts and c.lower() not in LABELS.union(_columns.DOMAINS)]
+        return len(texts) == 1 and (len(frame.columns) <= 3 or len(others) <= 1)
 
     def _names(self) -> tuple[str, str]:
         columns = [c for c in self._table.columns() if c != self.by]
-        y = self.choose("y", columns, LABELS, self.x)
-        texts = [c for c in columns if c != y and _holds_texts(self._frame[c], False)]
+        texts = [c for c in columns if c != self.y and _holds_texts(self._table.frame()[c], False)]
+        y = self.choose("y", columns, LABELS, self.x or (texts[0] if len(texts) == 1 else ""))
+        texts = [c for c in texts if c != y]
         return (texts[0] if len(texts) == 1 and not self.x else self.choose("x", columns, TEXTS, y)), y
 
     @cached_property
     def _table(self) -> Csv:
         return Csv(self.path, by=self.by, missing=self.missing)
-
-    @property
-    def _frame(self) -> pd.DataFrame:
-        return self._table.frame()
 
     def _files(self) -> tuple[list[Path], np.ndarray]:
         found = [_folders.tree(folder, SUFFIXES) for folder in self.files]
