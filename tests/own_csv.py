@@ -87,8 +87,7 @@ def body(frame, sep, style):
     """The text of a file in a dialect."""
     made = frame.copy()
     if style["decimal"] == ",":
-        for c in made:
-            made[c] = [repr(v).replace(".", ",") if type(v) is float and v == v else v for v in made[c].tolist()]
+        made = made.map(lambda v: repr(v).replace(".", ",") if isinstance(v, float) and v == v else v)
     if style["pad"]:
         made = made.map(lambda v: f" {v}" if isinstance(v, float) else v)
         made.columns = [f" {c} " if style["quoting"] == 0 else c for c in made.columns]

@@ -16,7 +16,6 @@ from zoo.errors import BadInput
 from zoo.graph import is_sparse
 
 TRIES = 12  # times that a suite is mended
-METHODS = ["source_only", "coral", "dann", "target_only"]
 ROLES = {
     "x": re.compile(r"(?i)(.*?)(x|features?|feats?|fts|fea|data|samples|images)(?![a-z]{3})(.*)"),
     "y": re.compile(r"(?i)(.*?)(y|labels?|class(?:es)?|targets?|gnd)(?![a-z]{3})(.*)"),
@@ -59,11 +58,11 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
     files = [_described(kind, path, data) for path in paths]
     suite: dict[str, Any] = {"data": data}
     if own is not None:
-        suite |= _beside(own, guessed)
+        suite |= _beside(kind, own, guessed)
         n = len(own[0].domains)
     else:
         n = len(data.get("domains", ()))
-        suite |= {"methods": METHODS, "seeds": 3}
+        suite |= {"methods": [*format_of(kind).methods], "seeds": 3}
     if n < 2:
         few = "a suite needs two domains or more: give several files, or add to domains"
         problem = f"{problem}; {few}" if problem else few
@@ -178,6 +177,10 @@ def _draft(kind: str, paths: Sequence[Path], guessed: list[str]) -> tuple[dict[s
                 if (frame := one.frame()) is not None:
                     one.by = _split_by(data, frame, paths, guessed)
                 data |= one.guessed()[0]
+            if form.each:
+                keys = {stem: form(path).guessed()[0] for stem, path in zip(stems, paths, strict=True)}
+                data |= {k: own for k in form.each if (own := {s: of[k] for s, of in keys.items() if k in of})}
+                guessed.extend(f"{s}: {k}: {of[k]}" for s, of in keys.items() for k in form.each if k in of)
     except BadInput as error:
         return data, str(error)
     return data, ""
@@ -340,10 +343,13 @@ def _merged(data: dict[str, Any], fix: dict[str, Any], kind: str) -> dict[str, A
     return None if new == data else new
 
 
-def _beside(loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str, Any]:
+def _beside(kind: str, loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str, Any]:
     """The keys of the suite beside ``data:``."""
     own, raw = loaded
     suite: dict[str, Any] = {}
+    last = {"methods": [*format_of(kind).methods], "seeds": 3}
+    if not isinstance(own, Own):
+        return last
     vectors = own.kind in ("samples", "series")
     sparse = any(is_sparse(X) for X, _ in raw.values())
     if vectors:
@@ -358,7 +364,7 @@ def _beside(loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str,
         guessed.append("classes: shared, since each domain has classes of its own")
     for domain in own.domains:
         guessed.extend(f"{domain}: {note}" for note in own.notes(domain))
-    return suite | {"methods": METHODS, "seeds": 3}
+    return suite | last
 
 
 def _described(kind: str, path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -35,12 +35,15 @@ class Format:
     keys : which keys of ``data:`` the format takes, beside those that say where it lies
     suffixes : how its files end, for ``zoo data inspect``
     kind, photographs : as in `zoo.data.base.Dataset`
+    each, methods : for ``zoo data inspect``: keys that every domain has a value of, and methods to begin with
     notes : what was left out or assumed at reading, a line each
     words : category columns of what was read, by their names; None where a value is missing
     """
 
     keys: ClassVar[tuple[str, ...]] = ("x", "y")
     suffixes: ClassVar[tuple[str, ...]] = ()
+    each: ClassVar[tuple[str, ...]] = ()
+    methods: ClassVar[tuple[str, ...]] = ("source_only", "coral", "dann", "target_only")
     kind: str = "samples"
     photographs: ClassVar[bool] = False
     lies_in: ClassVar[str] = "file"  # or a folder, or '' for either
@@ -87,8 +90,8 @@ class Format:
         """The keys to read it by, and the labels under them."""
         raise NotImplementedError
 
-    def frame(self) -> pd.DataFrame | None:
-        """The table of samples, its index counting the rows of the file; None where there is none."""
+    def frame(self) -> Any:
+        """The table of samples, a DataFrame whose index counts the rows of the file; None where there is none."""
 
     def place(self, row: int, rest: Sequence[int]) -> str:
         """Where a value of the samples stands in the file."""
@@ -224,9 +227,6 @@ class Table(Format):
     table = True
 
     def columns(self) -> list[str]:
-        raise NotImplementedError
-
-    def frame(self) -> pd.DataFrame:
         raise NotImplementedError
 
     def _names(self) -> tuple[list[str], str]:

@@ -51,7 +51,9 @@ class Text(Format):
     def rows(self) -> list[dict[str, Any]]:
         if self.path.is_dir():
             found, counts = np.unique(self._files()[1], return_counts=True)
-            return [{"name": c, "type": "txt", "shape": [n]} for c, n in zip(found.tolist(), counts, strict=True)]
+            return [
+                {"name": c, "type": "txt", "shape": [n]} for c, n in zip(found.tolist(), counts.tolist(), strict=True)
+            ]
         return self._table.rows()
 
     def guessed(self) -> tuple[dict[str, Any], np.ndarray]:
