@@ -152,10 +152,10 @@ def figure(pair):
     Xs, ys = Xs[here], np.array(ys, object)[here].astype(str)
     Xt, yt = Xt[there], np.array(yt, object)[there].astype(str)
     found = []
-    for order in (np.arange(len(Xs)), np.random.default_rng(0).permutation(len(Xs))):
-        for kind in (np.float64, np.float32):
-            model = LogisticRegression(C=1.0, max_iter=1000).fit(Xs[order].astype(kind).astype(float), ys[order])
-            found.append(model.predict_proba(Xt))
+    mixed = np.random.default_rng(0).permutation(len(Xs))
+    for order, kind in ((np.arange(len(Xs)), np.float64), (mixed, np.float32)):
+        model = LogisticRegression(C=1.0, max_iter=1000).fit(Xs[order].astype(kind).astype(float), ys[order])
+        found.append(model.predict_proba(Xt))
     right = np.array([model.classes_[p.argmax(1)] == yt for p in found])
     chance = np.array([p[np.arange(len(yt)), np.searchsorted(model.classes_, yt)] for p in found])
     top = np.sort(found[0], 1)

@@ -6,18 +6,24 @@ many ran and how many were refused, by what is odd about them.
 
 import os
 import shutil
+import sys
 import warnings
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from zoo import discover, select
+from zoo.bench.run import Benchmark
+from zoo.errors import BadInput
+
+sys.path.insert(0, str(Path(__file__).parent))
 from own_csv import csv_pair
 from own_npz import npz_pair
 from own_pairs import NoFigure, figure
-
-from zoo.bench.run import Benchmark
-from zoo.errors import BadInput
 
 ASKED = int(os.environ.get("ZOO_FAULTS", "0"))
 FEW = 16
@@ -85,8 +91,23 @@ def same(data, domain, X, y):
     assert all(a == b or a is None for a, b in zip(labels, y, strict=True)), (labels, y)
 
 
+@contextmanager
+def known():
+    """What methods and validators there are is looked up once: half of a small run is that."""
+    methods, judges = discover.methods(), select.validators()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(discover, "methods", lambda *files: methods)
+        patch.setattr(select, "validators", lambda *files: judges)
+        yield
+
+
 def tried(seeds, folder):
     """How pairs ended, and those that ended otherwise than they may."""
+    with known():
+        return _tried(seeds, folder)
+
+
+def _tried(seeds, folder):
     ends, odd = {}, {}
     for seed in seeds:
         here = folder / str(seed)

@@ -67,7 +67,8 @@ def matched(
     if len(open_set) == len(pairs):
         (source, target), why = next(iter(open_set.items()))
         hint = instead(domains, classes) + (f"; {remark}" if remark else "")
-        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
+        where = suite.source.place(target) or suite.dataset
+        raise BadInput(f"{where}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
     few = {}
     if isinstance(suite.labels, int) and suite.labels:
         few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}

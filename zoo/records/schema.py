@@ -73,6 +73,7 @@ class Line(BaseModel):
     device: str | None = None
     versions: dict[str, str] | None = None
     predictions_sha256: str | None = None
+    constant: bool | None = None  # whether all test rows got one prediction; lines of before do not say
     files: dict[str, str | None] | None = None  # that its fit opened, with their hashes
     supersedes: list[str] | None = None  # digests of lines of its cell that it was run to replace
 
