@@ -99,7 +99,8 @@ def saved(rng, folder, arrays, axes, way, x, y, keys):
                 keys["domains"][name].append(str(folder / f"{name}_{what}.npy"))
         return [lambda n=n: by_hand(*(loaded(folder / f"{n}_{what}.npy") for what in (x, y))) for n in "ab"]
     if way == "by" and arrays[0][0].shape[1:] == arrays[1][0].shape[1:] and arrays[0][1].ndim == 1:
-        groups = np.repeat(["u", "v"] if rng.random() < 0.5 else [3, 12], [len(a[0]) for a in arrays])
+        first, last = ("u", "v") if rng.random() < 0.5 else (3, 12)
+        groups = np.repeat([first, last], [len(a[0]) for a in arrays])
         whole = {x: np.concatenate([a[0] for a in arrays]), y: np.concatenate([a[1] for a in arrays]), "domain": groups}
         save(folder / "all.npz", **whole)
         keys |= {"file": str(folder / "all.npz"), "by": "domain"}
@@ -110,7 +111,6 @@ def saved(rng, folder, arrays, axes, way, x, y, keys):
                 raise NoFigure("unequal")
             return by_hand(X[of == value], labels[of == value])
 
-        first, last = groups[0], groups[-1]
         return [lambda: part(first), lambda: part(last), [str(first), str(last)]]
     if way == "keys":
         named = {f"{w}_{n}": a for n, both in zip("ab", arrays, strict=True) for w, a in zip((x, y), both, strict=True)}

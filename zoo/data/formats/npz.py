@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
-from os.path import commonpath
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -97,7 +97,7 @@ class Npz(Arrays):
         if word.lower() in FEATURES | LABELS:
             return word
         stems = [p.stem for p in self.files]
-        common = re.sub(r"[A-Za-z0-9]*$", "", commonpath(stems)) if len(stems) > 1 else ""
+        common = re.sub(r"[A-Za-z0-9]*$", "", commonprefix(stems)) if len(stems) > 1 else ""
         return path.stem.removeprefix(common)
 
     def _header(self, name: str, file: BinaryIO | Any, size: int) -> tuple[tuple[int, ...], str]:
