@@ -73,7 +73,8 @@ def csv_pair(rng, folder):
         data = text.encode(style["encoding"])
         path.write_bytes(PACKS.get(style["pack"], lambda b: b)(data))
         paths.append(str(path))
-        reads.append(lambda i=i, path=path: read_csv(path, list(frames[i].columns), label, sep, style, keys, hand))
+        named = frames[0 if style["headless"] else i].columns.tolist()  # without a header, columns are told by place
+        reads.append(lambda path=path, named=named: read_csv(path, named, label, sep, style, keys, hand))
     if spoil:
         said.append(spoil)
     if rng.random() < 0.12 and not spoil:

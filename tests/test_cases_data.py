@@ -368,7 +368,7 @@ def test_case60_methods_as_one_word():
         plan.parse_rows(load("m.yaml", {}), known, [])
 
 
-# What random pairs brought up (test_fuzz_own_data.py) ------------------------------------------------------------------
+# What random pairs brought up (test_fuzz_own_data.py) -----------------------------------------------------------------
 
 
 def test_npy_files_are_called_without_what_all_their_names_begin_with():
