@@ -45,19 +45,15 @@ def typed(X, dtype):
 
 def shaped(rng, X, axes):
     if axes == "sparse":
-        if X.dtype.kind not in "biuf" or X.dtype in (np.float16, np.longdouble):
-            X = np.nan_to_num(X.astype(object).astype(str).astype(float) if X.dtype.kind == "U" else np.real(X)).astype(
-                np.float64
-            )
-        return getattr(sp, f"{rng.choice(['csr', 'csc', 'coo'])}_matrix")(
-            np.where(np.abs(X.astype(float)) < 0.5, 0, X.astype(float))
-        )
-    made = {"F": np.asfortranarray(X), "transposed": X.T}
+        numbers = X.astype(object).astype(str).astype(float) if X.dtype.kind == "U" else np.real(X)
+        with np.errstate(all="ignore"):
+            numbers = np.nan_to_num(numbers.astype(np.float64))
+        return getattr(sp, f"{rng.choice(['csr', 'csc', 'coo'])}_matrix")(np.where(np.abs(numbers) < 0.5, 0, numbers))
     if axes == "strided":
         return np.repeat(X, 2, axis=1)[:, ::2]
     if axes == "1":
-        return X[:, 0]
-    return made.get(axes, X)
+        return X[:, 0] if X.shape[1] else X
+    return {"F": np.asfortranarray(X), "transposed": X.T}.get(axes, X)
 
 
 def labelled(labels, of_y):

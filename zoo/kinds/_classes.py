@@ -60,8 +60,9 @@ def matched(
             partial[source, target] = f"no target sample has {named(extra, classes)}"
         n = len(domains[target].y)
         if suite.protocol != "transductive" and len(adapt_rows(suite, domains[target], 0)) == n:
+            where = suite.source.place(target) or suite.dataset
             raise BadInput(
-                f"{suite.dataset}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
+                f"{where}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
                 "to test on; give it more, or say protocol: transductive"
             )
     if len(open_set) == len(pairs):
