@@ -366,3 +366,23 @@ def test_case60_methods_as_one_word():
     Path("m.yaml").write_text(f"data: {CSV}\nmethods: [CORAL]\n")
     with pytest.raises(BadInput, match="did you mean 'coral'"):
         plan.parse_rows(load("m.yaml", {}), known, [])
+
+
+# What random pairs brought up (test_fuzz_own_data.py) -----------------------------------------------------------------
+
+
+def test_npy_files_are_called_without_what_all_their_names_begin_with():
+    for name, (one, two) in (("a", ("one", "two")), ("b", ("one", "two"))):
+        frame = table(ord(name))
+        np.save(f"{name}_{one}.npy", frame[["f0", "f1"]])
+        np.save(f"{name}_{two}.npy", frame.y)
+    names = "{a: [a_one.npy, a_two.npy], b: [b_one.npy, b_two.npy]}"
+    _, data = domains(f"{{format: npz, domains: {names}, x: one, y: two}}")
+    assert rows(data.domains["b"]) == pytest.approx(table(ord("b"))[["f0", "f1"]].to_numpy(), rel=1e-6)
+
+
+def test_classes_that_cannot_be_matched_are_told_with_their_file():
+    pair(lambda n, t: t.assign(y=1) if n == "a" else t)
+    assert line(CSV, "pairs: ['a:b']\n").startswith("data: domains: a: a.csv: source a has one class only (1)")
+    pair(lambda n, t: t.assign(y=t.y + 2 * (np.arange(60) > 50)) if n == "b" else t)
+    assert line(CSV, "pairs: ['a:b']\n").startswith("data: domains: b: b.csv: pair a:b: no source sample has ")

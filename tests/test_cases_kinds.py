@@ -140,3 +140,16 @@ def test_values_with_a_decimal_comma():
     _, data = written("data: {format: csv, domains: {a: a.csv, b: b.csv}, decimal: ','}\ntask: regression\n")
     assert names
     assert sorted(data.domains["a"].y) == pytest.approx(sorted(values(0).y))
+
+
+@pytest.mark.parametrize(("by", "label"), [("site", "label"), ("Domain", "label"), ("batch", "mood")])
+def test_inspect_finds_the_domains_in_a_table_of_texts(by, label):
+    whole = pd.concat([texts(s).assign(**{by: name}) for s, name in enumerate("ab")]).rename(columns={"label": label})
+    whole.assign(number=range(len(whole)))[["number", by, "review", label]].to_csv("all.csv", index=False)
+    if label == "mood":  # where no name tells, one column may be left beside text and domain
+        whole[[by, "review", label]].to_csv("all.csv", index=False)
+    asked, data = inspected("all.csv")
+    assert (asked.source.kind, asked.data.by, asked.data.file) == ("text", by, (asked.data.file))
+    assert set(data.domains) == {"a", "b"}
+    assert set(data.domains["b"].X) == set(texts(1).review)
+    assert data.classes == ["neg", "pos"]

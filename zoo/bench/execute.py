@@ -366,6 +366,7 @@ class Driver:
             job.costs["curves"] = json.loads(str(source["__curves__"]))
         metrics = pair.metrics(gathered["test"]) if status == "ok" else {}
         record = job.record(status, reason, metrics, len(pair.y_test), trained, self.common)
+        record |= {"constant": True} if status == "ok" and pair.constant(gathered["test"]) else {}
         if job.opened:
             record["files"] = plugins.stamps(cell.row.info, job.opened)
         self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])

@@ -13,6 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+DOMAINS = ("domain", "domains", "batch", "subject", "site", "environment", "env", "hospital", "centre", "center")
 MISSING = ("", "NA", "NaN", "nan", "null", "None", "<NA>")
 MARKS = 3  # different words among numbers, up to which they look like marks of missing values
 LEVELS = 50  # words of a category, at most

@@ -10,14 +10,13 @@ from typing import Any
 
 from zoo import plain
 from zoo.data import _columns, _folders, _labels, formats
-from zoo.data._own import DOMAINS, Own, dataset, format_of
+from zoo.data._own import Own, dataset, format_of
 from zoo.data._reading import names, reading
 from zoo.data.formats.base import LABELS, Arrays, Format, Table
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
 
 TRIES = 12  # times that a suite is mended
-METHODS = ["source_only", "coral", "dann", "target_only"]
 ROLES = {
     "x": re.compile(r"(?i)(.*?)(x|features?|feats?|fts|fea|data|samples|images)(?![a-z]{3})(.*)"),
     "y": re.compile(r"(?i)(.*?)(y|labels?|class(?:es)?|targets?|gnd)(?![a-z]{3})(.*)"),
@@ -60,11 +59,11 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
     files = [_described(kind, path, data) for path in paths]
     suite: dict[str, Any] = {"data": data}
     if own is not None:
-        suite |= _beside(own, guessed)
+        suite |= _beside(kind, own, guessed)
         n = len(own[0].domains)
     else:
         n = len(data.get("domains", ()))
-        suite |= {"methods": METHODS, "seeds": 3}
+        suite |= {"methods": [*format_of(kind).methods], "seeds": 3}
     if n < 2:
         few = "a suite needs two domains or more: give several files, or add to domains"
         problem = f"{problem}; {few}" if problem else few
@@ -176,7 +175,13 @@ def _draft(kind: str, paths: Sequence[Path], guessed: list[str]) -> tuple[dict[s
         else:
             more: dict[str, Any] = {"files": _folders.split(paths[0])} if paths[0].is_dir() else {}
             with reading(one := form(paths[0], **({} if not more.get("files") else more))):
+                if (frame := one.frame()) is not None:
+                    one.by = _split_by(data, frame, paths, guessed)
                 data |= one.guessed()[0]
+            if form.each:
+                keys = {stem: form(path).guessed()[0] for stem, path in zip(stems, paths, strict=True)}
+                data |= {k: own for k in form.each if (own := {s: of[k] for s, of in keys.items() if k in of})}
+                guessed.extend(f"{s}: {k}: {of[k]}" for s, of in keys.items() for k in form.each if k in of)
     except BadInput as error:
         return data, str(error)
     return data, ""
@@ -210,39 +215,41 @@ def _rest(name: str, role: str) -> str | None:
     return f"{match[1]}{match[3]}" if match else None
 
 
-def _of_table(data: dict[str, Any], kind: type[Format], paths: Sequence[Path], guessed: list[str]) -> None:
+def _of_table(data: dict[str, Any], kind: type[Table], paths: Sequence[Path], guessed: list[str]) -> None:
     """Which column is the label, and whether one holds the domains."""
     form = kind(paths[0])
     with reading(form):
         try:
-            columns = form.columns()  # type: ignore[attr-defined]
+            columns = form.columns()
         except BadInput as error:
             if not error.fix:
                 raise
             data |= error.fix
             guessed.append("the first line looks like a sample, hence header: none")
             form = kind(paths[0], **{k: v for k, v in error.fix.items() if k != "y"})
-            columns = form.columns()  # type: ignore[attr-defined]
-        frame = form.frame()  # type: ignore[attr-defined]
-        if len(paths) == 1 and (by := _by(frame, columns)):
-            data["by"], data["file"] = by, str(paths[0])
-            del data["domains"]
-            guessed.append(f"{by!r} holds the domains")
-        y = data.get("y") or _label(frame, [c for c in columns if c != data.get("by")])
+            columns = form.columns()
+        frame = form.frame()
+        by = _split_by(data, frame, paths, guessed)
+        y = data.get("y") or _label(frame, [c for c in columns if c != by])
         data["y"] = y
         if y.lower() not in LABELS:
             guessed.append(f"{y!r} holds the labels")
         if len(paths) > 1:
-            alone = [c for c in columns if c.lower() in DOMAINS and c != y and frame[c].nunique() == 1]
+            alone = [c for c in columns if c.lower() in _columns.DOMAINS and c != y and frame[c].nunique() == 1]
             if alone:
                 data["drop"] = alone
                 guessed.append(f"{alone[0]!r} names the domain")
 
 
-def _by(frame: Any, columns: Sequence[str]) -> str:
-    """The column that holds the domains, if one does."""
-    few = [c for c in columns if 2 <= frame[c].nunique() <= max(2, min(50, len(frame) // 4))]
-    return next((c for name in DOMAINS for c in few if c.lower() == name), "")
+def _split_by(data: dict[str, Any], frame: Any, paths: Sequence[Path], guessed: list[str]) -> str:
+    """The column of a single table that holds the domains, if one does; the keys of ``data:`` say so then."""
+    named = [c for name in _columns.DOMAINS for c in frame.columns if str(c).lower() == name] if len(paths) == 1 else []
+    by = next((str(c) for c in named if 2 <= frame[c].nunique() <= max(2, min(50, len(frame) // 4))), "")
+    if by:
+        data |= {"by": by, "file": str(paths[0])}
+        del data["domains"]
+        guessed.append(f"{by!r} holds the domains")
+    return by
 
 
 def _label(frame: Any, columns: Sequence[str]) -> str:
@@ -274,7 +281,11 @@ def _of_arrays(data: dict[str, Any], kind: type[Format], paths: Sequence[Path], 
             data["y"] = {d: several[rest]["y"] for d, rest in domains.items()}
             guessed.append(f"the arrays of {len(domains)} domains by their names")
             return
-        if "by" not in data and len(paths) == 1 and (by := next((n for n in headers if n.lower() in DOMAINS), "")):
+        if (
+            "by" not in data
+            and len(paths) == 1
+            and (by := next((n for n in headers if n.lower() in _columns.DOMAINS), ""))
+        ):
             data["by"], data["file"] = by, str(paths[0])
             del data["domains"]
             form.by = by
@@ -333,10 +344,13 @@ def _merged(data: dict[str, Any], fix: dict[str, Any], kind: str) -> dict[str, A
     return None if new == data else new
 
 
-def _beside(loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str, Any]:
+def _beside(kind: str, loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str, Any]:
     """The keys of the suite beside ``data:``."""
     own, raw = loaded
     suite: dict[str, Any] = {}
+    last = {"methods": [*format_of(kind).methods], "seeds": 3}
+    if not isinstance(own, Own):
+        return last
     vectors = own.kind in ("samples", "series")
     sparse = any(is_sparse(X) for X, _ in raw.values())
     if vectors:
@@ -351,7 +365,7 @@ def _beside(loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -> dict[str,
         guessed.append("classes: shared, since each domain has classes of its own")
     for domain in own.domains:
         guessed.extend(f"{domain}: {note}" for note in own.notes(domain))
-    return suite | {"methods": METHODS, "seeds": 3}
+    return suite | last
 
 
 def _described(kind: str, path: Path, data: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from zoo.graph import Graph, is_sparse, stacked
 
 TABLES = ("x", "y", "size", "by", "drop", "categories", "missing", "impute", "decimal", "header", "channels")
 KEYS = (*TABLES, "id", "time", "window", "step", "rate", "target", "aliases", "negatives", "reflexive")
-DOMAINS = ("domain", "domains", "batch", "subject", "site", "environment", "env", "hospital", "centre", "center")
 SAID = (("impute", "none"), ("decimal", "."))  # which mean what nothing does
 PRECISE = 1e-3  # of a column's spread: what float32 may be wrong by
 SMALL = 1 << 26  # bytes, up to which sparse samples are made dense
@@ -103,7 +102,7 @@ class Own(Dataset):
             if name in self._groups:
                 raise BadInput(f"data: by: {self._groups[name]!r} and {value!r} would both be called {name}")
             self._groups[name] = value
-        if len(self._groups) > len(DOMAINS) * 10:
+        if len(self._groups) > len(_columns.DOMAINS) * 10:
             raise BadInput(f"data: by: {self._data['by']} has {len(self._groups)} values, too many for domains")
         return dict.fromkeys(self._groups, forms)
 
@@ -342,7 +341,7 @@ def _split(form: Format) -> str:
     column = "COLUMN"
     if isinstance(form, Table):
         columns = form.columns()
-        column = next((c for c in columns if c.lower() in DOMAINS), column)
+        column = next((c for c in columns if c.lower() in _columns.DOMAINS), column)
     return f"give each its own, or, if it holds several, file: {form.path} and by: {column} in place of domains"
 
 

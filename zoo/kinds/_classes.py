@@ -67,15 +67,17 @@ def matched(
         wanted = set(domains[target].strata.tolist())
         have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
         if classes and len(have) < 2:
-            raise BadInput(f"{suite.dataset}: source {source} has one class only ({classes[have.pop()]})")
+            where = suite.source.place(origins(source)[0]) or suite.dataset
+            raise BadInput(f"{where}: source {source} has one class only ({classes[have.pop()]})")
         if missing := wanted - have:
             open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
         if (extra := have - wanted) and target not in blind:
             partial[source, target] = f"no target sample has {named(extra, classes)}"
         n = len(domains[target].y)
         if target not in blind and suite.protocol != "transductive" and len(adapt_rows(suite, domains[target], 0)) == n:
+            where = suite.source.place(target) or suite.dataset
             raise BadInput(
-                f"{suite.dataset}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
+                f"{where}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
                 "to test on; give it more, or say protocol: transductive"
             )
     if len(open_set) == len(pairs):
@@ -83,7 +85,8 @@ def matched(
         if bare := [d for d in origins(source) or [target] if not len(domains[d].y)]:
             raise BadInput(f"{suite.source.place(bare[0]) or suite.dataset}: y: {why} (pair {source}:{target})")
         hint = instead(domains, classes) + (f"; {remark}" if remark else "")
-        raise BadInput(f"{suite.dataset}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
+        where = suite.source.place(target) or suite.dataset
+        raise BadInput(f"{where}: pair {source}:{target}: {why.partition(', but ')[2]}{hint}")
     few = {}
     if isinstance(suite.labels, int) and suite.labels:
         few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}

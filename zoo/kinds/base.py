@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.discover import MethodInfo
     from zoo.graph import Graph
 
+BLIND = 1e-4  # of the scores' unit: what predictions differ by that say nothing
 PRETRAINED = "weights"  # as the source of a pair: a pretrained network, and no samples
 
 
@@ -211,6 +212,12 @@ class Pair:
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
         raise NotImplementedError
+
+    def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
+        """Whether test rows of several labels all get one prediction, such as the prior: it says nothing of a row."""
+        varied = len(np.unique(self.y_test)) > 1
+        one = len(np.unique(scores.argmax(1))) == 1
+        return bool(varied and one and (np.ptp(scores, axis=0) <= BLIND * unit).all())
 
 
 class Draws:

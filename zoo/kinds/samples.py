@@ -196,6 +196,9 @@ class Pair(base.Pair):
         """Metrics of the scores of the test rows."""
         return self.solved.metrics(scores, self.y_test)
 
+    def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
+        return super().constant(scores, unit * self.scale[1])
+
 
 class Protocol(Draws):
     """Splits, labelled draws and normalisation of one suite over loaded data."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,6 +60,7 @@ class Learner:
         self.budget, self.seed, self.device, self.source = budget, seed, device, source
         self.backbone, self.graphs, self.watch = backbone or {}, graphs, watch
         self.problem = problem(task)
+        self.unconverged = 0  # fits of the base classifier whose solver stopped early
 
     @property
     def weighted(self) -> bool:
@@ -68,12 +70,23 @@ class Learner:
     def fit(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None = None) -> Any:
         """Train on labelled samples; returns a model whose ``predict(X)`` gives class scores [n, n_classes]."""
         if self.use == "base":
-            from zoo.learners.base import fit_base
-
-            return fit_base(self.base, X, y, n_classes, weight, self.problem.name)
+            model = self._base(X, y, n_classes, weight)
+            self.unconverged += not model.converged
+            return model
         from zoo.learners.net import fit_net
 
         return fit_net(self, X, y, n_classes, weight)
+
+    def _base(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None) -> Any:
+        """Fit the base classifier; warns as scikit-learn does where its solver stops early."""
+        from zoo.learners.base import fit_base
+
+        model = fit_base(self.base, X, y, n_classes, weight, self.problem.name)
+        if not model.converged:
+            from sklearn.exceptions import ConvergenceWarning
+
+            warnings.warn(f"{self.base} did not converge: scale the features", ConvergenceWarning, stacklevel=4)
+        return model
 
     def train(self, task: Task, method: DeepAdapter) -> Net:
         """Train a network by ``min L_s + λ·L_t + Ω`` with the Ω of `method`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,10 @@ WIDE, SPARSE = 1000, 0.05
 
 
 class Fitted:
-    """A fitted scikit-learn estimator that gives scores [n, n_classes] as tensors."""
+    """A fitted scikit-learn estimator that gives scores [n, n_classes] as tensors, and whether its solver converged."""
 
-    def __init__(self, problem: Problem, estimator: object, n_classes: int) -> None:
-        self.problem, self.estimator, self.n_classes = problem, estimator, n_classes
+    def __init__(self, problem: Problem, estimator: object, n_classes: int, converged: bool = True) -> None:
+        self.problem, self.estimator, self.n_classes, self.converged = problem, estimator, n_classes, converged
 
     def predict(self, X: torch.Tensor) -> torch.Tensor:
         """Scores as its task has them: of classes, which sum to 1 and are 0 for those never seen, or values."""
@@ -43,7 +45,21 @@ def fit_base(
         raise ValueError(f"{name} cannot use weights: resample instead")
     rows, labels = _rows(X), y.detach().cpu().numpy()
     extra = {} if weight is None else {"sample_weight": weight.detach().cpu().double().numpy()}
-    return Fitted(solved, solved.estimator(name, labels).fit(rows, labels, **extra), n_classes)
+    estimator, converged = _converged(lambda: solved.estimator(name, labels).fit(rows, labels, **extra))
+    return Fitted(solved, estimator, n_classes, converged)
+
+
+def _converged(fit: Callable[[], Any]) -> tuple[Any, bool]:
+    """A fitted estimator, and whether its solver says so; other warnings pass."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConvergenceWarning)
+        estimator = fit()
+    for w in said:
+        if not issubclass(w.category, ConvergenceWarning):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    return estimator, not any(issubclass(w.category, ConvergenceWarning) for w in said)
 
 
 def _rows(X: torch.Tensor) -> Any:

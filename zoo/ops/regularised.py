@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 from zoo.ops.graphs import neighbours
 from zoo.ops.joint import Ridge, cosine_laplacian, mmd_root, on_simplex
 from zoo.ops.kernels import gaussian
+from zoo.ops.links import crossing
 from zoo.ops.subspaces import landmarks
 
 EXACT = 3000  # samples of both domains up to which the kernel is whole
@@ -24,7 +25,8 @@ class Expansion(NamedTuple):
     ----------
     rows : the samples that carry it; root : a factor of the low-rank kernel, None where the kernel is whole
     weights : coefficients [len(rows) or rank, n_classes]
-    certificate : share of the kernel's trace left out, solutions, labels that the last of them changed
+    certificate : share of the kernel's trace left out, edges between the domains, solutions, labels that the last of
+        them changed
     """
 
     rows: Tensor
@@ -76,9 +78,10 @@ def adapted(
         K = gaussian(X, rows, gamma=GAMMA) @ root
     labelled = torch.cat([X.new_ones(n_s), X.new_zeros(n_t)])
     Y = torch.cat([one_hot(ys, n_classes).double(), X.new_zeros(n_t, n_classes)])
-    ridge = Ridge(K, labelled, cosine_laplacian(X, p), Y, smooth, size, low_rank=root is not None)
+    L = cosine_laplacian(X, p)
+    ridge = Ridge(K, labelled, L, Y, smooth, size, low_rank=root is not None)
     yt = ys[neighbours(X[n_s:], X[:n_s], 1)[1][:, 0]]
-    certificate = {"nystrom_error": error}
+    certificate = {"nystrom_error": error, "cross_edges": float(crossing(L, n_s))}
     for step in range(T):
         E = mmd_root(ys, yt, n_t, n_classes, marginal, conditional)
         weights, F = ridge.solve(matching**0.5 * E)

@@ -74,6 +74,7 @@ class Line(BaseModel):
     versions: dict[str, str] | None = None
     predictions_sha256: str | None = None
     models_sha256: list[str] | None = None  # of its fits, where they were kept, one a round
+    constant: bool | None = None  # whether all test rows got one prediction; lines of before do not say
     files: dict[str, str | None] | None = None  # that its fit opened, with their hashes
     supersedes: list[str] | None = None  # digests of lines of its cell that it was run to replace
 

@@ -24,6 +24,7 @@ class Cell:
     tail : what is printed behind it: ± and, where it is not the caption's, n
     mark : "best", "second" or ""
     ranked : whether it takes part in the ranking of its column
+    whole : whether all seeds are finished, and of an average all pairs
     """
 
     value: float | None = None
@@ -33,6 +34,7 @@ class Cell:
     tail: str = ""
     mark: str = ""
     ranked: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,12 @@ def correlation(run: Run) -> float:
 
 
 def ranked(run: Run, metric: str = "") -> tuple[list[Line], list[str], Ranks] | None:
-    """Rows other than oracle ones that finished the same pairs, these pairs, and the ranks; None of fewer than two."""
+    """Rows other than oracle ones that finished the same pairs, these pairs, and the ranks; None of fewer than two.
+
+    Rows that are no result on one of the pairs are left out; see `Line.blind`.
+    """
     metric = metric or main_metric(run.meta)
-    found = [line for line in lines(run)[0] if not line.oracle]
+    found = [line for line in lines(run)[0] if not (line.oracle or any(map(line.blind, run.meta["pairs"])))]
     pairs = [p for p in run.meta["pairs"] if any(line.values(p, metric) for line in found)]
     kept = [line for line in found if pairs and all(line.values(p, metric) for p in pairs)]
     if len(kept) < 2 or len(pairs) < 2:

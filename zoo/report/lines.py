@@ -10,6 +10,10 @@ from statistics import fmean
 from zoo.records import Record, Run
 
 SETTINGS = ("none", "unsupervised", "few-shot", "semi-supervised", "oracle")
+DUMMIES = ("dummy", "type_prior")  # which see no sample
+CONSTANT = "one prediction for all test rows, such as the prior"
+UNLINKED = "no edge of the neighbour graph leads from the source to the target"
+ALL = -1  # of seeds
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 
 
@@ -42,6 +46,20 @@ class Line:
         """The metric by seed, where a cell is ok and the metric has a meaning."""
         found = {seed: r["metrics"].get(metric) for seed, r in self.pairs.get(pair, {}).items() if r["status"] == "ok"}
         return {seed: v for seed, v in found.items() if v is not None and math.isfinite(v)}
+
+    def blind(self, pair: str, seed: int | None = ALL) -> str:
+        """Why a pair's finished cells, or one of a seed, are no result to be ranked; '' where they are one.
+
+        Of dummies and the like one prediction for all is what is asked.
+        """
+        seeds = self.pairs.get(pair, {})
+        done = [r for s, r in seeds.items() if r["status"] == "ok" and seed in (ALL, s)]
+        if not done or self.method in DUMMIES:
+            return ""
+        if all(r.get("constant") for r in done):
+            return CONSTANT
+        unlinked = all((r.get("certificate") or {}).get("cross_edges") == 0 for r in done)
+        return UNLINKED if unlinked else ""
 
     def mean(self, pair: str, metric: str) -> float | None:
         """The mean over seeds, as far as there are any."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from zoo.errors import one_line
 from zoo.records import FINAL, Record, Run, main_metric
 from zoo.report.cells import EQUAL, LOWER, Table
-from zoo.report.lines import Line
+from zoo.report.lines import CONSTANT, UNLINKED, Line
 
 LIBRARIES = ("python", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -35,6 +35,8 @@ def notes(
         *_data(run),
         *without_result(run, lines, heads),
         *(f"differing label sets: {heads[p]}: {why}" for p, why in run.meta.get("partial", {}).items() if p in heads),
+        *_blind(lines, names, heads),
+        *_unconverged(lines, names, heads),
         *_at_chance(run, lines, names, heads),
         *_identical(lines, names),
     ]
@@ -137,6 +139,41 @@ def _unsupported(run: Run, heads: dict[str, str]) -> Iterator[str]:
         yield f"unsupported: {', '.join(who)}: {reason}"
 
 
+def _blind(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
+    """Cells whose predictions say nothing of a row; where all seeds of a pair are such, it is not ranked."""
+    for why in (CONSTANT, UNLINKED):
+        flagged = []
+        for line in lines:
+            found = []
+            for pair, head in heads.items():
+                done = [s for s, r in line.pairs.get(pair, {}).items() if r["status"] == "ok"]
+                hit = [s for s in done if line.blind(pair, s) == why]
+                few = f" (seed{'s'[: len(hit) > 1]} {', '.join(sorted(map(str, hit)))})" if len(hit) < len(done) else ""
+                found += [f"{head}{few}"] if hit else []
+            flagged += [_where(names[id(line)], found, heads)] if found else []
+        if flagged:
+            yield f"{why}, hence not ranked where all seeds are such: {'; '.join(flagged)}"
+
+
+def _unconverged(lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
+    flagged = []
+    for line in lines:
+        cells = {pair: [r for r in line.pairs.get(pair, {}).values() if r["status"] == "ok"] for pair in heads}
+        found = [
+            heads[p] for p, rs in cells.items() if any((r.get("certificate") or {}).get("unconverged") for r in rs)
+        ]
+        flagged += [_where(names[id(line)], found, heads)] if found else []
+    if flagged:
+        yield (
+            "the base classifier did not converge, so that figures may depend on rounding; features of a common scale "
+            f"(normalise: [zscore]) help: {'; '.join(flagged)}"
+        )
+
+
+def _where(name: str, found: list[str], heads: dict[str, str]) -> str:
+    return f"{name} on {'all pairs' if found == [*heads.values()] and len(heads) > 1 else ', '.join(found)}"
+
+
 def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[str, str]) -> Iterator[str]:
     """Cells no better in the mean than dummy, or than one over the number of classes (facts: AUROC, 1/2)."""
     metric, flagged = main_metric(run.meta), []
@@ -151,8 +188,7 @@ def _at_chance(run: Run, lines: list[Line], names: dict[int, str], heads: dict[s
             if mean is not None and level is not None and sign * mean <= level + EQUAL:
                 low.append(heads[pair])
         if low and line.method != "dummy":
-            where = "all pairs" if 1 < len(low) == len(heads) else ", ".join(low)
-            flagged.append(f"{names[id(line)]} on {where}")
+            flagged.append(_where(names[id(line)], low, heads))
     if flagged:
         yield f"at chance (no better than dummy or 1/classes): {'; '.join(flagged)}"
 

@@ -34,7 +34,7 @@ def adapted(run: Run, table: Table) -> list[Row]:
 
 def done(table: Table, row: Row) -> set[str]:
     """The pairs that a row finished in all seeds."""
-    return {c.key for c, cell in zip(table.columns, row.cells, strict=True) if ":" in c.key and cell.ranked}
+    return {c.key for c, cell in zip(table.columns, row.cells, strict=True) if ":" in c.key and cell.whole}
 
 
 def common(table: Table, rows: list[Row]) -> list[str]:

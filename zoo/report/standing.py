@@ -40,7 +40,7 @@ def standings(run: Run, name: str) -> list[dict[str, Any]]:
         if line.oracle or line.family == "baseline" or reference is None or line.label != line.method:
             continue
         own, other = _means(line, pairs, metric), _means(reference, pairs, metric)
-        if len(own) < len(pairs) or len(other) < len(pairs):
+        if len(own) < len(pairs) or len(other) < len(pairs) or any(map(line.blind, pairs)):
             continue
         gains = {pair: own[pair] - other[pair] for pair in pairs}
         best, worst = max(gains, key=gains.__getitem__), min(gains, key=gains.__getitem__)

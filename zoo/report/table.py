@@ -104,14 +104,14 @@ def _finished(seeds: Iterable[int | None], planned: set[int]) -> bool:
     return None in seeds or seeds >= planned
 
 
-def _cell(values: list[float], metric: str, n: int, ranked: bool, *remarks: str) -> Cell:
+def _cell(values: list[float], metric: str, n: int, whole: bool, blind: bool, *remarks: str) -> Cell:
     """A mean over seeds as printed, with its n where that is not the caption's."""
     scale, digits = (100, 1) if metric in PERCENT else (1, 3)
     mean, std = fmean(values), stdev(values) if len(values) > 1 else None
     remarks = remarks if len(values) == n else (f"n={len(values)}", *remarks)
     tail = "" if std is None else f" ± {scale * std:.{digits}f}"
     tail += f" ({', '.join(remarks)})" if remarks else ""
-    return Cell(mean, std, len(values), f"{scale * mean:.{digits}f}", tail, ranked=ranked)
+    return Cell(mean, std, len(values), f"{scale * mean:.{digits}f}", tail, ranked=whole and not blind, whole=whole)
 
 
 def _gathered(row: Row) -> Row:
@@ -128,7 +128,8 @@ def _pair(line: Line, pair: str, metric: str, planned: set[int], n: int) -> Cell
     if statuses and "ok" not in statuses:
         return Cell(text="/".join(sorted(statuses)))
     values = line.values(pair, metric)
-    return _cell(list(values.values()), metric, n, _finished(values, planned)) if values else Cell()
+    blind = bool(line.blind(pair))
+    return _cell(list(values.values()), metric, n, _finished(values, planned), blind) if values else Cell()
 
 
 def averaged(line: Line, common: list[str], metric: str, planned: set[int], n: int, of: int) -> Cell:
@@ -137,7 +138,7 @@ def averaged(line: Line, common: list[str], metric: str, planned: set[int], n: i
     seeds: Iterable[int | None] = [None] if all(None in values for values in by_pair) else sorted(planned)
     averages = [fmean(v[seed] if seed in v else v[None] for v in by_pair) for seed in seeds]
     remarks = [] if len(common) == of else [f"{len(common)}/{of} pairs"]
-    return _cell(averages, metric, n, not remarks, *remarks)
+    return _cell(averages, metric, n, not remarks, any(map(line.blind, common)), *remarks)
 
 
 def reference_of(line: Line, rows: list[Line], suite: dict[str, Any]) -> Line | None:

@@ -106,7 +106,7 @@ class Session:
         task = Task(
             {**tensors, "model": source},
             needs=set(message["needs"]),
-            learner=_learner(message, known, watch := self._watch(message), self.shared, self.graphs),
+            learner=(learner := _learner(message, known, watch := self._watch(message), self.shared, self.graphs)),
             n_classes=message["n_classes"],
             device=message["device"],
             seed=seed,
@@ -123,7 +123,7 @@ class Session:
             "fit_s": clock.wall + wall,
             "fit_cpu_s": clock.cpu + cpu,
             "shared_s": self.shared.wall,
-            "certificate": _certificate(adapter),
+            "certificate": _certificate(adapter) | ({"unconverged": n} if (n := float(learner.unconverged)) else {}),
             "curves": watch.curves,
             "explanation": _explanation(adapter),
             "kept": kept.packed(self, source) if message.get("keep") else None,
@@ -354,10 +354,10 @@ def _learner(
     class Sharing(Learner):
         """A learner whose base classifier is fitted once to what is shared, above all to the source as it is."""
 
-        def fit(self, X: Any, y: Any, n_classes: int, weight: Any = None) -> Any:
-            if shared and self.use == "base" and weight is None:
+        def _base(self, X: Any, y: Any, n_classes: int, weight: Any) -> Any:
+            if shared and weight is None:
                 return shared(fit_base, self.base, X, y, n_classes, task=self.problem.name)
-            return super().fit(X, y, n_classes, weight)
+            return fit_base(self.base, X, y, n_classes, weight, self.problem.name)
 
     spec = dict(message["learner"])
     spec |= {"budget": Budget(**spec["budget"]), "graphs": graphs}

@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
 from zoo.ops.graphs import affinities, knn_graph, neighbours, normalised, spread
+from zoo.ops.links import crossing
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 class LabelPropagation(Adapter):
     """Source labels spread along one nearest-neighbour graph over both domains; new points ask their neighbours.
+
+    Where no label reaches a sample, it gets the source's class frequencies; ``cross_edges`` in the certificate counts
+    the edges between the domains, without which that is all of the target.
 
     Parameters
     ----------
@@ -38,10 +42,12 @@ class LabelPropagation(Adapter):
         labels = one_hot(task.ys, task.n_classes).double()
         self.X_ = torch.cat([task.Xs, task.Xt]).flatten(1)
         start = torch.cat([labels, labels.new_zeros(len(task.Xt), task.n_classes)])
-        F = spread(normalised(knn_graph(self.X_, self.k)), start, self.alpha)
+        W = knn_graph(self.X_, self.k)
+        F = spread(normalised(W), start, self.alpha)
         reached = F.sum(1, keepdim=True)
         self.scores_ = torch.where(reached > 0, F / torch.where(reached > 0, reached, 1), labels.mean(0))
         self.n_source_ = len(labels)
+        self.certificate_ = {"cross_edges": float(crossing(W, self.n_source_))}
         return self
 
     def scores_t(self) -> Tensor:

@@ -33,6 +33,7 @@ class Format:
     keys : which keys of ``data:`` the format takes, beside those that say where it lies
     suffixes : how its files end, for ``zoo data inspect``
     kind, photographs : as in `zoo.data.base.Dataset`
+    each, methods : for ``zoo data inspect``: keys that every domain has a value of, and methods to begin with
     notes : what was left out or assumed at reading, a line each
     labelled : whether labels are read; else all are ''
     wanted : the columns that are read, where another file says them
@@ -41,6 +42,8 @@ class Format:
 
     keys: ClassVar[tuple[str, ...]] = ("x", "y")
     suffixes: ClassVar[tuple[str, ...]] = ()
+    each: ClassVar[tuple[str, ...]] = ()
+    methods: ClassVar[tuple[str, ...]] = ("source_only", "coral", "dann", "target_only")
     kind: str = "samples"
     photographs: ClassVar[bool] = False
     lies_in: ClassVar[str] = "file"  # or a folder, or '' for either
@@ -88,6 +91,9 @@ class Format:
     def guessed(self) -> tuple[dict[str, Any], np.ndarray]:
         """The keys to read it by, and the labels under them."""
         raise NotImplementedError
+
+    def frame(self) -> Any:
+        """The table of samples, a DataFrame whose index counts the rows of the file; None where there is none."""
 
     def place(self, row: int, rest: Sequence[int]) -> str:
         """Where a value of the samples stands in the file."""
@@ -232,10 +238,6 @@ class Table(Format):
     table = True
 
     def columns(self) -> list[str]:
-        raise NotImplementedError
-
-    def frame(self) -> pd.DataFrame:
-        """The table; its index counts the rows of the file."""
         raise NotImplementedError
 
     def _names(self) -> tuple[list[str], str]:

@@ -37,12 +37,32 @@ class Facts(Format):
 
     kind = "facts"
     keys = ("target", "aliases", "negatives", "reflexive")
+    each = ("target", "negatives")
+    methods = ("propositional", "rdn_boost", "predicate_mapping")
     lies_in = "folder"
 
     def rows(self) -> list[dict[str, Any]]:
         atoms = [a for fold in _folds(self.path) for a in _atoms.facts(fold / "facts.txt")]
         counts = Counter((a.predicate, len(a.arguments)) for a in atoms)
         return [{"name": p, "type": "facts", "shape": [n, arity]} for (p, arity), n in sorted(counts.items())]
+
+    def guessed(self) -> tuple[dict[str, Any], np.ndarray]:
+        """The most frequent predicate of ``pos.txt``; a closed world where a fold has no ``neg.txt``."""
+        folds = _folds(self.path)
+        said = Counter(a.predicate for fold in folds for a in _optional(fold / "pos.txt", "pos"))
+        if not said:
+            there = ", ".join(sorted({r["name"] for r in self.rows()})[:8])
+            raise self.bad(f"target: say which predicate is asked for: {there or '-'}")
+        target = said.most_common(1)[0][0]
+        denied = [a for fold in folds for a in _optional(fold / "neg.txt", "neg") if a.predicate == target]
+        given = all((fold / "neg.txt").is_file() for fold in folds)
+        labels = np.repeat(np.array(["true", "false"]), [said[target], len(denied)])
+        return {"target": target, **({} if given else {"negatives": "closed"})}, labels
+
+    @classmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether a folder holds folds with facts."""
+        return path.is_dir() and any(path.glob("*/facts.txt"))
 
 
 class Own(Dataset):
@@ -59,16 +79,16 @@ class Own(Dataset):
         for name, path in data["domains"].items():
             if why := plain.trouble(path, "folder"):
                 raise BadInput(f"data: domains: {name}: {path} {why}")
-            if name not in data["target"]:
+            if name not in data.get("target", {}):
                 raise BadInput(f"data: target: say which predicate of {name} is asked for, such as {name}: advisedby")
         vars(self).update(domains=tuple(data["domains"]), kind="facts")
 
     def load(self, domain: str, root: Path | None) -> Any:
         """The database of a domain."""
         of = self._data
-        aliases, negatives = of["aliases"].get(domain, ()), of["negatives"].get(domain, "given")
+        aliases, negatives = of.get("aliases", {}).get(domain, ()), of.get("negatives", {}).get(domain, "given")
         path = Path(of["domains"][domain])
-        options = {"aliases": aliases, "negatives": negatives, "reflexive": of["reflexive"], "name": domain}
+        options = {"aliases": aliases, "negatives": negatives, "reflexive": of.get("reflexive", False), "name": domain}
         with reading(Facts(path), domain):
             return read(path, of["target"][domain], **options)
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from collections.abc import Sequence
-from os.path import commonpath
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -97,7 +97,8 @@ class Npz(Arrays):
         if word.lower() in FEATURES | LABELS:
             return word
         stems = [p.stem for p in self.files]
-        common = re.sub(r"[A-Za-z0-9]*$", "", commonpath(stems)) if len(stems) > 1 else ""
+        shared = os.path.commonprefix(stems) if len(stems) > 1 else ""  # noqa: RUF071 names, and no paths
+        common = re.sub(r"[A-Za-z0-9]*$", "", shared)
         return path.stem.removeprefix(common)
 
     def _header(self, name: str, file: BinaryIO | Any, size: int) -> tuple[tuple[int, ...], str]:

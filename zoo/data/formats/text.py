@@ -30,10 +30,9 @@ class Text(Format):
         return [list(paths)] if all(p.is_dir() for p in paths) else super().grouped(paths)
 
     def read(self) -> tuple[np.ndarray, np.ndarray, tuple[Any, ...]]:
-        if self.path.is_dir():
+        if (frame := self.frame()) is None:
             files, labels = self._files()
             return np.array([self._content(f) for f in files], dtype=object), labels, ("text",)
-        frame = self._frame
         x, y = self._names()
         texts = frame[x].fillna("").str.strip()
         if (empty := np.flatnonzero(texts == "")).size:
@@ -44,8 +43,11 @@ class Text(Format):
     def listed(self) -> list[Path]:
         return self._files()[0] if self.path.is_dir() else []
 
+    def frame(self) -> pd.DataFrame | None:
+        return None if self.path.is_dir() else self._table.frame()
+
     def groups(self) -> np.ndarray:
-        return np.array([t or "" for t in _columns.texts_of(self._frame[self.by], self.missing)], dtype=object)
+        return self._table.groups()
 
     def line(self, row: int) -> str:
         return super().line(row) if self.path.is_dir() else self._table.line(row)
@@ -53,14 +55,16 @@ class Text(Format):
     def rows(self) -> list[dict[str, Any]]:
         if self.path.is_dir():
             found, counts = np.unique(self._files()[1], return_counts=True)
-            return [{"name": c, "type": "txt", "shape": [n]} for c, n in zip(found.tolist(), counts, strict=True)]
+            return [
+                {"name": c, "type": "txt", "shape": [n]} for c, n in zip(found.tolist(), counts.tolist(), strict=True)
+            ]
         return self._table.rows()
 
     def guessed(self) -> tuple[dict[str, Any], np.ndarray]:
         if self.path.is_dir():
             return {}, self._files()[1]
         x, y = self._names()
-        return {"x": x, "y": y}, self._frame[y].to_numpy(dtype=object)
+        return {"x": x, "y": y}, self._table.frame()[y].to_numpy(dtype=object)
 
     @classmethod
     def fits(cls, path: Path) -> bool:
@@ -71,23 +75,22 @@ class Text(Format):
         if not path.name.lower().endswith(Csv.suffixes):
             return False
         form = cls(path)
-        texts = [c for c in form._table.columns() if _holds_texts(form._frame[c], c.lower() in TEXTS)]
-        return len(texts) == 1 and len(form._table.columns()) <= 3
+        frame = form._table.frame()
+        texts = [c for c in frame.columns if _holds_texts(frame[c], c.lower() in TEXTS)]
+        others = [c for c in frame.columns if c not in texts and c.lower() not in LABELS.union(_columns.DOMAINS)]
+        return len(texts) == 1 and (len(frame.columns) <= 3 or len(others) <= 1)
 
     def _names(self) -> tuple[str, str]:
         columns = [c for c in self._table.columns() if c != self.by]
-        y = self.choose("y", columns, LABELS, self.x)
-        texts = [c for c in columns if c != y and _holds_texts(self._frame[c], False)]
+        texts = [c for c in columns if c != self.y and _holds_texts(self._table.frame()[c], False)]
+        y = self.choose("y", columns, LABELS, self.x or (texts[0] if len(texts) == 1 else ""))
+        texts = [c for c in texts if c != y]
         one = len(texts) == 1 and not self.x
         return (texts[0] if one else self.choose("x", columns, TEXTS, y if self.labelled else y or "none")), y
 
     @cached_property
     def _table(self) -> Csv:
         return Csv(self.path, by=self.by, missing=self.missing)
-
-    @property
-    def _frame(self) -> pd.DataFrame:
-        return self._table.frame()
 
     def _files(self) -> tuple[list[Path], np.ndarray]:
         read = _folders.tree if self.labelled else _folders.flat
