@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from zoo import discover, machine, records
 from zoo.bench import plan
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
+from zoo.bench.known import again
 from zoo.bench.plan import Cell, Plan
-from zoo.bench.suite import Suite
 from zoo.errors import BadInput, one_line
 from zoo.kinds.base import Data, Draws
 from zoo.records import Record, Run
@@ -154,16 +153,11 @@ def _rebuilt(
     rows = {label: row for label, row in meta["rows"].items() if row["method"] in known}
     methods = tuple({row["method"]: {**row["parameters"], "as": label}} for label, row in rows.items())
     seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])
-    keys = {k: v for k, v in meta["suite"].items() if k in Suite.model_fields}
     trials = max(len(row.get("trials", ())) or 1 for row in [*rows.values(), {}])
-    keys |= {"trials": trials, "pairs": meta["pairs"], "seeds": seeds, "methods": methods} | (
-        {"weights": weights} if weights else {}
-    )
+    keys = {"trials": trials, "seeds": seeds, "methods": methods} | ({"weights": weights} if weights else {})
     try:
-        suite = Suite.model_validate(keys)
-        pairs = plan.parse_pairs(suite)
-        data = suite.kind.load(suite, pairs, root, device)
-    except (BadInput, ValidationError) as error:
+        suite, pairs, data = again(meta, root, device, **keys)
+    except BadInput as error:
         raise Unplanned("unchecked", one_line(str(error))) from None
     try:
         parsed = plan.parse_rows(suite, known, [])
