@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zoo import discover
-from zoo.cli.options import AsJson, DataRoot, Folders, Out, Pairs, Plugins, either, split
+from zoo.cli.options import AsJson, DataRoot, Folders, Out, Pairs, Plugins, Weights, either, split
 from zoo.cli.shown import output, run_table, say, show
 from zoo.errors import BadInput, printable
 
@@ -67,6 +67,7 @@ def plot(
     sort: Sort = "",
     pairs: Pairs = None,
     data_root: DataRoot = None,
+    weights: Weights = None,
 ) -> None:
     """Draw a run: accuracies, gains, ranks, features, confusions, calibration, weights; see zoo list plots."""
     from zoo import records
@@ -74,13 +75,13 @@ def plot(
 
     choice = wanted(methods, top, sort, pairs)
     runs = [told(records.read(folder), folder) for folder in folders]
-    made = plots.picture(runs, kind, out.suffix, choice, _beside(folders[0], runs[0], data_root))
+    made = plots.picture(runs, kind, out.suffix, choice, _beside(folders[0], runs[0], data_root, weights))
     output(made.content, out)
     size = "{:.1f} × {:.1f} inches, ".format(*made.size) + f"{len(made.content) / 1000:.0f} kB"
     say(f"{printable(out)}: {size}: {printable(made.shows)}")
 
 
-def _beside(folder: Path, run: Any, root: Path | None) -> Any:
+def _beside(folder: Path, run: Any, root: Path | None, weights: str | None) -> Any:
     """What pictures may ask for beside the records; the data are not looked at before one does."""
     from zoo.bench import known
     from zoo.report.beside import Beside
@@ -88,7 +89,8 @@ def _beside(folder: Path, run: Any, root: Path | None) -> Any:
     def distances() -> dict[str, float]:
         from zoo.measure.distance import proxies
 
-        return proxies(known.suite(run.meta, methods=(), trials=1), root)
+        given = {"weights": weights} if weights else {}
+        return proxies(known.suite(run.meta, methods=(), trials=1, **given), root)
 
     return Beside(folder, known.Known(run, root).truth, distances)
 

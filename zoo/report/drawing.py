@@ -23,11 +23,12 @@ COLUMN = 3.4  # inches: a column of a paper in two columns
 PAGE = 7.0, 9.2  # inches: what a page holds beside its margins
 COLOURS = dict(zip(FAMILIES, ("#999999", "#E69F00", "#0072B2", "#009E73", "#CC79A7"), strict=True))  # Okabe and Ito
 TEN = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000", "#999999", "#7F3C8D")
-APART = 1.0  # points between names
+APART = 0.5  # points between names
+DPI = 300
 STYLE: dict[Any, Any] = {
     "font.size": 7, "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "legend.frameon": False, "figure.constrained_layout.use": True,
-    "svg.hashsalt": "zoo", "pdf.fonttype": 42, "savefig.dpi": 300,
+    "svg.hashsalt": "zoo", "pdf.fonttype": 42, "savefig.dpi": DPI,
 }  # fmt: skip
 UNDATED: dict[str, Any] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
@@ -69,7 +70,7 @@ def figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), dpi=DPI)  # texts are as wide as in the file only at its resolution
     FigureCanvasAgg(figure)
     return figure
 
@@ -105,7 +106,9 @@ def panels(n: int, across: int, height: float, beside: float = 0.0) -> tuple[Fig
 
 def title(axes: Axes, text: str, *more: str, width: float) -> None:
     """The name of a panel of a width, wrapped, and further lines."""
-    lines = textwrap.wrap(drawable(text), max(8, int(width / 0.066))) or [""]
+    lines = textwrap.wrap(
+        drawable(text), max(8, int(width / 0.066)), break_long_words=False, break_on_hyphens=False
+    ) or [""]
     axes.set_title("\n".join([*lines, *more]), loc="left", fontsize=6.5, fontweight="bold", pad=3)
 
 
