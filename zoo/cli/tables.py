@@ -33,6 +33,12 @@ def table(
         str | None,
         typer.Option(metavar="RULE,...", help="Choose each row's trial by default, a validator or oracle; or all."),
     ] = None,
+    methods: Methods = None,
+    top: Top = 0,
+    sort: Sort = "",
+    cite: Annotated[
+        bool, typer.Option("--cite", help="In latex: \\cite beside each method; zoo cite has them.")
+    ] = False,
     out: Out = None,
 ) -> None:
     """The comparison table of one or more run folders."""
@@ -44,14 +50,18 @@ def table(
         raise BadInput("--select: names no rule")
     if published and chosen:
         raise BadInput("--published with --select: published rows know no rule of ours; ask for one of them")
+    if cite and format != "latex":
+        raise BadInput("--cite: references stand in a paper's table alone: --format latex --cite")
+    choice = wanted(methods, top, sort)
     if format == "csv":  # which has no place for notes
         for folder in folders:
             told(records.read(folder), folder)
     if format is None and out is None:
         for folder in folders:
-            show(folder, metric, not no_cost, published, chosen)
+            show(folder, metric, not no_cost, published, chosen, choice)
         return
-    built = [run_table(folder, metric, not no_cost, published, chosen) for folder in folders]
+    paper = cite if format == "latex" else None
+    built = [run_table(folder, metric, not no_cost, published, chosen, choice, paper) for folder in folders]
     text = "\n".join(tables.render(t, format or "md") for t in built)
     if format == "json" and len(built) > 1:
         text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
