@@ -60,6 +60,8 @@ def _signs(run: Run, table: Table) -> dict[tuple[str, str, str], str]:
 
 def _meaning(run: Run, signs: Mapping[tuple[str, str, str], str]) -> list[str]:
     reference = run.meta["suite"].get("reference", "source_only")
-    how = f"than {reference} of the same learner (Wilcoxon over pairs, Holm over all rows, p < .05; pairs share domains)"
+    how = (
+        f"than {reference} of the same learner (Wilcoxon over pairs, Holm over all rows, p < .05; pairs share domains)"
+    )
     words = ((BETTER, "better"), (WORSE, "worse"))
     return [f"{sign}: significantly {word} {how}" for sign, word in words if sign in signs.values()]

@@ -67,7 +67,7 @@ def draw(run: Run) -> Figure:
 def laid_out(panels: list[Panel], means: dict[int, float]) -> list[list[Panel]]:
     """The panels in one column of a page, or in two, between which a panel may be parted."""
     room = drawing.PAGE[1] - FOOT
-    while _height(panels) + HEAD > 2 * room:
+    while _height(panels) + HEAD + ROW > 2 * room:  # one more where a panel is parted, and what is rounded
         lowest = min((row for _, rows in panels for row in rows), key=lambda row: means[id(row)])
         panels = [(name, kept) for name, rows in panels if (kept := [row for row in rows if row is not lowest])]
     if _height(panels) <= room:

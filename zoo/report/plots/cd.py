@@ -50,7 +50,7 @@ def draw(run: Run) -> Figure:
         columns[column : column + 1] = [group[-1]]
         ends = group[0] - 0.3, group[-1] + 0.3
         axes.vlines(high + step * (column + 1), *ends, color="black", linewidth=1.6)
-    axes.set_yticks(range(len(rows)), shown)
+    axes.set_yticks(range(len(order)), shown)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(order) - 0.5, -2)
     axes.set_ylabel("method (learner)" if several else "method")
