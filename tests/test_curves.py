@@ -26,12 +26,12 @@ def run(*rows):
 def test_a_line_is_the_mean_over_cells_and_its_band_their_range():
     found = run(record("a", "dan", [0.4, 0.1]), record("b", "dan", [0.6, 0.3]), record("c", "kmm", [0, 0], curves={}))
     ((name, _, spans),) = curves.gathered(found)
-    assert name == "dan (cnn)"
+    assert name == "dan"
     np.testing.assert_allclose(spans["omega"][1:], [[0.4, 0.1], [0.5, 0.2], [0.6, 0.3]])
     figure = curves.draw(found)
     drawn = [axes.lines[0].get_ydata() for axes in figure.axes]
     np.testing.assert_allclose(drawn, [[1.5, 0.5], [0.5, 0.2]])
-    assert [axes.get_xlabel() for axes in figure.axes] == ["step\nsource loss", "step\nΩ"]
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [("step", "source loss"), ("step", "Ω")]
 
 
 def test_failed_and_stale_cells_are_left_out():

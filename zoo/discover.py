@@ -93,6 +93,7 @@ class MethodInfo:
     forward : of deep adapters: 'separate' or 'joint'
     parameters : the constructor's parameters and their defaults
     module : of an installed plugin; others are imported by their file
+    title : how papers write its name
     """
 
     name: str
@@ -117,6 +118,7 @@ class MethodInfo:
     cls: str
     plugin: bool
     module: str = ""
+    title: str = ""
 
     @property
     def setting(self) -> str:
@@ -202,6 +204,11 @@ def torchvision_nets() -> list[str]:
     folder = Path(str(spec.origin)).parent / "models" if spec else Path()
     found = r"^@register_model\(\)\n(?:@.*\n(?:[ )].*\n)*)*def (\w+)\("
     return sorted(name for path in folder.glob("*.py") for name in re.findall(found, path.read_text(), re.MULTILINE))
+
+
+def titled(name: str) -> str:
+    """A display name: `source_only` is "Source only"."""
+    return name.replace("_", " ").capitalize()
 
 
 def executors() -> dict[str, FileInfo]:
@@ -351,6 +358,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
         plugin=plugin,
         module=file.module,
         forward=said.get("forward", ""),
+        title=printable(literals(file, cls, {"title": str}).get("title") or titled(name)),
         **{k: frozenset(said[k]) if k in SETS else said[k] for k in ATTRIBUTES},  # type: ignore[arg-type]
     )
 

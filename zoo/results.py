@@ -81,8 +81,15 @@ class Results:
         from zoo.report import rules, table
 
         if "all" in select:
-            return table.render(rules.build(self._run, metric), format)
-        return table.render(table.build(self._run, metric=metric, cost=cost, select=select), format)
+            built = rules.build(self._run, metric)
+        else:
+            built = table.build(self._run, metric=metric, cost=cost, select=select)
+        if format == "latex":
+            from zoo import listing
+            from zoo.report.paper import dressed
+
+            built = dressed(built, self._run, listing.methods())
+        return table.render(built, format)
 
     def plot(self, kind: str = "bars") -> Picture:
         """A picture of the run: a `kind` of ``zoo list plots``.

@@ -138,9 +138,11 @@ def _tokens(tree: ast.AST) -> Iterator[str]:
 
 
 def _run(node: ast.AST) -> dict[str, Any]:
-    """A node's fields less what does nothing when it runs: docstrings, functions' annotations, what types need."""
+    """A node's fields less what does nothing when it runs: docstrings, annotations, display names, what types need."""
     fields = dict(ast.iter_fields(node))
     match node:
+        case ast.ClassDef():
+            fields["body"] = [s for s in node.body if not _face(s)]
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             del fields["returns"]
         case ast.arg():
@@ -152,6 +154,16 @@ def _run(node: ast.AST) -> dict[str, Any]:
         if isinstance(part := fields.get(name), list):
             fields[name] = [s for s in part if not _idle(s)]
     return fields
+
+
+def _face(statement: ast.stmt) -> bool:
+    """Whether a statement of a class only says how papers write its name, ``title = "DANN"``."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id="title")], value=ast.Constant(value=str())):
+            return True
+        case ast.AnnAssign(target=ast.Name(id="title"), value=ast.Constant(value=str())):
+            return True
+    return False
 
 
 def _idle(statement: ast.stmt) -> bool:
@@ -220,9 +232,9 @@ def _note(path: Path) -> None:
 def code_hash(path: Path, *more: Path) -> str:
     """sha256 of what files run and the zoo files that they import, transitively, found statically.
 
-    Comments, docstrings, annotations of functions' arguments and results, and layout do not count, nor what is imported
-    for type checking only, nor a package's ``__init__`` unless something in it is imported. The hash knows names of
-    modules, not folders: a plugin keeps it wherever it is copied.
+    Comments, docstrings, annotations of functions' arguments and results, a class's ``title``, and layout do not count,
+    nor what is imported for type checking only, nor a package's ``__init__`` unless something in it is imported. The
+    hash knows names of modules, not folders: a plugin keeps it wherever it is copied.
     """
     waiting, codes = [Path(p).resolve() for p in (path, *more)], dict[Path, tuple[str, str]]()
     while waiting:

@@ -47,6 +47,8 @@ class Adapter:
         Sparse samples come to it as sparse CSR tensors; to others dense, where these are of a reasonable size.
     stream : bool
         It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores.
+    title : str
+        As papers write its name, where that is not the file's with spaces; it is no part of a cell.
     cite : key in ``zoo/refs.bib``
     space : search ranges, ``{"reg": ("log", 1e-3, 10)}``
     certificate_ : dict of floats, optional
@@ -64,6 +66,7 @@ class Adapter:
     sparse: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
     source_model: ClassVar[dict[str, Any]] = {}
+    title: ClassVar[str] = ""
     cite: ClassVar[str] = ""
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}
     model_: Any

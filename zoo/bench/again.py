@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from zoo import discover
 from zoo.bench import plan
 from zoo.bench.executors import Executor
+from zoo.bench.known import again
 from zoo.bench.plan import Cell, Plan
 from zoo.bench.suite import Suite
 from zoo.errors import BadInput, one_line
@@ -63,12 +62,9 @@ def loaded(run: Run, root: Path | None, device: str = "cpu", **keys: Any) -> tup
     Unplanned
         The data are not here, say.
     """
-    said = {k: v for k, v in run.meta["suite"].items() if k in Suite.model_fields}
     try:
-        suite = Suite.model_validate(said | {"pairs": run.meta["pairs"]} | keys)
-        pairs = plan.parse_pairs(suite)
-        return suite, pairs, suite.kind.load(suite, pairs, root, device)
-    except (BadInput, ValidationError) as error:
+        return again(run.meta, root, device, **keys)
+    except BadInput as error:
         raise Unplanned("unchecked", one_line(str(error))) from None
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from zoo import machine
-from zoo.bench import plan
-from zoo.bench.suite import BACKBONE_KEYS, Suite
+from zoo.bench.known import again, labels_alone
 from zoo.errors import BadInput, one_line
 from zoo.kinds.base import Domain
 from zoo.records import Record, Run
+from zoo.report.beside import Beside
 
 Confusion = tuple[tuple[str, ...], list[list[int]]]  # names of the classes; [true, predicted, n] where n > 0
 NEAR = 1e-9  # of the accuracy that the predictions have to give
@@ -29,15 +25,9 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
     kept = [r for r in run.records if r["status"] == "ok" and (folder / "predictions" / f"{r['cell']}.npz").is_file()]
     if not kept:
         return {}, "No confusion matrices: the predictions are not in the run folder."
-    keys = {k: v for k, v in run.meta["suite"].items() if k in Suite.model_fields}
-    keys |= {"pairs": run.meta["pairs"], "methods": (), "trials": 1}
-    # Labels need no network: with raw features none is loaded, and no features are computed.
-    keys |= {"features": "raw"} if keys.get("features") == "frozen" else {}
-    keys = {k: v for k, v in keys.items() if k not in BACKBONE_KEYS}
     try:
-        suite = Suite.model_validate(keys)
-        data = suite.kind.load(suite, plan.parse_pairs(suite), machine.data_root(data_root), "cpu")
-    except (BadInput, ValidationError) as error:
+        _, _, data = again(labels_alone(run.meta), data_root)
+    except BadInput as error:
         return {}, f"No confusion matrices: the data are not here ({one_line(error)})."
     found, wrong = {}, 0
     for record in kept:
@@ -60,11 +50,10 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
 
 def _counts(folder: Path, record: Record, domain: Domain, n: int) -> np.ndarray | None:
     """Counts [true, predicted]; None where predictions, labels and record are not of one another."""
-    packed = (folder / "predictions" / f"{record['cell']}.npz").read_bytes()
-    if hashlib.sha256(packed).hexdigest() != record.get("predictions_sha256"):
+    arrays = Beside(folder).predictions(record)
+    if not arrays:
         return None
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        guessed, rows = arrays["test_predicted"].astype(int), arrays["test_rows"].astype(int)
+    guessed, rows = arrays["test_predicted"].astype(int), arrays["test_rows"].astype(int)
     known = dict(zip(domain.rows.tolist(), domain.y.tolist(), strict=False))  # the last rows may have no label
     if len(guessed) != len(rows) or not len(rows) or not known.keys() >= {*rows.tolist()}:
         return None

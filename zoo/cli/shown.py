@@ -60,32 +60,48 @@ def tracked(what: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
 
 
 def run_table(
-    folder: Path, metric: str = "", cost: bool = True, published: bool = False, select: Sequence[str] = ()
+    folder: Path,
+    metric: str = "",
+    cost: bool = True,
+    published: bool = False,
+    select: Sequence[str] = (),
+    choice: Any = None,
+    cite: bool | None = None,
 ) -> Any:
-    """The table of a run folder, which has no format yet; of all rules of selection, methods × rules."""
+    """The table of a run folder, which has no format yet; of all rules of selection, methods × rules.
+
+    Parameters
+    ----------
+    choice : which rows, and in which order
+    cite : whether a paper's table has references beside its methods; None: it is for no paper
+    """
     from zoo import records
     from zoo.report import rules
     from zoo.report import table as tables
+    from zoo.report.choice import Choice, chosen
 
-    run = records.read(folder)
-    if "all" in select:
-        return rules.build(run, metric)
-    built = tables.build(run, metric=metric, cost=cost, select=select)
+    whole = records.read(folder)
+    run = chosen(whole, choice or Choice(), metric)
+    every = "all" in select
+    built = rules.build(run, metric) if every else tables.build(run, metric=metric, cost=cost, select=select)
     if published:
         from zoo.published import figures
         from zoo.report.published import beside
 
         built = beside(built, run, figures())
-    return built
+    if cite is None:
+        return built
+    from zoo import discover, listing
+    from zoo.report.paper import dressed
+
+    return dressed(built, whole, listing.methods(), list(discover.references()) if cite else ())
 
 
-def show(
-    folder: Path, metric: str = "", cost: bool = True, published: bool = False, select: Sequence[str] = ()
-) -> None:
-    """The table of a run folder: with colour on a terminal, markdown when piped."""
+def show(folder: Path, *asked: Any) -> None:
+    """The table of a run folder, as `run_table` makes it: with colour on a terminal, markdown when piped."""
     from zoo.report import table as tables
 
-    built = run_table(folder, metric, cost, published, select)
+    built = run_table(folder, *asked)
     if sys.stdout.isatty():
         from rich.console import Console
 

@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from zoo import discover
-from zoo.cli.options import AsJson, DataRoot, Folders, Out, Plugins, either, split
+from zoo.cli.options import AsJson, DataRoot, Folders, Out, Pairs, Plugins, Weights, either, split
 from zoo.cli.shown import output, run_table, say, show
 from zoo.errors import BadInput, printable
 
+Methods = Annotated[str | None, typer.Option(help="Only these rows, and the reference: NAME,...")]
+Top = Annotated[int, typer.Option(min=0, help="Only so many rows of the best mean, and the baselines; 0: all.")]
+Sort = Annotated[str, typer.Option(help="Order of rows within a setting and learner: family, name or accuracy.")]
 FORMATS = either(discover.names("report/formats", discover.FORMATS))
 PLOTS = either(discover.names("report/plots", discover.PLOTS))
 
@@ -30,6 +33,12 @@ def table(
         str | None,
         typer.Option(metavar="RULE,...", help="Choose each row's trial by default, a validator or oracle; or all."),
     ] = None,
+    methods: Methods = None,
+    top: Top = 0,
+    sort: Sort = "",
+    cite: Annotated[
+        bool, typer.Option("--cite", help="In latex: \\cite beside each method; zoo cite has them.")
+    ] = False,
     out: Out = None,
 ) -> None:
     """The comparison table of one or more run folders."""
@@ -41,14 +50,18 @@ def table(
         raise BadInput("--select: names no rule")
     if published and chosen:
         raise BadInput("--published with --select: published rows know no rule of ours; ask for one of them")
+    if cite and format != "latex":
+        raise BadInput("--cite: references stand in a paper's table alone: --format latex --cite")
+    choice = wanted(methods, top, sort)
     if format == "csv":  # which has no place for notes
         for folder in folders:
             told(records.read(folder), folder)
     if format is None and out is None:
         for folder in folders:
-            show(folder, metric, not no_cost, published, chosen)
+            show(folder, metric, not no_cost, published, chosen, choice)
         return
-    built = [run_table(folder, metric, not no_cost, published, chosen) for folder in folders]
+    paper = cite if format == "latex" else None
+    built = [run_table(folder, metric, not no_cost, published, chosen, choice, paper) for folder in folders]
     text = "\n".join(tables.render(t, format or "md") for t in built)
     if format == "json" and len(built) > 1:
         text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
@@ -59,12 +72,37 @@ def plot(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run folder; for labels several.")],
     kind: Annotated[str, typer.Option(help=PLOTS)],
     out: Annotated[Path, typer.Option(help="Write to this file: .png, .pdf or .svg.")],
+    methods: Methods = None,
+    top: Top = 0,
+    sort: Sort = "",
+    pairs: Pairs = None,
+    data_root: DataRoot = None,
+    weights: Weights = None,
 ) -> None:
-    """Draw a run: mean accuracies with intervals, gains over the reference, accuracy against time or labels."""
+    """Draw a run: accuracies, gains, ranks, features, confusions, calibration, weights; see zoo list plots."""
     from zoo import records
     from zoo.report import plots
 
-    output(plots.render([told(records.read(folder), folder) for folder in folders], kind, out.suffix), out)
+    choice = wanted(methods, top, sort, pairs)
+    runs = [told(records.read(folder), folder) for folder in folders]
+    made = plots.picture(runs, kind, out.suffix, choice, _beside(folders[0], runs[0], data_root, weights))
+    output(made.content, out)
+    size = "{:.1f} × {:.1f} inches, ".format(*made.size) + f"{len(made.content) / 1000:.0f} kB"
+    say(f"{printable(out)}: {size}: {printable(made.shows)}")
+
+
+def _beside(folder: Path, run: Any, root: Path | None, weights: str | None) -> Any:
+    """What pictures may ask for beside the records; the data are not looked at before one does."""
+    from zoo.bench import known
+    from zoo.report.beside import Beside
+
+    def distances() -> dict[str, float]:
+        from zoo.measure.distance import proxies
+
+        given = {"weights": weights} if weights else {}
+        return proxies(known.suite(run.meta, methods=(), trials=1, **given), root)
+
+    return Beside(folder, known.Known(run, root).truth, distances)
 
 
 def compare(
@@ -135,6 +173,17 @@ def report(
     for name, text in pages.items():
         output(text.encode(), place / name)
     say(f"{place / 'index.html'}: {len(pages) - 1} pages and their leaderboard")
+
+
+def wanted(methods: str | None, top: int, sort: str, pairs: str | None = None) -> Any:
+    """Which rows are asked for, and in which order."""
+    from zoo.report.choice import Choice
+
+    named, of = split(methods), split(pairs)
+    for option, given in (("--methods", named), ("--pairs", of)):
+        if given == []:
+            raise BadInput(f"{option}: names none; leave it out for all")
+    return Choice(tuple(named or ()), top, sort, tuple(of or ()))
 
 
 def told(run: Any, folder: Path) -> Any:

@@ -15,6 +15,7 @@ from zoo.ops import distance
 from zoo.seeds import derive
 
 NULL, PERMUTATIONS, PROJECTIONS = 200, 999, 500
+WHOLE: dict[str, Any] = {"protocol": "transductive", "normalise_by": "domain", "labels": 0}
 
 
 def measure(
@@ -45,8 +46,7 @@ def measure(
         As `zoo run`; fewer than 4 samples in a domain.
     """
     asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
-    whole = {"protocol": "transductive", "normalise_by": "domain", "labels": 0, **({"normalise": ()} if raw else {})}
-    asked = asked.model_copy(update=whole)
+    asked = asked.model_copy(update=WHOLE | ({"normalise": ()} if raw else {}))
     wanted, data = loaded(asked, data_root, lambda domain: len(domain.y))
     samples = asked.kind.draws(asked, data)
     same: dict[frozenset[str], list[tuple[str, str]]] = {}
@@ -68,12 +68,35 @@ def measure(
     }  # fmt: skip
 
 
+def proxies(asked: suite.Suite, data_root: str | Path | None = None, seed: int = 0) -> dict[str, float]:
+    """The A-distance of each pair, by ``source:target``: what `measure` finds of it without the suite's normalisation.
+
+    Raises
+    ------
+    BadInput
+        As `measure`.
+    """
+    asked = asked.model_copy(update=WHOLE | {"normalise": ()})
+    wanted, data = loaded(asked, data_root, lambda domain: len(domain.y))
+    samples: Any = asked.kind.draws(asked, data)
+    found: dict[frozenset[str], float] = {}
+    for source, target in wanted:
+        if (key := frozenset((source, target))) not in found:
+            both = Beside.of(samples.pair(source, target, 0, base=True).fields, source, target, seed)
+            found[key] = _proxy(both).distance
+    return {f"{s}:{t}": found[frozenset((s, t))] for s, t in wanted}
+
+
+def _proxy(both: Beside) -> distance.ProxyA:
+    return distance.proxy_a_distance(*both.few, splits=SPLITS, permutations=NULL, generator=both.generator)
+
+
 def _row(samples: Any, same: list[tuple[str, str]], seed: int) -> dict[str, Any]:
     """A pair and, if asked for, its reverse, which has the same numbers."""
     source, target = same[0]
     fields = samples.pair(source, target, 0, base=True).fields
     both = Beside.of(fields, source, target, seed)
-    proxy = distance.proxy_a_distance(*both.few, splits=SPLITS, permutations=NULL, generator=both.generator)
+    proxy = _proxy(both)
     mmd = distance.mmd_test(*both.few, permutations=PERMUTATIONS, generator=both.generator)
     shared = torch.Generator().manual_seed(derive("projections", seed))  # the same directions for every pair
     theta = distance.directions(both.X.shape[1], PROJECTIONS, shared)

@@ -39,6 +39,8 @@ class Run:
     disputed : cells whose finished lines disagree, with the digests of those lines
     values : what validators said of the records, by cell and validator
     misjudged : how many lines of validators were refused, by reason
+    shown : the rows that reports are asked for, by setting, learner and label, in their order; none where it is all
+    omitted : what reports say of the others
     """
 
     meta: dict[str, Any]
@@ -48,6 +50,8 @@ class Run:
     disputed: dict[str, list[str]] = field(default_factory=dict)
     values: values.Values = field(default_factory=dict)
     misjudged: dict[str, int] = field(default_factory=dict)
+    shown: tuple[tuple[str, str, str], ...] = ()
+    omitted: str = ""
 
     def labels(self, record: Record) -> list[str]:
         """The row labels under which a record's method and parameters were last planned; usually one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from zoo.errors import printable
 
@@ -67,6 +68,29 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Paper:
+    """What a table has in a paper alone.
+
+    Attributes
+    ----------
+    label : by which the text refers to it
+    caption, foot : the short caption, and what of the long one stands under the table
+    titles : display names by method
+    cites : keys of references by method; none where they are not asked for
+    signs : what stands behind the average of a row, by setting, learner and label
+    notes : what they mean
+    """
+
+    label: str = ""
+    caption: str = ""
+    foot: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    cites: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    signs: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """A table before it has a format; `groups` are the settings in order, oracle last."""
 
@@ -75,6 +99,7 @@ class Table:
     columns: list[Column]
     groups: list[tuple[str, list[Row]]]
     notes: list[str]
+    paper: Paper = field(default_factory=Paper)
 
     def printable(self) -> Table:
         """The table with whatever labels, domains and reasons hold made printable; see `zoo.errors.printable`."""

@@ -44,11 +44,14 @@ class Row:
     trusted: bool
 
 
-def gains(run: Run, metric: str = "", reference: str = "", rope: float = ROPE) -> tuple[str, list[Row], float]:
+def gains(
+    run: Run, metric: str = "", reference: str = "", rope: float = ROPE, expect: bool = True
+) -> tuple[str, list[Row], float]:
     """The metric, the rows with a reference, and the smallest p that Holm's first step lets the test reach.
 
     Gains are positive where the method is better. Oracle rows are left out. The reference is the suite's, or the row
-    named; BadInput if there is none of that name.
+    named; BadInput if there is none of that name. Without `expect` nothing is said of another pair, which takes
+    longest.
     """
     metric = metric or main_metric(run.meta)
     found, _ = lines(run)
@@ -77,7 +80,7 @@ def gains(run: Run, metric: str = "", reference: str = "", rope: float = ROPE) -
                 student(means),
                 p if smallest <= 1 - LEVEL else None,
                 tally(means, width),
-                posterior(list(by_pair.values()), rope=width, rho=rho) if len(means) > 1 else None,
+                posterior(list(by_pair.values()), rope=width, rho=rho) if expect and len(means) > 1 else None,
                 len(means) >= FEWEST and all(len(d) > 1 or _once(line, pair) for pair, d in by_pair.items()),
             )
         )

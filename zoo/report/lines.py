@@ -35,6 +35,11 @@ class Line:
         return f"{self.label} [{self.rule}]" if self.rule else self.label
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from other rows of the run, as `Run.shown` names them."""
+        return self.setting, self.learner, self.label
+
+    @property
     def oracle(self) -> bool:
         return self.setting.endswith("oracle")
 
@@ -83,6 +88,8 @@ def lines(run: Run) -> tuple[list[Line], Counter[str]]:
                 stale[label] += 1
                 continue
             setting, learner = record["setting"], record["learner"]
+            if run.shown and (setting, learner, label) not in run.shown:
+                continue
             new = Line(setting, learner, record["family"], label, record["method"])
             line = found.setdefault((setting, learner, label), new)
             for pair in run.meta["pairs"]:
@@ -96,7 +103,7 @@ def lines(run: Run) -> tuple[list[Line], Counter[str]]:
         return (
             *(_index(SETTINGS, access), line.setting != access, access),
             *(_index((suite.get("base"), suite.get("net")), root), line.learner),
-            *(_index(FAMILIES, line.family), line.family, line.label),
+            *(run.shown.index(line.key) if run.shown else 0, _index(FAMILIES, line.family), line.family, line.label),
         )
 
     kept = [line for line in found.values() if any(r["status"] != "unsupported" for r in line.records())]

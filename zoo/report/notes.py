@@ -28,6 +28,7 @@ def notes(
     names = _names(lines)
     return [
         *_legend(run, table, better),
+        *([run.omitted] if run.omitted else []),
         *_stale(stale),
         *run.remarks(),
         *run.age(),

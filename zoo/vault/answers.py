@@ -108,7 +108,7 @@ def probed(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> tupl
     Raises
     ------
     Malformed
-        As `predict`; what was not asked for; features that are not finite, or not of as many rows.
+        As `predict`; what was not asked for; features or weights that are not finite, or not of as many rows.
     """
     found = _mapping(answer, "probed")
     pairs = found.get("mixed_parents")
@@ -119,6 +119,8 @@ def probed(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> tupl
         match what:
             case "features":
                 good = good and part.dtype == np.float32 and of != "mixed"
+            case "weights" if of == "train":
+                good = good and part.dtype == np.float32 and part.shape[1] == 1 and bool((part >= 0).all())
             case "scores" if of in ("train", "mixed"):
                 good = good and part.dtype == np.float64 and part.shape[1] == n_classes and bool((part >= 0).all())
                 good = good and np.abs(part.sum(1) - 1).max(initial=0.0) <= 1e-3

@@ -1,4 +1,4 @@
-"""What is seen of a fitted method for validators, before any test row comes: features, and answers to mixtures."""
+"""What is seen of a fitted method for validators, before any test row comes: features, weights, answers to mixtures."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def features(adapter: Any, X: Any, source: bool) -> np.ndarray | None:
         else:
             z = X
     return np.ascontiguousarray(z.detach().flatten(1).float().cpu().numpy())
+
+
+def weights(adapter: Any, n: int) -> np.ndarray | None:
+    """The weights [n, 1] in float32 that a method gave to its n training samples; None where it gave none."""
+    given = getattr(adapter, "weights_", None)
+    if not n or given is None or tuple(given.shape) != (n,):
+        return None
+    return np.ascontiguousarray(given.detach().float().cpu().numpy()[:, None])
 
 
 def parents(predicted: np.ndarray, seed: int) -> np.ndarray:

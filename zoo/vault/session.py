@@ -137,7 +137,7 @@ class Session:
         return {**spent, "certificate": {}, "curves": {}, "explanation": None, "kept": None, **self._peaks()}
 
     def on_probe(self, message: dict[str, Any]) -> dict[str, Any]:
-        """For validators: scores of source-train and of mixtures, and features of the sets in ``arrays``."""
+        """For validators and pictures: scores of source-train and mixtures, features of ``arrays``, and weights."""
         found: dict[str, np.ndarray] = {}
         with account.Clock() as clock:
             whole = self._bound(message.get("graphs", {}))
@@ -146,6 +146,8 @@ class Session:
                 source = name in probe.SOURCE
                 if (z := probe.features(self.adapter, X, source)) is not None:
                     found[f"{'train' if name == 'train' else 'validation' if source else 'adapt'}_features"] = z
+            if (w := probe.weights(self.adapter, len(sets.get("train", ())))) is not None:
+                found["train_weights"] = w
             if "train" in sets and self.nodes != "own":
                 found["train_scores"] = self._scores(self._rule("validation", None), sets["train"])
             if (name := next((n for n in probe.ADAPT if n in sets), "")) and not self.nodes:

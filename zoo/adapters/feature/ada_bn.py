@@ -28,6 +28,7 @@ class AdaBn(Adapter):
     tasks = {"classification", "regression"}
     learner = "net"
     deterministic = False
+    title = "AdaBN"
     cite = "li2017revisiting"
 
     def __init__(self) -> None:

@@ -37,6 +37,7 @@ class Adda(DeepAdapter):
     needs = {"Xs", "ys", "Xt", "model"}
     rates = {"features": 0.2, "head": 0.2, "extra": 0.2}
     beta1 = 0.5
+    title = "ADDA"
     cite = "tzeng2017adversarial"
     space = {"hidden": ("log", 100, 1000)}
 

@@ -33,6 +33,7 @@ class Afn(DeepAdapter):
     Source: Xu et al. (2019), eq. 7.
     """
 
+    title = "AFN"
     cite = "xu2019larger"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.01, 1), "delta": ("log", 0.1, 10)}

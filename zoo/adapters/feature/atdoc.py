@@ -35,6 +35,7 @@ class Atdoc(DeepAdapter):
     """
 
     label_smoothing = 0.1
+    title = "ATDOC"
     cite = "liang2021domain"
     space = {"weight": ("log", 0.05, 2), "k": ("int", 1, 20)}
 

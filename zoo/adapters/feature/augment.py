@@ -21,6 +21,7 @@ class Augment(Adapter):
     Source: Daumé III 2007, equations 1 and 2.
     """
 
+    title = "Feature augmentation"
     cite = "daume2007frustratingly"
     needs = {"Xs", "ys", "Xl", "yl"}
     tasks = {"classification", "regression"}

@@ -37,6 +37,7 @@ class Bda(Mapping):
     Office-Caltech SURF, 12 pairs, transductive, 1-NN: 47.0 %.
     """
 
+    title = "BDA"
     cite = "wang2017balanced"
     tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10), "mu": ("uniform", 0, 1)}

@@ -25,6 +25,7 @@ class Bnm(DeepAdapter):
     Source: Cui et al. (2020), eq. 10, and their code.
     """
 
+    title = "BNM"
     cite = "cui2020towards"
     space = {"weight": ("log", 0.1, 10)}
 

@@ -31,6 +31,7 @@ class Bsp(Cdan):
     Source: Chen et al. (2019), eq. 6 and 7.
     """
 
+    title = "BSP"
     cite = "chen2019transferability"
     space = {"weight": ("log", 0.1, 10), "beta": ("log", 1e-5, 1e-2), "k": ("int", 1, 5)}
 

@@ -42,6 +42,7 @@ class Can(DeepAdapter):
 
     needs = {"Xs", "ys", "Xt", "model"}
     refresh_every = 100
+    title = "CAN"
     cite = "kang2019contrastive"
     space = {"weight": ("log", 0.05, 5), "threshold": ("log", 0.02, 1)}
 

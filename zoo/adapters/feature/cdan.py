@@ -40,6 +40,7 @@ class Cdan(DeepAdapter):
     Source: Long et al. (2018), eq. 5 to 8, and their code.
     """
 
+    title = "CDAN"
     cite = "long2018conditional"
     space = {"weight": ("log", 0.1, 10)}
 

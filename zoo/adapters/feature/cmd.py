@@ -27,6 +27,7 @@ class Cmd(DeepAdapter):
     Source: Zellinger et al. (2017), eq. 8.
     """
 
+    title = "CMD"
     cite = "zellinger2017central"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10), "moments": ("int", 2, 7)}

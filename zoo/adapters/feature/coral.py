@@ -30,6 +30,7 @@ class Coral(Mapping):
     Source: Sun et al. (2016), algorithm 1.
     """
 
+    title = "CORAL"
     cite = "sun2016return"
     space = {"reg": ("log", 1e-3, 10)}
 

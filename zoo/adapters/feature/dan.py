@@ -28,6 +28,7 @@ class Dan(DeepAdapter):
     """
 
     forward = "joint"
+    title = "DAN"
     cite = "long2015learning"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10)}

@@ -31,6 +31,7 @@ class Dann(DeepAdapter):
     Source: Ganin et al. (2016), eq. 9 to 18; the discriminator of large networks is that of Long et al. (2018), code.
     """
 
+    title = "DANN"
     cite = "ganin2016domain"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 10)}

@@ -32,6 +32,7 @@ class DareGram(DeepAdapter):
     their code.
     """
 
+    title = "DARE-GRAM"
     cite = "nejjar2023dare"
     tasks = {"regression"}
     host_sync = True

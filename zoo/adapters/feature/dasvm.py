@@ -44,6 +44,7 @@ class Dasvm(Adapter):
     """
 
     learner = "own"
+    title = "DASVM"
     cite = "bruzzone2010domain"
     space = {"C": ("log", 1e-3, 100), "rho": ("log", 0.02, 0.5)}
 

@@ -24,6 +24,7 @@ class Ddc(DeepAdapter):
     Source: Tzeng et al. (2014), eq. 1 and 2.
     """
 
+    title = "DDC"
     cite = "tzeng2014deep"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.025, 2.5)}

@@ -27,6 +27,7 @@ class DeepCoral(DeepAdapter):
     Source: Sun and Saenko (2016), eq. 1.
     """
 
+    title = "Deep CORAL"
     cite = "sun2016deep"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.1, 100)}

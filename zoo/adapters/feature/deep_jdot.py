@@ -37,6 +37,7 @@ class DeepJdot(DeepAdapter):
 
     needs = {"Xs", "ys", "Xt", "model"}
     balanced = True
+    title = "DeepJDOT"
     cite = "damodaran2018deepjdot"
     host_sync = True
     space = {"alpha": ("log", 1e-4, 1), "tradeoff": ("log", 1e-4, 1)}

@@ -32,6 +32,7 @@ class Dsan(DeepAdapter):
     Source: Zhu et al. (2021), eq. 6 to 8.
     """
 
+    title = "DSAN"
     cite = "zhu2021deep"
     space = {"weight": ("log", 0.1, 10)}
 

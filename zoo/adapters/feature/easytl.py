@@ -60,6 +60,7 @@ class Easytl(Adapter):
     """
 
     learner = "own"
+    title = "EasyTL"
     cite = "wang2019easy"
     space = {"reg": ("log", 1e-3, 10)}
 

@@ -33,6 +33,7 @@ class Fixmatch(DeepAdapter):
     forward = "joint"
     views = 2
     ema = 0.999
+    title = "FixMatch"
     cite = "sohn2020fixmatch"
     space = {"weight": ("log", 0.1, 10), "threshold": ("uniform", 0.5, 0.99)}
 

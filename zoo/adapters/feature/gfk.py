@@ -28,6 +28,7 @@ class Gfk(Mapping):
     Source: Gong et al. (2012), equations 4 to 8.
     """
 
+    title = "GFK"
     cite = "gong2012geodesic"
     space = {"k": ("int", 5, 100)}
 

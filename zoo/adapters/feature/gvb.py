@@ -36,6 +36,7 @@ class Gvb(DeepAdapter):
     Source: Cui et al. (2020), eq. 4 to 11, and their code, GVB-GD.
     """
 
+    title = "GVB"
     cite = "cui2020gradually"
     space = {"weight": ("log", 0.1, 10), "vanish": ("log", 0.1, 10)}
 

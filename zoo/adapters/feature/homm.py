@@ -41,6 +41,7 @@ class Homm(DeepAdapter):
     Source: Chen et al. (2020), eq. 5 to 12, and their code for Office-31.
     """
 
+    title = "HoMM"
     cite = "chen2020homm"
     space = {"weight": ("log", 10, 10000), "order": ("int", 2, 5), "clustering": ("log", 1e-3, 1)}
 

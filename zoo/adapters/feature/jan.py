@@ -30,6 +30,7 @@ class Jan(DeepAdapter):
     """
 
     forward = "joint"
+    title = "JAN"
     cite = "long2017deep"
     space = {"weight": ("log", 0.1, 10)}
 

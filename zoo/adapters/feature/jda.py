@@ -23,6 +23,7 @@ class Jda(Bda):
     another come without their k; with k = 20 it is 46.8 here.
     """
 
+    title = "JDA"
     cite = "long2013transfer"
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10)}
 

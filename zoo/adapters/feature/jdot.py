@@ -39,6 +39,7 @@ class Jdot(Adapter):
     """
 
     learner = "own"
+    title = "JDOT"
     cite = "courty2017joint"
     space = {"alpha": ("log", 1e-2, 10), "lam": ("log", 1e-3, 10)}
 

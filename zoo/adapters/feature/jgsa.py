@@ -42,6 +42,7 @@ class Jgsa(Mapping):
     reach 49.4, and started from no pseudo-labels 47.3. All are scaled by one number, to a mean variance of 1.
     """
 
+    title = "JGSA"
     cite = "zhang2017joint"
     tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10), "beta": ("log", 1e-3, 1), "mu": ("log", 1e-2, 10)}

@@ -27,6 +27,7 @@ class Mcc(DeepAdapter):
     Source: Jin et al. (2020), eq. 3 to 8.
     """
 
+    title = "MCC"
     cite = "jin2020minimum"
     space = {"weight": ("log", 0.1, 10), "temperature": ("log", 1, 5)}
 

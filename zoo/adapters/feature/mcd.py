@@ -36,6 +36,7 @@ class Mcd(DeepAdapter):
     Source: Saito et al. (2018), section 3.3.
     """
 
+    title = "MCD"
     cite = "saito2018maximum"
     space = {"n": ("int", 1, 8)}
 

@@ -37,6 +37,7 @@ class Mdd(DeepAdapter):
     """
 
     forward = "joint"
+    title = "MDD"
     cite = "zhang2019bridging"
     space = {"weight": ("log", 0.01, 1), "margin": ("uniform", 1, 5)}
 

@@ -40,6 +40,7 @@ class Meda(Expanded):
     Office-Caltech SURF, 12 pairs, transductive: 52.5 % (paper: 52.7).
     """
 
+    title = "MEDA"
     cite = "wang2018visual"
     space = {"d": ("int", 10, 100), "reg": ("log", 1, 100), "eta": ("log", 1e-2, 1), "rho": ("log", 1e-2, 10)}
 

@@ -42,6 +42,7 @@ class MmdLs(Mapping):
     Source: Zhang et al. 2013, section 4.
     """
 
+    title = "LS-MMD"
     cite = "zhang2013domain"
     tasks = {"classification"}
     space = {"reg": ("log", 1e-2, 100), "gamma": ("log", 1e-3, 10)}

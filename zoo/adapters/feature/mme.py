@@ -34,6 +34,7 @@ class Mme(DeepAdapter):
     """
 
     needs = {"Xs", "ys", "Xt", "Xl", "yl"}
+    title = "MME"
     cite = "saito2019semi"
     space = {"weight": ("log", 0.01, 1), "temperature": ("log", 0.02, 0.2)}
 

@@ -31,6 +31,7 @@ class Msda(Mapping):
     Source: Chen et al. 2012, algorithm 1 and section 3.3.
     """
 
+    title = "mSDA"
     cite = "chen2012marginalized"
     space = {"p": ("uniform", 0.1, 0.95), "layers": ("int", 1, 5)}
 

@@ -37,6 +37,7 @@ class Nrc(DeepAdapter):
     needs = {"model", "Xt"}
     source_model = {"label_smoothing": 0.1, "weight_norm": True}
     passes = 15
+    title = "NRC"
     cite = "yang2021exploiting"
     space = {"k": ("int", 1, 10), "m": ("int", 1, 10)}
 

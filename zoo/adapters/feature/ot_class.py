@@ -35,6 +35,7 @@ class OtClass(OtEmd):
     Source: Courty et al. (2017), OT-GL.
     """
 
+    title = "OT (class-regularised)"
     cite = "courty2017optimal"
     tasks = {"classification"}
     space = {"reg": ("log", 1e-2, 1), "eta": ("log", 1e-2, 10)}

@@ -25,6 +25,7 @@ class OtEmd(Mapping):
     Source: Courty et al. (2017), OT-exact with the barycentric map.
     """
 
+    title = "OT (exact)"
     cite = "courty2017optimal"
 
     def plan(self, task: Task, C: Tensor, unit: float) -> Plan:

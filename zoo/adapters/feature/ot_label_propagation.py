@@ -34,6 +34,7 @@ class OtLabelPropagation(Adapter):
     """
 
     learner = "own"
+    title = "OT label propagation"
     cite = "redko2019optimal"
     space = {"reg": ("log", 1e-2, 1), "k": ("int", 1, 30)}
 

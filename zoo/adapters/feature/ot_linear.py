@@ -27,6 +27,7 @@ class OtLinear(Mapping):
     Source: Flamary et al. (2019).
     """
 
+    title = "OT (linear)"
     cite = "flamary2019concentration"
     space = {"reg": ("log", 1e-3, 10)}
 

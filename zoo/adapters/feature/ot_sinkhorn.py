@@ -35,6 +35,7 @@ class OtSinkhorn(OtEmd):
     Source: Courty et al. (2017), OT-IT.
     """
 
+    title = "OT (Sinkhorn)"
     cite = "courty2017optimal"
     space = {"reg": ("log", 1e-2, 1)}
 

@@ -26,6 +26,7 @@ class Pca(Mapping):
     Source: Hotelling (1933).
     """
 
+    title = "PCA"
     cite = "hotelling1933analysis"
     space = {"k": ("int", 5, 200)}
 

@@ -28,6 +28,7 @@ class PseudoLabel(DeepAdapter):
     Source: Lee (2013), eq. 15 and 16.
     """
 
+    title = "Pseudo-labels"
     cite = "lee2013pseudo"
     space = {"weight": ("log", 0.1, 10), "threshold": ("uniform", 0, 0.99)}
 

@@ -34,6 +34,7 @@ class Shot(DeepAdapter):
     source_model = {"label_smoothing": 0.1, "weight_norm": True}
     refresh_every = -1
     passes = 15
+    title = "SHOT"
     cite = "liang2020we"
     space = {"beta": ("log", 0.03, 1)}
 

@@ -26,6 +26,7 @@ class Symnets(DeepAdapter):
     Source: Zhang et al. (2019), eq. 5 to 11.
     """
 
+    title = "SymNets"
     cite = "zhang2019domain"
 
     def __init__(self) -> None:

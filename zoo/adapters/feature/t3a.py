@@ -32,6 +32,7 @@ class T3a(Adapter):
 
     needs = {"model", "Xt"}
     learner = "net"
+    title = "T3A"
     cite = "iwasawa2021test"
     space = {"k": ("log", 1, 100)}
 

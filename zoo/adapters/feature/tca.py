@@ -45,6 +45,7 @@ class Tca(Mapping):
     its norm and scales samples to length 1 before, too, which the paper does not.
     """
 
+    title = "TCA"
     cite = "pan2011domain"
     space = {"k": ("int", 5, 100), "mu": ("log", 1e-3, 1e3)}
 

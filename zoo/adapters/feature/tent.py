@@ -27,6 +27,7 @@ class Tent(DeepAdapter):
 
     needs = {"model", "Xt"}
     passes = 1
+    title = "TENT"
     cite = "wang2021tent"
 
     def __init__(self) -> None:

@@ -43,6 +43,7 @@ class Tjm(Mapping):
     eigenvalue as jda 46.3, but then 12 points below source_only on the quickstart's pixels (now 2).
     """
 
+    title = "TJM"
     cite = "long2014transfer"
     tasks = {"classification"}
     space = {"k": ("int", 10, 200), "reg": ("log", 1e-2, 10)}

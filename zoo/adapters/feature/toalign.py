@@ -42,6 +42,7 @@ class Toalign(DeepAdapter):
     Source: Wei et al. (2021), eq. 3 to 6, and their code for Office-Home.
     """
 
+    title = "ToAlign"
     cite = "wei2021toalign"
     space = {"weight": ("log", 0.1, 10)}
 

@@ -47,6 +47,7 @@ class Vada(Dann):
     ema = 0.998
     beta1 = 0.5
     tasks = {"classification"}
+    title = "VADA"
     cite = "shu2018dirt"
     space = {"certain": ("log", 1e-3, 1), "smooth": ("log", 0.1, 10), "radius": ("log", 0.03, 1)}
 

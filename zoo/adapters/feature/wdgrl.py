@@ -40,6 +40,7 @@ class Wdgrl(DeepAdapter):
     """
 
     rates = {"features": 0.1, "head": 0.1, "extra": 0.1}
+    title = "WDGRL"
     cite = "shen2018wasserstein"
     tasks = {"classification", "regression"}
     space = {"weight": ("log", 0.01, 10), "n": ("int", 1, 10)}

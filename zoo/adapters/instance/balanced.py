@@ -23,6 +23,7 @@ class Balanced(Adapter):
         The labelled target samples' share of the total weight, strictly between 0 and 1.
     """
 
+    title = "Balanced weighting"
     cite = "wu2004improving"
     needs = {"Xs", "ys", "Xl", "yl"}
     tasks = {"classification", "regression"}

@@ -28,6 +28,7 @@ class Bbse(Reweighting):
         Train on weighted samples, or on a sample drawn by the weights.
     """
 
+    title = "BBSE"
     cite = "lipton2018detecting"
     tasks = {"classification"}
     space = {"reg": ("log", 1e-6, 1)}

@@ -37,6 +37,7 @@ class Discriminator(Reweighting):
     results source_only's. Bickel, Brückner and Scheffer (2009), "Discriminative learning under covariate shift".
     """
 
+    title = "Domain discriminator"
     cite = "bickel2009discriminative"
     space = {"k": ("int", 5, 200), "reg": ("log", 1e-4, 10), "ess": ("float", 0.1, 0.9)}
 

@@ -42,6 +42,7 @@ class Kliep(Reweighting):
     Sugiyama et al. (2008), "Direct importance estimation with model selection", figure 1.
     """
 
+    title = "KLIEP"
     cite = "sugiyama2008direct"
     space = {"b": ("int", 20, 500), "sigma": ("log", 0.1, 100), "ess": ("float", 0.1, 0.9)}
 

@@ -51,6 +51,7 @@ class Kmm(Reweighting):
         Train on weighted samples, or on a sample drawn by the weights.
     """
 
+    title = "KMM"
     cite = "huang2006correcting"
     space = {"B": ("log", 1, 1000), "gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}
 

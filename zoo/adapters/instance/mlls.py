@@ -27,6 +27,7 @@ class Mlls(Adapter):
     calibrates on validation samples that a network has not seen: here 5 folds of the source.
     """
 
+    title = "MLLS"
     cite = "alexandari2020maximum"
     learner = "base"
 

@@ -38,6 +38,7 @@ class MmdTars(Reweighting):
         Train on weighted samples, or on a sample drawn by the weights.
     """
 
+    title = "Target shift (KMM)"
     cite = "zhang2013domain"
     tasks = {"classification"}
     space = {"gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}

@@ -28,6 +28,7 @@ class NearestNeighbor(Reweighting):
     Loog (2012), "Nearest neighbor-based importance weighting".
     """
 
+    title = "Nearest neighbour"
     cite = "loog2012nearest"
     space = {"smoothing": ("log", 0.01, 10)}
 

@@ -41,6 +41,7 @@ class Rulsif(Reweighting):
     Yamada et al. (2013), "Relative density-ratio estimation for robust distribution comparison", section 2.
     """
 
+    title = "RuLSIF"
     cite = "yamada2013relative"
     space = {"alpha": ("float", 0.0, 0.9), "sigma": ("log", 0.1, 100), "reg": ("log", 1e-3, 10)}
 

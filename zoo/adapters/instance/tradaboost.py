@@ -28,6 +28,7 @@ class Tradaboost(Adapter):
     rounds : int
     """
 
+    title = "TrAdaBoost"
     cite = "dai2007boosting"
     needs = {"Xs", "ys", "Xl", "yl"}
     learner = "base"

@@ -29,6 +29,7 @@ class TradaboostR2(Adapter):
     Source: Pardoe and Stone (2010), section 4.1; errors are AdaBoost.R2's linear ones.
     """
 
+    title = "TrAdaBoost.R2"
     cite = "pardoe2010boosting"
     needs = {"Xs", "ys", "Xl", "yl"}
     learner = "base"

@@ -39,6 +39,7 @@ class Ulsif(Reweighting):
     Kanamori, Hido and Sugiyama (2009), "A least-squares approach to direct importance estimation", section 3.
     """
 
+    title = "uLSIF"
     cite = "kanamori2009least"
     space = {"b": ("int", 20, 500), "sigma": ("log", 0.1, 100), "reg": ("log", 1e-3, 10)}
 

@@ -39,6 +39,7 @@ class BiTuning(Tuning):
     Source: Zhong et al. (2020), eq. 3 to 6, and the code of thuml's Transfer-Learning-Library.
     """
 
+    title = "Bi-tuning"
     cite = "zhong2020bi"
     space = {"weight": ("log", 0.1, 10), "rate": ("log", 0.01, 1)}
 

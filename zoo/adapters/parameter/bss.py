@@ -29,6 +29,7 @@ class Bss(Tuning):
     Source: Chen et al. (2019), eq. 4.
     """
 
+    title = "BSS"
     cite = "chen2019catastrophic"
     space = {"eta": ("log", 1e-4, 1e-1), "k": ("int", 1, 10), "rate": ("log", 0.01, 1)}
 

@@ -32,6 +32,7 @@ class CoTuning(Tuning):
     Source: You et al. (2020), eq. 4 and algorithm 1.
     """
 
+    title = "Co-Tuning"
     cite = "you2020co"
     space = {"tradeoff": ("log", 0.1, 10), "rate": ("log", 0.01, 1)}
 

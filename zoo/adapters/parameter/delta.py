@@ -34,6 +34,7 @@ class Delta(Tuning):
     Source: Li et al. (2019), eq. 4 to 6, and their code.
     """
 
+    title = "DELTA"
     cite = "li2019delta"
     space = {"alpha": ("log", 1e-4, 1), "beta": ("log", 1e-4, 1), "rate": ("log", 0.01, 1)}
 

@@ -22,6 +22,7 @@ class FineTune(Tuning):
         ``head`` keeps the lower layers, batch-norm statistics included, as the source left them.
     """
 
+    title = "Fine-tuning"
     cite = "yosinski2014transferable"
     space = {"rate": ("log", 0.01, 1), "lower": ("log", 0.01, 1)}
 

@@ -25,6 +25,7 @@ class GradualUnfreeze(Tuning):
     Source: Howard and Ruder (2018), sections 3.2 and 3.3.
     """
 
+    title = "Gradual unfreezing"
     cite = "howard2018universal"
     space = {"share": ("uniform", 0.1, 0.9), "rate": ("log", 0.1, 10), "decay": ("uniform", 0.1, 1)}
 

@@ -27,6 +27,7 @@ class L2Sp(Tuning):
     Source: Li et al. (2018), eq. 2.
     """
 
+    title = "L2-SP"
     cite = "li2018explicit"
     space = {"alpha": ("log", 1e-3, 1), "rate": ("log", 0.01, 1)}
 

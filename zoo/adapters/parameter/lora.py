@@ -34,6 +34,7 @@ class Lora(Tuning):
     Source: Hu et al. (2022), eq. 3.
     """
 
+    title = "LoRA"
     cite = "hu2022lora"
     space = {"rank": ("log", 1, 64), "rate": ("log", 0.1, 10)}
 

@@ -24,6 +24,7 @@ class LpFt(Tuning):
     Source: Kumar et al. (2022), section 3.4.
     """
 
+    title = "LP-FT"
     cite = "kumar2022fine"
     space = {"probe": ("uniform", 0.1, 0.9), "rate": ("log", 0.1, 10), "lower": ("log", 0.01, 1)}
 

@@ -32,6 +32,7 @@ class Lwf(Tuning):
     Source: Li and Hoiem (2018), eq. 2 and 3.
     """
 
+    title = "LwF"
     cite = "li2018learning"
     space = {"weight": ("log", 0.1, 10), "rate": ("log", 0.01, 1)}
 

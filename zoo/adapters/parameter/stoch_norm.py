@@ -29,6 +29,7 @@ class StochNorm(Tuning):
     Source: Kou et al. (2020), algorithm 1.
     """
 
+    title = "StochNorm"
     cite = "kou2020stochastic"
     space = {"p": ("uniform", 0, 1), "rate": ("log", 0.01, 1)}
 

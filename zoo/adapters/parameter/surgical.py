@@ -31,6 +31,7 @@ class Surgical(Tuning):
     Source: Lee et al. (2023), sections 2 and 4.
     """
 
+    title = "Surgical fine-tuning"
     cite = "lee2023surgical"
     host_sync = True
     space = {"rate": ("log", 0.01, 10)}

@@ -39,6 +39,7 @@ class Adagcn(Wdgrl):
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
     tasks = {"classification"}
+    title = "AdaGCN"
     cite = "dai2022graph"
     space = {"weight": ("log", 0.01, 10), "smoothing": ("int", 0, 10)}
 

@@ -40,6 +40,7 @@ class ClassRelation(DeepAdapter):
     """
 
     needs = {"Xs", "ys", "Xt", "model"}
+    title = "Soft labels"
     cite = "tzeng2015simultaneous"
     space = {"soft": ("log", 0.01, 3), "confuse": ("log", 0.001, 1), "temperature": ("uniform", 1, 5)}
 

@@ -31,6 +31,7 @@ class Grade(DeepAdapter):
     """
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
+    title = "GRADE"
     cite = "wu2023non"
     space = {"weight": ("log", 0.001, 1)}
 

@@ -37,6 +37,7 @@ class Manifold(Expanded):
     marginal part times the number of classes). Office-Caltech SURF, 12 pairs, transductive: 52.5 %.
     """
 
+    title = "ARTL"
     cite = "long2014adaptation"
     space = {"sigma": ("log", 1e-2, 1), "reg": ("log", 1, 100), "gamma": ("log", 1e-2, 10), "d": ("int", 10, 100)}
 

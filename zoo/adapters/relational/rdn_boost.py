@@ -45,6 +45,7 @@ class RdnBoost(Adapter):
 
     needs = {"Ft", "Xl", "yl"}
     learner = "own"
+    title = "RDN-Boost"
     cite = "natarajan2012gradient"
     deterministic = False
     space = {"trees": ("int", 10, 80), "max_leaves": ("int", 4, 32), "tests": ("uniform", 0.2, 1)}

@@ -43,6 +43,7 @@ class Rkd(DeepAdapter):
     """
 
     needs = {"Xs", "ys", "Xt", "model"}
+    title = "RKD"
     cite = "park2019relational"
     space = {"distance": ("log", 0.1, 30), "angle": ("log", 0.1, 60), "inform": ("log", 0.1, 3)}
 

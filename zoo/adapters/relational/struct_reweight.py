@@ -46,6 +46,7 @@ class StructReweight(DeepAdapter):
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
     refresh_every = 20
+    title = "StruRW"
     cite = "liu2023structural"
     space = {"share": ("uniform", 0.1, 1.0), "weight": ("log", 0.01, 1)}
 

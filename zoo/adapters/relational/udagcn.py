@@ -47,6 +47,7 @@ class Udagcn(DeepAdapter):
     """
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
+    title = "UDAGCN"
     cite = "wu2020unsupervised"
     space = {"weight": ("log", 0.01, 1), "entropy": ("log", 0.001, 1), "length": ("int", 2, 10)}
 

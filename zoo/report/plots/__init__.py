@@ -1,4 +1,7 @@
-"""Pictures of runs for papers, one file each, found by being there: ``draw(run)``, or ``draw(*runs)``, is a figure."""
+"""Pictures of runs for papers, one file each, found by being there: ``draw(run)``, or ``draw(*runs)``, is a figure.
+
+One that needs more than records says so by a second parameter: ``draw(run, beside)``; see `zoo.report.beside`.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,33 @@ from zoo import discover
 from zoo.errors import BadInput
 from zoo.records import Run
 from zoo.report import drawing
+from zoo.report.beside import Beside
+from zoo.report.choice import Choice, chosen
 
 
 def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
-    """A picture as the bytes of a file; the same records give the same bytes.
+    """A picture as the bytes of a file; as `picture`."""
+    return picture(run, kind, suffix).content
+
+
+def picture(
+    run: Run | Sequence[Run], kind: str, suffix: str, choice: Choice | None = None, beside: Beside | None = None
+) -> drawing.Saved:
+    """A picture as a file; the same records give the same bytes.
 
     Parameters
     ----------
     run : one run, or several, where the plot takes them
     kind : the name of a file here
     suffix : {'.png', '.pdf', '.svg'}
+    choice : which rows are drawn, and in which order
+    beside : what lies beside the records, for the plots that need it
 
     Raises
     ------
     BadInput
-        There is no such kind or format, no row that could be drawn, or several runs of a kind that draws one.
+        There is no such kind or format, no row that could be drawn, several runs of a kind that draws one, or what
+        `choice` names is not there.
     """
     runs = [run] if isinstance(run, Run) else list(run)
     known = discover.plots()
@@ -34,7 +49,11 @@ def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
     if len(runs) > 1 and not _takes_several(draw):
         several = ", ".join(name for name, plot in known.items() if _takes_several(discover.load(plot).draw))
         raise BadInput(f"--kind {kind} draws one run folder, got {len(runs)}; several are for {several}")
-    return drawing.saved(lambda: draw(*runs), suffix)
+    given = [chosen(one, choice or Choice()) for one in runs]
+    more = {"beside": beside or Beside()} if "beside" in inspect.signature(draw).parameters else {}
+    made = drawing.saved(lambda: draw(*given, **more), suffix)
+    omitted = [given[0].omitted] if given[0].omitted else []
+    return drawing.Saved(made.content, made.size, "; ".join([made.shows or known[kind].summary, *omitted]))
 
 
 def _takes_several(draw: Any) -> bool:

@@ -12,7 +12,7 @@ from zoo.report.labels import REFERENCES, gathered
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ACROSS = 3  # panels
+ACROSS, HEIGHT = 3, 1.4  # panels in a row, and inches of each
 
 
 def draw(*runs: Run) -> Figure:
@@ -26,8 +26,10 @@ def draw(*runs: Run) -> Figure:
     amounts, curves = gathered(runs)
     references = [c for c in curves if c.label in REFERENCES]
     methods = [c for c in curves if c.label not in REFERENCES]
+    of = len(methods)
+    methods = methods[: ACROSS * drawing.fits(HEIGHT, 0.5)]
     down = math.ceil(len(methods) / ACROSS)
-    figure = drawing.figure(2 * drawing.COLUMN, 0.5 + 1.25 * down)
+    figure = drawing.figure(2 * drawing.COLUMN, 0.5 + HEIGHT * down)
     grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
     styles = dict(zip(REFERENCES, ((":", "black"), ("--", "#777777")), strict=True))
     x = range(len(amounts))
@@ -40,10 +42,13 @@ def draw(*runs: Run) -> Figure:
             panel.plot(x, mean, line, color=colour, linewidth=1, marker="o", markersize=2)
         panel.set_title(drawing.drawable(method.label), loc="left", fontsize=7, fontweight="bold", pad=2)
         panel.set_xticks(list(x), [str(k) for k in amounts])
+        panel.tick_params(labelbottom=True, labelleft=True)
+        panel.set_xlabel("labelled samples a class")
+        panel.set_ylabel("accuracy (%)")
     for panel in list(grid.flat)[len(methods) :]:
         panel.set_visible(False)
     shown = [grid.flat[0].plot([], [], styles[c.label][0], color=styles[c.label][1], lw=1)[0] for c in references]
     figure.legend(shown, [c.label for c in references], loc="outside upper right", ncols=2)
-    figure.supxlabel("labelled target samples a class", fontsize=7)
-    figure.supylabel("accuracy (%)", fontsize=7)
-    return figure
+    omitted = drawing.left_out(of - len(methods), "method", f"the first {len(methods)}")
+    said = f"accuracy of {len(methods)} methods against labelled target samples a class, of {len(runs)} runs"
+    return drawing.shows(figure, said, omitted)

@@ -32,7 +32,7 @@ def draw(run: Run) -> Figure:
     metric, judged = judge(run)
     within = {j.rule: j.within for j in judged}
     tall, width = -(-len(points) // WIDE), min(WIDE, len(points))
-    figure = drawing.figure(max(drawing.COLUMN, 1.6 * width), 0.5 + 1.5 * tall)
+    figure = drawing.figure(max(drawing.COLUMN, 1.6 * width), 0.5 + min(1.5, (drawing.PAGE[1] - 0.5) / tall) * tall)
     grid = figure.subplots(tall, width, sharey=True, squeeze=False)
     scale = 100 if metric in PERCENT else 1
     for axes, (name, found) in zip(grid.flat, points.items(), strict=False):
@@ -48,7 +48,7 @@ def draw(run: Run) -> Figure:
     for axes in grid.flat[len(points) :]:
         axes.set_visible(False)
     drawing.legend(figure, {line.label: line for found in points.values() for line, _, _ in found}.values(), [])
-    return figure
+    return drawing.shows(figure, f"what {len(points)} validators say of each trial against its {metric}")
 
 
 def gathered(run: Run, rule: str) -> list[tuple[Line, float, float]]:

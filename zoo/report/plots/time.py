@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "osD^v"  # of learners
+WIDE = 30  # rows, from which on the picture is as wide as a page
 
 
 def draw(run: Run) -> Figure:
@@ -25,7 +26,9 @@ def draw(run: Run) -> Figure:
     pairs = points.common(table, shown)
     x = np.array([points.cell(table, row, "time_s").value for row in shown], float)
     y = np.array([points.values(table, row, pairs).mean() for row in shown])
-    figure = drawing.figure(drawing.COLUMN, 2.9 + 0.1 * max(0, len(shown) - 15))  # room for the names
+    wide = len(shown) > WIDE
+    height = 2.9 + (0.05 if wide else 0.1) * max(0, len(shown) - 15)  # room for the names
+    figure = drawing.figure(drawing.PAGE[0] if wide else drawing.COLUMN, min(height, drawing.PAGE[1]))
     axes = figure.subplots()
     axes.set_xscale("log")
     learners = list(dict.fromkeys(row.learner for row in shown))
@@ -45,5 +48,8 @@ def draw(run: Run) -> Figure:
         for i, learner in enumerate(learners)
     ]
     drawing.legend(figure, shown, [*shapes, best])
-    drawing.label(figure, axes, list(zip(x, y, (drawable(points.name(row)) for row in shown), strict=True)), best)
-    return figure
+    named = zip(x, y, (drawable(points.name(row)) for row in shown), strict=True)
+    unnamed = drawing.label(figure, axes, list(named), best)
+    omitted = f"{unnamed} names for which there was no place; --methods chooses" if unnamed else ""
+    said = f"mean accuracy of {len(shown)} rows against the time of a fit, over {points.over(pairs, table)}"
+    return drawing.shows(figure, said, omitted)
