@@ -11,6 +11,7 @@ import numpy as np
 from zoo.report.cells import EQUAL
 
 LEVEL = 0.95
+COUNTED = 50  # differences, up to which all signs are counted
 FEWEST = 6  # pairs, below which nothing is called significant
 
 
@@ -45,12 +46,25 @@ def student(values: Sequence[float]) -> Gain:
 def wilcoxon(differences: Sequence[float]) -> float:
     """The two-sided p of Wilcoxon's signed-rank test; 1 where nothing differs.
 
+    Exact up to `COUNTED` differences, ties or not: of all signs of the ranks those are counted whose sum is as far out.
+    SciPy draws all signs one by one where there are ties (5 s at 12 differences), and approximates above 13.
+
     >>> wilcoxon([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])  # 2 · 2^-6
     0.03125
     """
+    from scipy.stats import rankdata
     from scipy.stats import wilcoxon as test
 
-    return float(test(differences).pvalue) if any(differences) else 1.0
+    values = np.array([d for d in differences if d], dtype=float)
+    if not 0 < len(values) <= COUNTED:
+        return float(test(values).pvalue) if len(values) else 1.0
+    ranks = np.rint(2 * rankdata(np.abs(values))).astype(int)  # of ties the mean, hence halves
+    ways = np.ones(1)  # of all signs, by the sum of the positive ranks
+    for rank in ranks:
+        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
+    positive = int(ranks[values > 0].sum())
+    beyond = ways[: min(positive, int(ranks.sum()) - positive) + 1].sum()
+    return min(1.0, float(2 * beyond / ways.sum()))
 
 
 def holm(p: Sequence[float]) -> list[float]:
