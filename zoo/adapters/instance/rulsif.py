@@ -42,6 +42,7 @@ class Rulsif(Reweighting):
     """
 
     cite = "yamada2013relative"
+    sparse = True
     space = {"alpha": ("float", 0.0, 0.9), "sigma": ("log", 0.1, 100), "reg": ("log", 1e-3, 10)}
 
     def __init__(
