@@ -62,6 +62,7 @@ def test_a_good_plugin_passes(name):
         ("cpu_projection", "device agnostic", "made on the cpu"),
         ("cites", "citation", "nobody1900nothing"),
         ("writes", "shared results", "task.shared"),
+        ("counts_stored", "sparse rows", "than the same ones dense"),
         ("draws_globally", "process state", "torch's global random numbers"),
         ("underflows", "far apart", "not finite"),
     ],
@@ -72,7 +73,9 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
     assert says in found[test]
 
 
-@pytest.mark.parametrize("name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes"])
+@pytest.mark.parametrize(
+    "name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"]
+)
 def test_it_fails_no_other(name):
     assert len({test for test in failures(PLUGINS / f"{name}.py") if not test.startswith("regression: ")}) == 1
 

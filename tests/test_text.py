@@ -72,6 +72,7 @@ def test_large_sparse_samples_stay_sparse_or_say_so(tmp_path, monkeypatch):
     frame = zoo.run(str(tmp_path / "mine.yaml"), executor="local", out=tmp_path / "run").frame().set_index("method")
     assert frame.status.to_dict() == {"source_only": "ok", "joint": "ok", "coral": "unsupported"}
     assert frame.reason["coral"].startswith("needs its samples dense, and they are sparse and large (32 × ")
+    assert frame.reason["coral"].endswith("fewer columns would do, say by scikit-learn's TruncatedSVD or SelectKBest")
 
 
 def test_a_folder_of_texts_is_read_like_a_table(tmp_path):

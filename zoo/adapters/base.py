@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zoo.errors import BadInput
 from zoo.ops.resample import systematic
+from zoo.ops.rows import taken
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -127,7 +128,7 @@ class Reweighting(Adapter):
             g = torch.Generator().manual_seed(task.generator.initial_seed())
             offset = float(torch.rand((), generator=g, dtype=torch.float64))
             rows = systematic(self.weights_.cpu(), offset).to(w.device)
-            self.model_ = task.learner.fit(task.Xs[rows], task.ys[rows], task.n_classes)
+            self.model_ = task.learner.fit(taken(task.Xs, rows), task.ys[rows], task.n_classes)
         return self
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.check import toys
 from zoo.check.contract import Contract
-from zoo.check.samples import process_state, refit, shared_results
+from zoo.check.samples import process_state, refit, shared_results, sparse_rows
 from zoo.check.subject import BRIEF, EXACT, ROUNDING, Skip, Subject, difference, expect, require
 from zoo.errors import Diverged
 from zoo.seeds import derive
@@ -117,6 +117,7 @@ class Values(Contract):
         better_than_the_mean,
         unit_of_labels,
         single_and_constant,
+        sparse_rows,
         refit,
         shared_results,
         process_state,

@@ -28,6 +28,7 @@ from zoo.check.subject import (
 from zoo.check.toys import CLASSES, toy
 from zoo.errors import Diverged
 from zoo.learners import Learner
+from zoo.ops.rows import thin
 
 CHANCE = 1 / CLASSES
 HARM, CLOSE = 0.05, 0.1  # differences in accuracy
@@ -201,6 +202,20 @@ def constant_column(s: Subject) -> None:
     _survives(s, s.pair.mapped(flat, flat))
 
 
+def sparse_rows(s: Subject) -> None:
+    """What takes sparse samples scores them as it scores the same ones dense."""
+    if not s.info.sparse:
+        raise Skip("takes no sparse samples")
+
+    def thinned(X: Tensor) -> Tensor:
+        return torch.where(X.abs() > 1, X, 0)
+
+    dense = s.pair.mapped(thinned, thinned)
+    sparse = dense.mapped(thin, thin)
+    off = difference(scores(s, s.fit(sparse), sparse), scores(s, s.fit(dense), dense))
+    require(off < EXACT, f"sparse = True, but sparse samples score differently than the same ones dense (by {off:.2g})")
+
+
 def one_target_class(s: Subject) -> None:
     """A target of one class only gives scores, or a reason."""
     p, only = s.pair, s.pair.yt == 0
@@ -282,6 +297,7 @@ class Plain(Contract):
         more_features_than_samples,
         duplicate_rows,
         constant_column,
+        sparse_rows,
         one_target_class,
         far_apart,
         large_features,

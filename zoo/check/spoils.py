@@ -161,6 +161,7 @@ def warm_up() -> None:
     importlib.import_module("zoo.adapters.base")
     for name in ("Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "LBFGS"):
         getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], lr=0.1)
+    ops.rows.thin(torch.eye(1))  # the first sparse tensor of a process warns
 
 
 def state() -> Places:

@@ -71,7 +71,8 @@ def info(method: str, plugin: Plugins = None) -> None:
     print(f"{m.name} ({m.family}, {m.setting})\n\n{m.doc}\n")
     print(f"needs       {', '.join(sorted(m.needs))}")
     print(f"learner     {LEARNERS[m.learner]}")
-    print(f"contract    {m.kind}{'' if m.deterministic else ', draws random numbers'}")
+    says = [m.kind, *(["draws random numbers"] if not m.deterministic else []), *(["sparse rows"] if m.sparse else [])]
+    print(f"contract    {', '.join(says)}")
     if m.kind == "reweighting":
         print(
             "note        with a 1-NN base, where duplicates change nothing, it resamples systematically by the weights:"

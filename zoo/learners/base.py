@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zoo.ops.rows import sparse, to_scipy
 from zoo.tasks import Problem, problem
 
 WIDE, SPARSE = 1000, 0.05
@@ -65,11 +66,8 @@ def _converged(fit: Callable[[], Any]) -> tuple[Any, bool]:
 def _rows(X: torch.Tensor) -> Any:
     """Samples as float64; wide ones that are nearly all 0 (words) as a sparse matrix, which scikit-learn takes."""
     X = X.detach().cpu()
-    if X.layout == torch.sparse_csr:
-        from scipy.sparse import csr_matrix
-
-        parts = (X.values().double().numpy(), X.col_indices().numpy(), X.crow_indices().numpy())
-        return csr_matrix(parts, shape=tuple(X.shape))
+    if sparse(X):
+        return to_scipy(X).astype(np.float64)
     if X.dim() == 2 and X.shape[1] >= WIDE and int(X.count_nonzero()) < SPARSE * X.numel():
         from scipy.sparse import csr_matrix
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zoo.ops.kernels import inverse_scale, sq_dists
 from zoo.ops.ratios import ranked, spread
+from zoo.ops.rows import flat, mean, taken
 
 GRID = tuple(2.0**p for p in range(-2, 9))  # gammas, over one over the mean squared distance of pooled rows
 LARGEST = 2.0**14  # beyond the grid's end it doubles up to here, as long as the likelihood rises
@@ -42,14 +43,17 @@ def bandwidth(Xs: Tensor, Xt: Tensor, weigh: Weigh) -> tuple[float, float]:
     ----------
     weigh : (rows of the source, rows of the target, gamma) -> weights of these rows of the source
     """
-    Xs, Xt = Xs.flatten(1).double(), Xt.flatten(1).double()
+    Xs, Xt = flat(Xs).double(), flat(Xt).double()
     scale = float(inverse_scale(Xs, Xt))
     if min(len(Xs), len(Xt)) < 4:
         return scale, math.nan
-    origin = Xs.mean(0)
+    origin = mean(Xs)
     s, t = (ranked(X, origin)[spread(len(X), MOST, X.device)] for X in (Xs, Xt))
     halves = [(s[i::2], t[i::2], s[1 - i :: 2], t[1 - i :: 2]) for i in (0, 1)]
-    apart = [(sq_dists(Xs[out_s], Xs[in_s]), sq_dists(Xt[out_t], Xs[in_s])) for in_s, _, out_s, out_t in halves]
+    apart = [
+        (sq_dists(taken(Xs, out_s), taken(Xs, in_s)), sq_dists(taken(Xt, out_t), taken(Xs, in_s)))
+        for in_s, _, out_s, out_t in halves
+    ]
     best, score, ahead = scale, -math.inf, list(GRID)
     for factor in ahead:
         gamma, new = factor * scale, 0.0

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from zoo.ops.kernels import sq_dists
+from zoo.ops.rows import sparse, taken
 
 MANY = 8192  # rows of Y from which on float32 looks first
 SPARE, GROUPS = 12, 32  # candidates beyond the k nearest; columns of which only the nearest is looked at, at first
-BLOCK = 2**25  # entries of a block of distances
+BLOCK, FEWER = (
+    2**25,
+    2**23,
+)  # entries of a block of distances, and of sparse rows, which are of use where memory is short
 
 
 def neighbours(X: Tensor, Y: Tensor, k: int, *, loops: bool = True, chunk: int = 2048) -> tuple[Tensor, Tensor]:
@@ -27,10 +31,11 @@ def neighbours(X: Tensor, Y: Tensor, k: int, *, loops: bool = True, chunk: int =
     chunk : int
         Rows of X at a time, at most, so that no [n, m] matrix is held.
     """
-    k, chunk = min(k, len(Y) - (not loops)), max(1, min(chunk, BLOCK // max(len(Y), 1)))
+    block = FEWER if sparse(X) else BLOCK
+    k, chunk = min(k, len(Y) - (not loops)), max(1, min(chunk, block // max(len(Y), 1)))
     own = None if loops else torch.arange(len(X), device=X.device)
     exact = torch.get_float32_matmul_precision() == "highest" and X.device.type == "cpu" and X.is_floating_point()
-    if len(Y) >= MANY and (k + SPARE) * GROUPS <= len(Y) and exact:
+    if len(Y) >= MANY and (k + SPARE) * GROUPS <= len(Y) and exact and not sparse(X):
         return _screened(X.flatten(1), Y.flatten(1), k, own, chunk)
     return _whole(X, Y, k, own, chunk)
 
@@ -39,7 +44,7 @@ def _whole(X: Tensor, Y: Tensor, k: int, own: Tensor | None, chunk: int) -> tupl
     """All distances in float64; `own` names the row of Y that each row of X is."""
     found = []
     for start in range(0, len(X), chunk):
-        D = sq_dists(X[start : start + chunk], Y)
+        D = sq_dists(taken(X, slice(start, start + chunk)), Y)
         if own is not None:
             D.scatter_(1, own[start : start + chunk, None], torch.inf)
         found.append(D.topk(k, largest=False))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor
+
+from zoo.ops.rows import joined, mean, products, sparse, squares
 
 
 def sq_dists(X: Tensor, Y: Tensor | None = None) -> Tensor:
     """Squared Euclidean distances [n, m] of rows, in float64, through one matrix product.
 
     Rows are centred first, because ``|x|² + |y|² - 2xy`` cancels for data far from the origin. float64 also keeps
-    autocast away, under which a product of bfloat16 would leave few correct digits.
+    autocast away, under which a product of bfloat16 would leave few correct digits. Sparse rows (of both, CSR) stay
+    where they are, for most of them lie near the origin.
 
     >>> sq_dists(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).tolist()
     [[0.0, 25.0], [25.0, 0.0]]
     """
+    if sparse(X):
+        Y = X if Y is None else Y
+        return products(X, Y).mul_(-2).add_(squares(X)[:, None]).add_(squares(Y)).clamp_min_(0)
     X = X.double()
     Y = X if Y is None else Y.double()
     centre = Y.detach().mean(0)
@@ -35,6 +43,10 @@ def inverse_scale(*samples: Tensor) -> Tensor:
     >>> round(inverse_scale(torch.tensor([[0.0], [1.0]]), torch.tensor([[4.0]])).item(), 6)  # 3 / (1 + 16 + 9)
     0.115385
     """
-    X = torch.cat(samples).double()
-    mean = 2 * X.var(0).sum()
-    return torch.where(mean > 0, 1 / mean, torch.ones_like(mean))
+    if sparse(samples[0]):
+        X = reduce(joined, samples)
+        spread = (squares(X).sum() - len(X) * mean(X).square().sum()).clamp_min(0) / (len(X) - 1)
+    else:
+        spread = torch.cat(samples).double().var(0).sum()
+    distance = 2 * spread
+    return torch.where(distance > 0, 1 / distance, torch.ones_like(distance))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from zoo.ops.rows import taken
+
 FOLDS = 5
 
 
@@ -23,11 +25,11 @@ def out_of_fold(learner: Any, X: Tensor, y: Tensor, n_classes: int) -> Tensor:
     for c in range(n_classes):
         rows = (strata == c).nonzero()[:, 0]
         fold[rows] = torch.arange(len(rows), device=y.device) % FOLDS
-    scores = X.new_zeros(len(X), n_classes, dtype=torch.float64)
+    scores = torch.zeros(len(X), n_classes, dtype=torch.float64, device=X.device)
     for k in range(FOLDS):
         held = fold == k
         if bool(held.any()) and not bool(held.all()):
-            scores[held] = learner.fit(X[~held], y[~held], n_classes).predict(X[held]).double()
+            scores[held] = learner.fit(taken(X, ~held), y[~held], n_classes).predict(taken(X, held)).double()
         elif bool(held.any()):
             scores[held] = one_hot(strata[held], n_classes).double()
     return scores

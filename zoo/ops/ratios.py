@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.ops.kernels import inverse_scale, sq_dists
+from zoo.ops.rows import blocks, flat, mean, products, sparse, squares, taken
 
 FACTORS = (
     30.0,
@@ -31,7 +32,10 @@ RIDGES = tuple(10.0 ** (p / 2) for p in range(-6, 3))  # 1e-3 to 10, Kanamori et
 
 def ranked(X: Tensor, origin: Tensor) -> Tensor:
     """Rows sorted by distance from a point [d]: an order in which nothing depends on how the rows came."""
-    key = (X.double() - origin.double()).square().sum(1)
+    if sparse(X):  # but for the square of the point, which is the same for all
+        key = squares(X) - 2 * products(X, origin[None])[:, 0]
+    else:
+        key = (X.double() - origin.double()).square().sum(1)
     return torch.argsort(key, stable=True)
 
 
@@ -105,12 +109,12 @@ class Design(NamedTuple):
 
 def design(Xs: Tensor, Xt: Tensor, b: float) -> Design:
     """Centres are `b` target points, evenly spaced in the order of their distance from the source's mean."""
-    Xs, Xt = Xs.flatten(1).double(), Xt.flatten(1).double()
-    origin = Xs.mean(0)
+    Xs, Xt = flat(Xs).double(), flat(Xt).double()
+    origin = mean(Xs)
     s, t = ranked(Xs, origin), ranked(Xt, origin)
-    C = Xt[t[spread(len(Xt), int(b), Xt.device)]]
+    C = taken(Xt, t[spread(len(Xt), int(b), Xt.device)])
     scale = float(inverse_scale(Xs, Xt)) ** -0.5
-    return Design(sq_dists(Xs[s], C), sq_dists(Xt[t], C), scale, s)
+    return Design(sq_dists(taken(Xs, s), C), sq_dists(taken(Xt, t), C), scale, s)
 
 
 def unsorted(w: Tensor, order: Tensor) -> Tensor:
@@ -312,6 +316,6 @@ def least_squares(D: Design, alpha: float = 0.0, sigma: float = 0.0, ridge: floa
 
 def nearest_counts(Xs: Tensor, Xt: Tensor, chunk: int = 1024) -> Tensor:
     """[n_s]: how many target rows have each source row as their nearest."""
-    Xs, Xt = Xs.flatten(1), Xt.flatten(1)
-    nearest = torch.cat([sq_dists(x, Xs).argmin(1) for x in Xt.split(chunk)])
+    Xs, Xt = flat(Xs), flat(Xt)
+    nearest = torch.cat([sq_dists(x, Xs).argmin(1) for x in blocks(Xt, chunk)])
     return torch.bincount(nearest, minlength=len(Xs)).double()

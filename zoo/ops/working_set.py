@@ -7,15 +7,36 @@ import math
 import torch
 from torch import Tensor
 
+from zoo.ops.kernels import sq_dists
 from zoo.ops.qp import Solution, lowest, project
+from zoo.ops.rows import blocks, sparse, taken
 
 FIRST, MOST_STEPS, POLISH = 800, 300, 3000  # samples to begin with; steps while the set grows, and once it does not
-CHUNK = 4096  # rows of the columns held as one tensor, so that a change of the set copies so many at a time
+CHUNK = 1024  # rows of the columns held as one tensor, so that a change of the set copies so many at a time
+FEWER = 512  # rows that are held in float64 at once
+
+
+def centred(X: Tensor, Z: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """Both around their common mean, as float32 where that will do; sparse rows as they are.
+
+    Distances are got from products, which cancel: float32 does where norms are of the kernel's width.
+    """
+    if sparse(X):
+        return X.float(), Z.float()
+    both = torch.cat([X, Z]).double()
+    both -= both.mean(0)
+    both = both if float(gamma * both.square().sum(1).max()) > 100 else both.float()
+    return both[: len(X)], both[len(X) :]
 
 
 def columns(X: Tensor, Z: Tensor, gamma: float, chunk: int = CHUNK) -> Tensor:
-    """The Gaussian kernel [n, m] in the type of X, some rows at a time; X and Z are centred."""
-    K = X.new_empty(len(X), len(Z))
+    """The Gaussian kernel [n, m] in the type of X, some rows at a time; X and Z are `centred`."""
+    K = torch.empty(len(X), len(Z), dtype=X.dtype, device=X.device)
+    if sparse(X):
+        for start in range(0, len(X), FEWER):
+            D = sq_dists(taken(X, slice(start, start + FEWER)), Z)
+            K[start : start + FEWER] = D.mul_(-gamma).exp_()
+        return K
     squares = Z.square().sum(1)
     for start in range(0, len(X), chunk):
         rows = X[start : start + chunk]
@@ -26,20 +47,17 @@ def columns(X: Tensor, Z: Tensor, gamma: float, chunk: int = CHUNK) -> Tensor:
 
 def row_sums(X: Tensor, Z: Tensor, gamma: float, chunk: int = 1024) -> Tensor:
     """Sums [n] of the rows of the kernel, in float64."""
-    sums = [
-        columns(X[start : start + chunk], Z, gamma).sum(1, dtype=torch.float64) for start in range(0, len(X), chunk)
-    ]
-    return torch.cat(sums)
+    return torch.cat([columns(rows, Z, gamma).sum(1, dtype=torch.float64) for rows in blocks(X, chunk)])
 
 
 def total(X: Tensor, gamma: float, chunk: int = 1024) -> float:
     """The sum of the kernel of X with itself; each pair of blocks once."""
-    found = X.new_zeros((), dtype=torch.float64)
+    found = torch.zeros((), dtype=torch.float64, device=X.device)
     for start in range(0, len(X), chunk):
-        rows = X[start : start + chunk]
+        rows = taken(X, slice(start, start + chunk))
         found += columns(rows, rows, gamma).sum(dtype=torch.float64)
         if start + chunk < len(X):
-            found += 2 * row_sums(rows, X[start + chunk :], gamma).sum()
+            found += 2 * row_sums(rows, taken(X, slice(start + chunk, None)), gamma).sum()
     return float(found)
 
 
@@ -54,7 +72,7 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
 
     Parameters
     ----------
-    X : Tensor [n, d], centred; float32, or float64 where squared norms times gamma are in the hundreds
+    X : Tensor [n, d], `centred`
     q : Tensor [n], float64
     tol : float
         Stop where the duality gap is below; in the objective's unit.
@@ -62,7 +80,7 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
     n = len(X)
     size = min(n, max(FIRST, math.ceil(least / upper) + 1))
     S = torch.linspace(0, n - 1, size, device=X.device).round().long().unique()
-    C = [columns(rows, X[S], gamma) for rows in X.split(CHUNK)]
+    C = [columns(rows, taken(X, S), gamma) for rows in blocks(X, CHUNK)]
     K = _square(C, S)
     w = project(q.new_full((len(S),), least / len(S)), upper, least, most)
     g, gap, growing, rounds = K.double() @ w - q[S], math.inf, True, 0
@@ -70,7 +88,7 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
         rounds += 1
         goal = max(0.6 * tol, min(0.08 * gap, 50 * tol))
         w, inner = _descend(K, w, g, upper, least, most, goal, MOST_STEPS if growing else POLISH)
-        g = torch.cat([rows.double() @ w for rows in C]) - q
+        g = torch.cat([part.double() @ w for rows in C for part in rows.split(FEWER)]) - q
         whole = torch.zeros_like(q).index_copy(0, S, w)
         before, gap = gap, float(g @ (whole - lowest(g, upper, least, most)))
         if gap <= tol or rounds == 200 or (len(S) == n and gap > 0.999 * before):
@@ -84,8 +102,9 @@ def solve(X: Tensor, q: Tensor, gamma: float, upper: float, least: float, most: 
         new = worst[torch.linspace(0, max(len(worst) - 1, 0), count, device=X.device).round().long()]
         kept = (w > 0) | (g[S] < price)
         S, w = torch.cat([S[kept], new]), torch.cat([w[kept], w.new_zeros(len(new))])
-        for i, rows in enumerate(X.split(CHUNK)):
-            C[i] = torch.cat([C[i][:, kept], columns(rows, X[new], gamma)], 1)
+        for i, rows in enumerate(blocks(X, CHUNK)):
+            C[i] = torch.cat([C[i][:, kept], columns(rows, taken(X, new), gamma)], 1)
+        del K  # before the next one is made
         K, g = _square(C, S), g[S]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -296,13 +295,15 @@ class Session:
         import torch
 
         if self.takes_sparse:
-            ends, columns, values = map(torch.from_numpy, (array.indptr, array.indices, array.data.copy()))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that their support is young
-                return torch.sparse_csr_tensor(ends, columns, values, size=array.shape)
+            from zoo.ops.rows import of_scipy
+
+            return of_scipy(array)
         if (size := array.shape[0] * array.shape[1] * array.dtype.itemsize) > DENSE:
             much = f"{array.shape[0]} × {array.shape[1]}, {size / 2**30:.1f} GiB"
-            raise Unsupported(f"needs its samples dense, and they are sparse and large ({much})")
+            raise Unsupported(
+                f"needs its samples dense, and they are sparse and large ({much}): fewer columns would do, say by "
+                "scikit-learn's TruncatedSVD or SelectKBest"
+            )
         return torch.from_numpy(array.toarray())
 
     def _seen(self, X: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ import torch
 
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
+from zoo.ops.rows import joined
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -28,6 +29,7 @@ class Balanced(Adapter):
     needs = {"Xs", "ys", "Xl", "yl"}
     tasks = {"classification", "regression"}
     learner = "base"
+    sparse = True
     space = {"gamma": ("linear", 0.05, 0.95)}
 
     def __init__(self, gamma: float = 0.5) -> None:
@@ -36,7 +38,7 @@ class Balanced(Adapter):
     def fit(self, task: Task) -> Balanced:
         if not 0 < self.gamma < 1:
             raise BadInput(f"balanced: gamma is strictly between 0 and 1, got {self.gamma}")
-        X, y = torch.cat([task.Xs, task.Xl]), torch.cat([task.ys, task.yl])
+        X, y = joined(task.Xs, task.Xl), torch.cat([task.ys, task.yl])
         n, m = len(task.Xs), len(task.Xl)
         w = torch.full((n + m,), (1 - self.gamma) * (n + m) / n, dtype=torch.float64, device=X.device)
         w[n:] = self.gamma * (n + m) / m

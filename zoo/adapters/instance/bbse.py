@@ -31,6 +31,7 @@ class Bbse(Reweighting):
     title = "BBSE"
     cite = "lipton2018detecting"
     tasks = {"classification"}
+    sparse = True
     space = {"reg": ("log", 1e-6, 1)}
 
     def __init__(self, reg: float = 1e-3, how: str = "weight") -> None:

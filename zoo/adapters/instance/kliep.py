@@ -44,6 +44,7 @@ class Kliep(Reweighting):
 
     title = "KLIEP"
     cite = "sugiyama2008direct"
+    sparse = True
     space = {"b": ("int", 20, 500), "sigma": ("log", 0.1, 100), "ess": ("float", 0.1, 0.9)}
 
     def __init__(self, b: int = 100, sigma: float = 0.0, ess: float = 0.3, how: str = "weight") -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from zoo.adapters.base import Reweighting
@@ -12,6 +11,7 @@ from zoo.ops import qp, working_set
 from zoo.ops.bandwidth import bandwidth
 from zoo.ops.kernels import gaussian, sq_dists
 from zoo.ops.ratios import ess, evened, ranked, spread
+from zoo.ops.rows import flat, mean, sparse, taken
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -24,14 +24,14 @@ class Kmm(Reweighting):
     """Kernel mean matching: weights under which the source's mean in a Gaussian kernel's space meets the target's.
 
     Solves ``min w'Kw/2 - kappa'w`` with ``0 <= w <= B`` and ``|mean(w) - 1| <= eps``: to a duality gap of 1e-6 of the
-    optimum with the whole kernel, up to 2,000 source samples, and up to 8,000 where most weights are above 0; otherwise
-    on a working set, in memory n × (weights above 0), to a gap of `tol` times the MMD² of uniform weights. The
-    certificate holds the gap in the objective's unit (`gap`) and in that of uniform weights (`relative_gap`: MMD² less
-    its lower bound by duality, over the MMD² of uniform weights), the effective sample size (`ess`), the share of
-    uniform weights that brought it there (`uniform`) and the log-ratio by which gamma was chosen (`held_out`). On the
-    working set kernels are of float32, so that weights differ between numbers of threads and orders of the target, by
-    far less than the gap allows. Source: Huang et al. (2007), eq. 5, with their B and eps; how to choose the kernel's
-    width they leave open, as do ADAPT and SKADA.
+    optimum with the whole kernel, up to 2,000 source samples, and up to 8,000 where most weights are above 0 and
+    samples are not sparse; otherwise on a working set, in memory n × (weights above 0), to a gap of `tol` times the
+    MMD² of uniform weights. The certificate holds the gap in the objective's unit (`gap`) and in that of uniform
+    weights (`relative_gap`: MMD² less its lower bound by duality, over the MMD² of uniform weights), the effective
+    sample size (`ess`), the share of uniform weights that brought it there (`uniform`) and the log-ratio by which gamma
+    was chosen (`held_out`). On the working set kernels are of float32, so that weights differ between numbers of
+    threads and orders of the target, by far less than the gap allows. Source: Huang et al. (2007), eq. 5, with their B
+    and eps; how to choose the kernel's width they leave open, as do ADAPT and SKADA.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ class Kmm(Reweighting):
 
     title = "KMM"
     cite = "huang2006correcting"
+    sparse = True
     space = {"B": ("log", 1, 1000), "gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}
 
     def __init__(
@@ -72,7 +73,7 @@ class Kmm(Reweighting):
             raise BadInput(f"kmm: B and tol are above 0, eps and gamma at least 0, got {got}")
         if not 0 <= self.ess <= 1:
             raise BadInput(f"kmm: ess is in [0, 1], got {self.ess}")
-        Xs, Xt = task.Xs.flatten(1), task.Xt.flatten(1)
+        Xs, Xt = flat(task.Xs), flat(task.Xt)
         n, m = len(Xs), len(Xt)
         if self.B + self._slack(n) < 1:
             raise BadInput(
@@ -80,20 +81,17 @@ class Kmm(Reweighting):
             )
 
         def weigh(s: Tensor, t: Tensor, gamma: float) -> Tensor:
-            K, cross = gaussian(Xs[s], gamma=gamma), gaussian(Xs[s], Xt[t], gamma=gamma)
+            own = taken(Xs, s)
+            K, cross = gaussian(own, gamma=gamma), gaussian(own, taken(Xt, t), gamma=gamma)
             return qp.solve(K, cross.mean(1) * len(s), *self._bounds(len(s))).w
 
         gamma, score = (self.gamma, 0.0) if self.gamma else bandwidth(Xs, Xt, weigh)
         bounds = self._bounds(n)
         whole = n <= FULL
-        if not whole and n <= DENSE:
-            s, t = (ranked(X, Xs.double().mean(0))[spread(len(X), PROBE, X.device)] for X in (Xs, Xt))
+        if not whole and n <= DENSE and not sparse(Xs):
+            s, t = (ranked(X, mean(Xs))[spread(len(X), PROBE, X.device)] for X in (Xs, Xt))
             whole = float((weigh(s, t, gamma) > 0).double().mean()) > 0.5
-        Z = torch.cat([Xs, Xt]).double()
-        Z -= Z.mean(0)
-        # Distances are got from products, which cancel: float32 does where norms are of the kernel's width.
-        Z = Z if float(gamma * Z.square().sum(1).max()) > 100 else Z.float()
-        Zs, Zt = Z[:n], Z[n:]
+        Zs, Zt = working_set.centred(Xs, Xt, gamma)
         if whole:
             K, cross = ((-gamma * D).exp_() for D in (task.shared(sq_dists, "Xs"), task.shared(sq_dists, "Xs", "Xt")))
             own, kappa = float(K.sum()), cross.mean(1) * n

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from zoo.adapters.base import Adapter
 from zoo.ops.priors import calibrate, most_likely_priors, out_of_fold
+from zoo.ops.rows import flat
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -30,18 +31,19 @@ class Mlls(Adapter):
     title = "MLLS"
     cite = "alexandari2020maximum"
     learner = "base"
+    sparse = True
 
     def __init__(self, calibrated: bool = True) -> None:
         self.calibrated = calibrated
 
     def fit(self, task: Task) -> Mlls:
-        Xs, C = task.Xs.flatten(1), task.n_classes
+        Xs, C = flat(task.Xs), task.n_classes
         self.model_ = task.learner.fit(Xs, task.ys, C)
         held = out_of_fold(task.learner, Xs, task.ys, C)
         plain = held.new_ones(()), held.new_zeros(C)
         self.scale_, self.bias_ = calibrate(held, task.ys) if self.calibrated else plain
         source = self._posterior(held).mean(0)
-        target = most_likely_priors(self._posterior(self.model_.predict(task.Xt.flatten(1))), source)
+        target = most_likely_priors(self._posterior(self.model_.predict(flat(task.Xt))), source)
         self.ratio_ = target / source
         self.certificate_ = {"total_variation": float((target - source).abs().sum()) / 2}
         return self
@@ -50,5 +52,5 @@ class Mlls(Adapter):
         return (scores.double().clamp_min(1e-12).log() * self.scale_ + self.bias_).softmax(1)
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        joint = self._posterior(self.model_.predict(X.flatten(1))) * self.ratio_
+        joint = self._posterior(self.model_.predict(flat(X))) * self.ratio_
         return joint / joint.sum(1, keepdim=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -11,9 +13,12 @@ from zoo.ops.bandwidth import bandwidth
 from zoo.ops.kernels import sq_dists
 from zoo.ops.priors import class_weights, matched_priors, source_priors
 from zoo.ops.ratios import ess, evened
+from zoo.ops.rows import blocks, flat, sparse, taken
 
 if TYPE_CHECKING:
     from zoo.task import Task
+
+CHUNK = 512  # sparse source rows whose distances are held at once
 
 
 class MmdTars(Reweighting):
@@ -41,6 +46,7 @@ class MmdTars(Reweighting):
     title = "Target shift (KMM)"
     cite = "zhang2013domain"
     tasks = {"classification"}
+    sparse = True
     space = {"gamma": ("log", 1e-3, 10), "ess": ("float", 0.1, 0.9)}
 
     def __init__(self, gamma: float = 0.0, floor: float = 0.1, ess: float = 0.3, how: str = "weight") -> None:
@@ -51,31 +57,35 @@ class MmdTars(Reweighting):
             raise BadInput(f"mmd_tars: gamma is at least 0, floor in [0, 1], got {self.gamma} and {self.floor}")
         if not 0 <= self.ess <= 1:
             raise BadInput(f"mmd_tars: ess is in [0, 1], got {self.ess}")
-        Xs, Xt = task.Xs.flatten(1), task.Xt.flatten(1)
+        Xs, Xt = flat(task.Xs), flat(task.Xt)
 
         def weigh(s: Tensor, t: Tensor, gamma: float) -> Tensor:
-            ys, n_classes = task.ys[s], task.n_classes
-            target = self._priors(sq_dists(Xs[s]), sq_dists(Xs[s], Xt[t]), ys, n_classes, gamma)
+            ys, n_classes, own = task.ys[s], task.n_classes, taken(Xs, s)
+            target = self._priors([(sq_dists(own), sq_dists(own, taken(Xt, t)))], ys, n_classes, gamma)
             return class_weights(ys, target, source_priors(ys, n_classes))
 
         gamma, score = (self.gamma, 0.0) if self.gamma else bandwidth(Xs, Xt, weigh)
         source = source_priors(task.ys, task.n_classes)
-        D, cross = task.shared(sq_dists, "Xs"), task.shared(sq_dists, "Xs", "Xt")
-        target = self._priors(D, cross, task.ys, task.n_classes, gamma)
+        apart: Iterable[tuple[Tensor, Tensor]]
+        if sparse(Xs):
+            apart = ((sq_dists(rows, Xs), sq_dists(rows, Xt)) for rows in blocks(Xs, CHUNK))
+        else:
+            apart = [(task.shared(sq_dists, "Xs"), task.shared(sq_dists, "Xs", "Xt"))]
+        target = self._priors(apart, task.ys, task.n_classes, gamma)
         w, uniform = evened(class_weights(task.ys, target, source), self.ess)
         moved = float((target - source).abs().sum()) / 2
         self.certificate_ = {"total_variation": moved, "ess": ess(w), "uniform": uniform, "gamma": gamma}
         self.certificate_["held_out"] = score
         return w
 
-    def _priors(self, D: Tensor, cross: Tensor, ys: Tensor, n_classes: int, gamma: float) -> Tensor:
-        """The target's priors from squared distances within the source and across."""
+    def _priors(self, apart: Iterable[tuple[Tensor, Tensor]], ys: Tensor, n_classes: int, gamma: float) -> Tensor:
+        """The target's priors from squared distances within the source and across, some source rows at a time."""
         source = source_priors(ys, n_classes)
         seen = source > 0
         member = one_hot(ys, n_classes).double()[:, seen]
         member = member / member.sum(0)
-        means = (-gamma * D).exp_() @ member
-        b = member.T @ (-gamma * cross).exp_().mean(1)
+        found = [((-gamma * D).exp_() @ member, (-gamma * cross).exp_().mean(1)) for D, cross in apart]
+        means, b = torch.cat([means for means, _ in found]), member.T @ torch.cat([mean for _, mean in found])
         p = matched_priors(member.T @ means, b, source[seen])
         target = source.clone()
         target[seen] = self.floor * source[seen] + (1 - self.floor) * p

@@ -30,6 +30,7 @@ class NearestNeighbor(Reweighting):
 
     title = "Nearest neighbour"
     cite = "loog2012nearest"
+    sparse = True
     space = {"smoothing": ("log", 0.01, 10)}
 
     def __init__(self, smoothing: float = 1.0, how: str = "weight") -> None:

@@ -43,6 +43,7 @@ class Rulsif(Reweighting):
 
     title = "RuLSIF"
     cite = "yamada2013relative"
+    sparse = True
     space = {"alpha": ("float", 0.0, 0.9), "sigma": ("log", 0.1, 100), "reg": ("log", 1e-3, 10)}
 
     def __init__(

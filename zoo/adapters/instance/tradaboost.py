@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
+from zoo.ops.rows import joined, taken
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -32,6 +33,7 @@ class Tradaboost(Adapter):
     cite = "dai2007boosting"
     needs = {"Xs", "ys", "Xl", "yl"}
     learner = "base"
+    sparse = True
     space = {"rounds": ("int", 5, 100)}
 
     def __init__(self, rounds: int = 20) -> None:
@@ -40,7 +42,7 @@ class Tradaboost(Adapter):
     def fit(self, task: Task) -> Tradaboost:
         if self.rounds < 2:
             raise BadInput(f"tradaboost: rounds are at least 2, got {self.rounds}")
-        X, y = torch.cat([task.Xs, task.Xl]), torch.cat([task.ys, task.yl])
+        X, y = joined(task.Xs, task.Xl), torch.cat([task.ys, task.yl])
         n, C = len(task.Xs), task.n_classes
         target = torch.arange(len(X), device=X.device) >= n
         w = torch.ones(len(X), dtype=torch.float64, device=X.device)
@@ -63,7 +65,7 @@ class Tradaboost(Adapter):
         if task.learner.weighted:
             return task.learner.fit(X, y, task.n_classes, w)
         kept = w >= 0.1
-        return task.learner.fit(X[kept], y[kept], task.n_classes)
+        return task.learner.fit(taken(X, kept), y[kept], task.n_classes)
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         votes = [vote * one_hot(m.predict(X).argmax(1), self.n_classes_).double() for vote, m in self.voters_]

@@ -9,6 +9,7 @@ from torch import Tensor
 from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
 from zoo.ops.resample import systematic
+from zoo.ops.rows import joined, taken
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -33,6 +34,7 @@ class TradaboostR2(Adapter):
     cite = "pardoe2010boosting"
     needs = {"Xs", "ys", "Xl", "yl"}
     learner = "base"
+    sparse = True
     tasks = {"regression"}
     space = {"rounds": ("int", 5, 100)}
 
@@ -42,7 +44,7 @@ class TradaboostR2(Adapter):
     def fit(self, task: Task) -> TradaboostR2:
         if self.rounds < 2:
             raise BadInput(f"tradaboost_r2: rounds are at least 2, got {self.rounds}")
-        X, y = torch.cat([task.Xs, task.Xl]), torch.cat([task.ys, task.yl]).double()
+        X, y = joined(task.Xs, task.Xl), torch.cat([task.ys, task.yl]).double()
         n = len(task.Xs)
         target = torch.arange(len(X), device=X.device) >= n
         w = torch.ones(len(X), dtype=torch.float64, device=X.device)
@@ -68,7 +70,7 @@ class TradaboostR2(Adapter):
         if task.learner.weighted:
             return task.learner.fit(X, y, task.n_classes, w)
         rows = systematic(w.cpu(), 0.5).to(X.device)
-        return task.learner.fit(X[rows], y[rows], task.n_classes)
+        return task.learner.fit(taken(X, rows), y[rows], task.n_classes)
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
         values = torch.stack([model.predict(X)[:, 0] for _, model in self.voters_], 1)

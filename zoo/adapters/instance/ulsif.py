@@ -41,6 +41,7 @@ class Ulsif(Reweighting):
 
     title = "uLSIF"
     cite = "kanamori2009least"
+    sparse = True
     space = {"b": ("int", 20, 500), "sigma": ("log", 0.1, 100), "reg": ("log", 1e-3, 10)}
 
     def __init__(self, b: int = 100, sigma: float = 0.0, reg: float = 0.0, how: str = "weight") -> None:

@@ -10,6 +10,7 @@ from zoo.adapters.base import Adapter
 from zoo.errors import BadInput
 from zoo.ops.graphs import affinities, knn_graph, neighbours, normalised, spread
 from zoo.ops.links import crossing
+from zoo.ops.rows import flat, joined
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -30,6 +31,7 @@ class LabelPropagation(Adapter):
     """
 
     learner = "own"
+    sparse = True
     cite = "zhou2003learning"
     space = {"k": ("int", 3, 30), "alpha": ("uniform", 0.5, 0.99)}
 
@@ -40,7 +42,7 @@ class LabelPropagation(Adapter):
         if self.k < 1 or not 0 < self.alpha < 1:
             raise BadInput(f"label_propagation: k is at least 1 and 0 < alpha < 1, got {self.k} and {self.alpha}")
         labels = one_hot(task.ys, task.n_classes).double()
-        self.X_ = torch.cat([task.Xs, task.Xt]).flatten(1)
+        self.X_ = flat(joined(task.Xs, task.Xt))
         start = torch.cat([labels, labels.new_zeros(len(task.Xt), task.n_classes)])
         W = knn_graph(self.X_, self.k)
         F = spread(normalised(W), start, self.alpha)
@@ -55,6 +57,6 @@ class LabelPropagation(Adapter):
         return self.scores_[self.n_source_ :]
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        D, rows = neighbours(X.flatten(1), self.X_, self.k)
+        D, rows = neighbours(flat(X), self.X_, self.k)
         w = affinities(D)
         return (w[..., None] * self.scores_[rows]).sum(1) / w.sum(1, keepdim=True)
