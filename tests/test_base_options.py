@@ -15,8 +15,8 @@ from zoo.tasks import problem
 from zoo.tasks._options import based
 
 CLASSIFIERS = {
-    "svc(C=10.0, gamma=0.01)": SVC(C=10, gamma=0.01),
-    "svc": SVC(),
+    "svc(C=10.0, gamma=0.01)": SVC(C=10, gamma=0.01, break_ties=True),
+    "svc": SVC(break_ties=True),
     "logistic(C=0.1)": LogisticRegression(C=0.1, max_iter=1000),
     "linear_svm(C=0.01)": LinearSVC(C=0.01, random_state=0, max_iter=10_000),
     "knn(k=3)": KNeighborsClassifier(3),
@@ -50,7 +50,7 @@ def test_regressors_are_scikit_learns(data, name):
 def test_weights_are_used_or_refused(data):
     X, y, T = (torch.from_numpy(a) for a in data)
     weight = torch.linspace(0.1, 3, len(X))
-    theirs = SVC(C=10).fit(data[0], data[1], sample_weight=weight.double().numpy()).predict(data[2])
+    theirs = SVC(C=10, break_ties=True).fit(data[0], data[1], sample_weight=weight.double().numpy()).predict(data[2])
     assert (fit_base("svc(C=10)", X, y, 3, weight).predict(T).argmax(1).numpy() == theirs).mean() > 0.99
     with pytest.raises(ValueError, match="cannot use weights"):
         fit_base("knn(k=3)", X, y, 3, weight)

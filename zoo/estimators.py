@@ -145,16 +145,16 @@ class Estimator(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = self.info.learner == "net"
         return tags
 
-    # ------------------------------------------------------------------------------------------------------------------
-
     def _parameters(self) -> dict[str, Any]:
         """The values that were set, of their defaults' types."""
         defaults = _defaults(self.info)
-        found = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
-        found = {k: cast(f"{self.info.name}.{k}", v, defaults[k]) for k, v in found.items()}
-        if "base" in found:
-            found["base"] = based(problem("classification"), found["base"])
-        for key, known in (("learner", LEARNERS), ("net", _nets())):
+        given = {k: v.item() if isinstance(v, np.generic) else v for k, v in self.get_params(deep=False).items()}
+        found = {k: cast(f"{self.info.name}.{k}", v, defaults[k]) for k, v in given.items()}
+        found |= {"base": based(problem("classification"), found["base"])} if "base" in found else {}
+        for key, known in (
+            ("learner", LEARNERS),
+            ("net", [name for name, net in discover.nets().items() if not net.graphs]),
+        ):
             if key in found and found[key] not in known:
                 raise discover.unknown(key, found[key], known)
         return found
@@ -376,17 +376,13 @@ def _camel(name: str) -> str:
 
 
 @cache
-def _nets() -> tuple[str, ...]:
-    return tuple(name for name, net in discover.nets().items() if not net.graphs)
-
-
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Global generators under the seed, as in a worker; left as they were."""
-    kept, other = np.random.get_state(), random.getstate()
+    kept, other, number = np.random.get_state(), random.getstate(), derive("global", seed)
     with seeded("global", seed):
-        np.random.seed(derive("global", seed) % 2**32)
-        random.seed(derive("global", seed))
+        np.random.seed(number % 2**32)
+        random.seed(number)
         try:
             yield
         finally:
