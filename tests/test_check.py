@@ -15,7 +15,15 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 PLUGINS = Path(__file__).parent / "plugins"
 METHODS = discover.methods()
 # Each trains a network or a forest ten times, most for seconds. Each stands in its own test of fidelity anyway.
-LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {"grade", "propositional", "tradaboost"}
+LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {
+    "grade",
+    "propositional",
+    "tradaboost",
+    "mmd_tars",
+    "degree",
+    "kliep",
+    "kmm",
+}
 
 
 def failures(method):

@@ -236,6 +236,7 @@ def test_files(far, suite_file, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.faults  # all of quickstart
 def test_images_are_pixels_and_several_sources_are_joined(zoo, tmp_path):
     assert "images, flattened to 64 pixels (1×8×8)" in zoo("distance", "quickstart").out
     out = tmp_path / "far.svg"

@@ -191,8 +191,10 @@ def few(X: np.ndarray, y: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
     [
         ("inverse", "q(B,A)", 0.2),
         ("direct", "q(A,B)", 0.2),
-        ("transitive", "q(A,X), q(X,B)", 0.1),
-        ("shared", "q(A,X), q(B,X)", -0.02),  # which the target's examples tell nearly as well
+        pytest.param("transitive", "q(A,X), q(X,B)", 0.1, marks=pytest.mark.faults),
+        pytest.param(
+            "shared", "q(A,X), q(B,X)", -0.02, marks=pytest.mark.faults
+        ),  # which the target's examples tell nearly as well
     ],
 )
 def test_a_planted_law_is_recovered_in_another_schema(law, body, gain):
@@ -354,11 +356,13 @@ def test_type_prior_reaches_what_independent_code_did(databases, name, figure):
 
 @pytest.mark.parametrize(("name", "figure"), [("imdb", 0.99), ("cora", 0.78), ("twitter", 0.91)])
 @pytest.mark.slow
+@pytest.mark.faults  # whole tables
 def test_propositional_reaches_what_boosted_trees_did(databases, name, figure):
     assert auroc(Propositional(), databases[name]) > figure
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_second_order_gains_from_imdb_on_cora(databases):
     """From scratch a quick learner reached .70; the prior of the source adds to what the templates do alone."""
     folds = databases["imdb"].folds

@@ -31,9 +31,9 @@ MOST = 50_000_000  # bytes that a file of some kilobytes may become
 KEYS = {"x": "", "y": "", "size": 0}
 
 
-def tried(n=150):
+def tried(n):
     return settings(
-        max_examples=ASKED or n,
+        max_examples=ASKED or n // 3,
         derandomize=not ASKED,
         database=None,
         deadline=None,

@@ -83,6 +83,7 @@ def test_scaffolds_are_clean_python(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.faults  # at the whole budget
 def test_their_rows_are_sane(zoo, tmp_path):
     """Both pairs of quickstart at its own budget: none is far below its learner without adaptation."""
     plugins = [part for kind in KINDS for part in ("--plugin", templates.write(f"my_{kind}", kind, tmp_path))]

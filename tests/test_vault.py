@@ -42,6 +42,7 @@ def behind_the_vault(tmp_path_factory, office_caltech):
     return attack(tmp_path_factory.mktemp("vault"), office_caltech, names, pairs=pairs)
 
 
+@pytest.mark.faults  # a whole table
 def test_honest_figure(tmp_path, office_caltech):
     assert attack(tmp_path, office_caltech, [])["source_only"] == pytest.approx(HONEST, abs=0.05)
 
@@ -61,6 +62,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.faults  # a process that looks at all objects
 def test_walking_and_keeping_gain_without_the_vault(tmp_path, office_caltech):
     """These attacks are real: in one process for driver and all pairs they find the labels.
 
