@@ -7,7 +7,8 @@ import lzma
 
 import numpy as np
 import pandas as pd
-from own_pairs import NoFigure, Pair, drawn, kinds, lost, options
+
+from tests.own_pairs import NoFigure, Pair, drawn, kinds, lost, options
 
 PACKS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 GONE = ["", "NA", "NaN", "nan", "null", "None", "<NA>"]  # docs/data.md: what is missing without being said

@@ -2,7 +2,8 @@
 
 import numpy as np
 import scipy.sparse as sp
-from own_pairs import NoFigure, Pair, drawn, kinds, lost, options
+
+from tests.own_pairs import NoFigure, Pair, drawn, kinds, lost, options
 
 TYPES = ["f4", "f8", ">f4", ">f8", "f2", "i1", "u1", "i2", ">i4", "i8", "u8", "bool", "longdouble", "c16", "O", "U8"]
 AXES = ["2", "F", "strided", "1", "transposed", "sparse"]

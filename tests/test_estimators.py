@@ -227,7 +227,7 @@ def test_what_is_asked_in_vain_is_one_line(arrays):
             zoo.estimator(name, **parameters)
     for name, parameters, more, says in (
         ("coral", {"reg": "much"}, {"Xt": Xt}, "coral.reg: expected float such as 1.0, got 'much'"),
-        ("coral", {"base": "svm"}, {"Xt": Xt}, "unknown base 'svm'"),
+        ("coral", {"base": "svm"}, {"Xt": Xt}, "base: svm: task: classification has"),
         ("coral", {}, {"Xt": Xt, "Xl": Xt, "yl": yt}, "coral takes no labelled target samples"),
         ("fine_tune", {}, {"Xt": Xt}, "fine_tune needs labelled target samples"),
         ("fine_tune", {}, {"Xl": Xt}, "Xl and yl come together"),

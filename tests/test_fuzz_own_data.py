@@ -6,23 +6,19 @@ A few in a plain run, and N more with ``ZOO_FAULTS=N``; ``python benchmarks/own_
 
 import os
 import shutil
-import sys
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.own_csv import csv_pair
+from tests.own_npz import npz_pair
+from tests.own_pairs import NoFigure, figure
 from zoo import discover, select
 from zoo.bench.run import Benchmark
 from zoo.errors import BadInput
-
-sys.path.insert(0, str(Path(__file__).parent))
-from own_csv import csv_pair
-from own_npz import npz_pair
-from own_pairs import NoFigure, figure
 
 ASKED = int(os.environ.get("ZOO_FAULTS", "0"))
 FEW = 16

@@ -114,7 +114,7 @@ def test_a_quantity_in_whole_numbers_is_noted(tmp_path, ages):
     [
         ("task: regresion\n", "unknown task 'regresion': did you mean 'regression'"),
         ("task: regression\nbase: logistic\n", "base: logistic: task: regression has ridge, knn"),
-        ("base: ridge\n", "base: ridge: task: classification has logistic, 1nn, linear_svm"),
+        ("base: ridge\n", "base: ridge: task: classification has logistic, 1nn, knn, linear_svm, svc"),
     ],
 )
 def test_what_no_task_has_is_refused(tmp_path, text, says):

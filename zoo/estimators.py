@@ -375,7 +375,6 @@ def _camel(name: str) -> str:
     return name.title().replace("_", "")
 
 
-@cache
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Global generators under the seed, as in a worker; left as they were."""

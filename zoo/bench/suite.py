@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from zoo import discover, document, plain
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
-from zoo.tasks import Problem, problem
+from zoo.tasks import Problem, parted, problem
 from zoo.tasks._options import based, joined
 
 if TYPE_CHECKING:
@@ -113,6 +113,9 @@ class Suite(BaseModel):
     def _with_options(cls, value: Any) -> Any:
         if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
             return joined(*next(iter(value.items())))
+        known = {base for task in discover.names("tasks") for base in problem(task).bases}
+        if isinstance(value, str) and value and (name := parted(value)[0]) not in known:
+            raise ValueError(str(discover.unknown("base learner", name, known)))
         return value
 
     @field_validator("labels")

@@ -349,7 +349,7 @@ def _beside(kind: str, loaded: tuple[Any, dict[str, Any]], guessed: list[str]) -
     own, raw = loaded
     suite: dict[str, Any] = {}
     last = {"methods": [*format_of(kind).methods], "seeds": 3}
-    if not isinstance(own, Own):
+    if not all(isinstance(loaded, tuple) for loaded in raw.values()):  # databases, not samples and labels
         return last
     vectors = own.kind in ("samples", "series")
     sparse = any(is_sparse(X) for X, _ in raw.values())

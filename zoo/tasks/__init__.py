@@ -147,7 +147,7 @@ def problem(name: str) -> Problem:
     """The problem of a task's name, which is a file here.
 
     >>> problem("classification").bases
-    ('logistic', '1nn', 'linear_svm')
+    ('logistic', '1nn', 'knn', 'linear_svm', 'svc')
     """
     module = importlib.import_module(f"{__name__}.{name}")
     (cls,) = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
