@@ -14,16 +14,8 @@ from zoo.check.toys import CLASSES, toy
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLUGINS = Path(__file__).parent / "plugins"
 METHODS = discover.methods()
-# Each trains a network or a forest ten times, most for seconds. Each stands in its own test of fidelity anyway.
-LONG = {n for n, m in METHODS.items() if m.kind in ("deep", "parameter")} | {
-    "grade",
-    "propositional",
-    "tradaboost",
-    "mmd_tars",
-    "degree",
-    "kliep",
-    "kmm",
-}
+# A few of each kind in every run; all methods stand in their own tests of fidelity anyway.
+ALWAYS = {"dummy", "source_only", "coral", "tca", "ot_linear", "discriminator", "balanced", "jdot", "label_propagation"}
 
 
 def failures(method):
@@ -38,7 +30,7 @@ def outcomes_of(method):
 kept = cache(check.run)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.faults if n in LONG else ()) for n in METHODS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ALWAYS else pytest.mark.faults) for n in METHODS])
 def test_every_method_of_the_zoo_keeps_the_contract(name):
     outcomes = check.run(name)
     assert not [o for o in outcomes if not o.ok]

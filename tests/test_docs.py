@@ -50,9 +50,12 @@ RUN = [
 ]
 
 
+GROUP = typer.main.get_command(cli.app)
+
+
 def parse(command):
     """Parse a command line as the command would, without running it."""
-    group = typer.main.get_command(cli.app)
+    group = GROUP
     words = shlex.split(command, comments=True)[1:]
     words = words[: words.index(">")] if ">" in words else words
     root = group.make_context("zoo", list(words))

@@ -1,9 +1,5 @@
 """Regression: values in place of classes, in the harness, the plan, the tables and the contract tests."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -226,12 +222,11 @@ def test_dare_gram_is_the_papers():
         assert float(scale) == pytest.approx(np.linalg.norm(L[0][:k] - L[1][:k]) / k, rel=1e-4)
 
 
-def test_the_command_runs_the_suite_without_a_network(tmp_path):
-    command = [sys.executable, "-m", "zoo.cli", "run", "diabetes", "--methods", "dummy,kmm,dare_gram", "--seeds", "1"]
-    more = ["--steps", "20", "--workers", "1", "--out", str(tmp_path / "run"), "--json"]
-    done = subprocess.run(command + more, capture_output=True, text=True, env=None, timeout=300)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)["table"]
+def test_the_command_runs_the_suite_without_a_network(zoo, tmp_path):
+    what = ["run", "diabetes", "--methods", "dummy,kmm,dare_gram", "--seeds", 1, "--steps", 20]
+    done = zoo(*what, "--workers", 1, "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    said = done.json["table"]
     assert said["metric"] == "mae"
     assert {r["method"] for r in said["rows"]} >= {"dummy", "kmm", "dare_gram", "source_only"}
     assert all(0 < r["cells"]["average"]["value"] < 150 for r in said["rows"])
