@@ -11,6 +11,7 @@ from zoo.bench import suite
 from zoo.bench.plan import learner_name
 from zoo.errors import BadInput
 from zoo.learners.base import fit_base
+from zoo.task import Task
 from zoo.tasks import problem
 from zoo.tasks._options import based
 
@@ -90,3 +91,21 @@ def test_what_is_no_learner_is_one_line(written, says):
         based(problem("classification"), written)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_arrays_take_the_learners_of_suites_and_no_others():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    assert Task.from_arrays(X, y, X, base="svc( C = 10 )").learner.base == "svc(C=10.0)"
+    for base, says in (("nonsense", "has logistic, 1nn"), ("svc(c=1)", "did you mean 'C'"), ("svc(C=1, C=2)", "once")):
+        with pytest.raises(BadInput, match=says):
+            Task.from_arrays(X, y, X, base=base)
+
+
+@pytest.mark.parametrize("base", ["{svc: {C: 1}, knn: {k: 3}}", "[svc]", "3", "{svc: [1]}", "{}"])
+def test_what_is_no_learner_says_how_one_is_written(tmp_path, base):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"dataset: digits8\nbase: {base}\n")
+    with pytest.raises(BadInput, match=r"mine.yaml:2: base: expected one learner, such as svc, .*, got .*"):
+        suite.load(path, {})
+    path.write_text("dataset: digits8\nbase: {svc: }\n")
+    assert suite.load(path, {}).base == "svc"

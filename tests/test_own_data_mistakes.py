@@ -73,6 +73,26 @@ def test_arrays_that_do_not_fit(refused, tmp_path, arrays, says):
     assert says.format(d=tmp_path) in line
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1 1:1\n1 1:1 foo\n", "line 2: expected index:value, got 'foo'"),
+        ("1 1:x\n", "line 1: expected index:value, got '1:x'"),
+        ("1 2:1 1:1\n", "line 1: index 1 stands behind 2: they have to rise"),
+        ("1 2:1 2:1 # twice\n", "line 1: index 2 stands behind 2: they have to rise"),
+        ("1 99999999999:1\n", "line 1: index 99999999999 is too large"),
+        ("word 1:1\n", "line 1: label 'word' is no number"),
+    ],
+)
+def test_of_svmlight_files_read_together_the_one_that_is_wrong_is_named_with_its_line(refused, tmp_path, text, says):
+    (tmp_path / "a.svm").write_text("0 1:1\n1 2:1\n" * 10)
+    (tmp_path / "b.svm").write_text(text)
+    for first, said in (("a", f"a.svm: is read together with {tmp_path}/b.svm: {says}"), ("b", f"b.svm: {says}")):
+        domains = ", ".join(f"{n}: {tmp_path}/{n}.svm" for n in sorted("ab", key=lambda n: n != first))
+        (tmp_path / "mine.yaml").write_text(f"data: {{format: svmlight, domains: {{{domains}}}}}\n")
+        assert refused(tmp_path / "mine.yaml").endswith(said)
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize(
     ("change", "says"),
@@ -109,6 +129,7 @@ def test_tables_that_do_not_fit(refused, tmp_path, form, change, says):
         ("1,2,3\n4,5,6\n", "b.csv: the first line holds numbers: a header"),
         ("f0,f1,y\n1,2,3\n4,5,6,7\n", "b.csv cannot be read as csv: "),
         ("f0,f1,y\n1,2,a,0\n4,5,b,7\n", "b.csv cannot be read as csv: "),
+        ("f0,f1\n1,2,a,,\n4,5,b,,\n", "Expected 2 fields, as in its header, saw 5"),
         ("f0,f1,y\n1,2,a\n4,5\n", "y: line 3 has no label"),
         ("f0,f1,y\n", "x: holds no samples"),
         ("f0,f1,y\n1,2,ä\n", "b.csv cannot be read as csv: 'utf-8' codec can't decode"),

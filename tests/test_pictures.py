@@ -221,6 +221,31 @@ def test_the_best_are_those_of_the_largest_means_over_all_pairs():
     assert len(names) > 10
 
 
+def test_the_best_are_said_to_be_of_those_that_are_named_and_blind_rows_are_none():
+    run = records.read(RESULTS / "office_caltech")
+    (worst, *_), *_ = sorted(
+        ((x.label, np.mean([x.mean(p, "accuracy") for p in run.meta["pairs"]]))
+        for x in lines(run)[0] if x.family != "baseline"), key=lambda one: one[1],
+    )  # fmt: skip
+    some = chosen(run, Choice((worst,), top=1))
+    assert "1 best in accuracy on the test of those that --methods names, and the baselines" in some.omitted
+    (best,) = [x for x in lines(chosen(run, Choice(top=1)))[0] if x.family != "baseline"]
+    constant = [r | {"constant": True} if r["method"] == best.method else r for r in run.records]
+    (other,) = [x for x in lines(chosen(replace(run, records=constant), Choice(top=1)))[0] if x.family != "baseline"]
+    assert other.label != best.label
+
+
+def test_letters_that_the_font_lacks_are_said_in_the_line(recwarn):
+    def draw():
+        figure = drawing.figure(1, 1)
+        figure.text(0, 0, "a日本日")
+        return drawing.shows(figure, "text")
+
+    for suffix in (".png", ".svg", ".pdf"):
+        assert drawing.saved(draw, suffix).shows == "text; boxes for what the font lacks: 日本"
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

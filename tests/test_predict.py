@@ -214,6 +214,13 @@ def test_a_new_file_is_refused_in_a_line(run, tmp_path, zoo):
     file = new(tmp_path, b[F].assign(f1="red"))
     assert "column 'f1', line 2: expected a number, got 'red'" in one_line(predicted, run / "run", "coral", file)
     assert "nowhere.csv" in one_line(predicted, run / "run", "coral", tmp_path / "nowhere.csv")
+    file = new(tmp_path, b[F])
+    for out, says in ((tmp_path / "none" / "p.csv", "there is no folder"), (tmp_path, "is a folder")):
+        done = zoo("predict", run / "run", file, "--method", "coral", "--out", out)  # before minutes of fits
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert f"--out {out}: {says}" in done.err
+    done = zoo("predict", run / "run", "--method", "coral", "--pair", ",", "--out", tmp_path / "p.csv")
+    assert (done.code, done.err) == (2, "zoo: --pair: names none; leave it out for all\n")
     assert "-keep" in zoo("run", run / "mine.yaml", "--keep", "all").err
 
 

@@ -71,6 +71,23 @@ def test_the_harness_gives_what_scikit_learn_gives_by_hand(tmp_path):
     assert "classes" not in table
 
 
+def test_what_a_fit_saw_is_kept_of_values_too(tmp_path):
+    """Features and what is said of the training part, which by hand is ridge's; mixtures are of classes."""
+    for i, name in enumerate("ab"):
+        X = np.random.default_rng(i).normal(size=(40, 3))
+        csv(tmp_path / f"{name}.csv", X, X @ [100, 10, 1] + 0.1 * np.cos(np.arange(40)))
+    text = "data: {format: csv, domains: {a: a.csv, b: b.csv}}\ntask: regression\nseeds: 1\npairs: ['a:b']\n"
+    found = run(tmp_path, text + "methods: [source_only, kmm]\n", keep=["features"])
+    assert found.frame().status.tolist() == ["ok", "ok"]
+    cell = found.frame().set_index("method").cell["source_only"]
+    kept = np.load(found.folder / "features" / f"{cell}.npz")
+    assert not [k for k in kept if k.startswith("mixed")]
+    X, said = kept["train_features"], kept["train_scores"][:, 0]
+    assert np.corrcoef(X @ [100, 10, 1], said)[0, 1] > 0.99
+    notes = json.loads(found.table("json"))["notes"]
+    assert not [n for n in notes if "the label again" in n]  # each sample has a value of its own
+
+
 def test_target_only_never_sees_labels_of_the_test(tmp_path):
     """Its scale is that of the adapt part's labels: with those of the test changed, it predicts the same."""
     s = suite.load("diabetes", {})

@@ -1,5 +1,8 @@
 """A target without labels: adapted to, predicted, stored, and scored by nobody."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,10 @@ from zoo import records
 from zoo.bench import plan
 from zoo.bench.suite import load
 from zoo.errors import BadInput
+from zoo.report.choice import Choice, chosen
+from zoo.report.lines import lines
+
+RESULTS = Path(__file__).parents[1] / "results"
 
 METHODS = ["source_only", "coral", "target_only", "joint"]
 
@@ -72,10 +79,30 @@ def test_whatever_is_made_of_such_a_run_says_so(zoo, blind, protocol):
     assert zoo("compare", run, "--validators").code in (0, 2)
     assert zoo("verify", run, "--cells", "0").out.startswith("records' ids and digests: ")
     assert zoo("report", run, "--out", "x.html").code == 0
-    for command in (["plot", run, "--kind", kind, "--out", "x.png"] for kind in ("bars", "gains", "time", "cd")):
+    for command in (
+        ["plot", run, "--kind", kind, "--out", "x.png"] for kind in ("bars", "gains", "time", "cd", "confusion")
+    ):
         done = zoo(*command)
         assert (done.code, done.err.count("\n")) == (2, 1)
         assert done.err.startswith("zoo: nothing to draw")
+
+
+def test_a_target_without_labels_does_not_say_which_rows_are_the_best(zoo, blind):
+    """Over the pairs that are scored, the best is the best; where none is, that is said."""
+    done = zoo("table", blind / "holdout", "--top", 1)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("zoo: --top: no row has a mean accuracy over all pairs")
+    run = records.read(RESULTS / "office_caltech")
+    pair = run.meta["pairs"][0]
+    whole = replace(run, meta=run.meta | {"pairs": [p for p in run.meta["pairs"] if p != pair]})
+    lacking = [r for r in run.records if f"{r['source']}:{r['target']}" == pair]
+    unscored = [r | {"metrics": dict.fromkeys(r["metrics"])} if r in lacking else r for r in run.records]
+    by = Choice(top=3, sort="accuracy")
+    of = {x.label for x in lines(run)[0] if x.learner == "1nn" and x.setting == "unsupervised"}
+    found, best = (chosen(replace(one, records=r), by) for one, r in ((run, unscored), (whole, run.records)))
+    keys = [x for x in found.shown if x[2] in of]
+    assert keys == [x for x in best.shown if x[2] in of]
+    assert len(keys) > 1
 
 
 def test_a_source_without_labels_is_refused_with_its_file(tmp_path):

@@ -147,6 +147,7 @@ class Task:
         from zoo import arrays
         from zoo.learners import Learner
         from zoo.tasks import problem
+        from zoo.tasks._options import based
         from zoo.train import Budget
 
         solved = problem(task)
@@ -156,7 +157,7 @@ class Task:
         made = cls(
             {**given, "model": model},
             needs=(*given, "model"),
-            learner=Learner(task=task, base=base or solved.bases[0], net=net, budget=Budget(**budget), seed=seed),
+            learner=Learner(task=task, base=based(solved, base), net=net, budget=Budget(**budget), seed=seed),
             n_classes=max(len(found.classes), 1),
             seed=seed,
         )

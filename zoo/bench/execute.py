@@ -269,7 +269,7 @@ class Driver:
         """Keep what validators will see of a fitted method; one that cannot be probed is scored all the same."""
         rows, job.probed = job.probed, {}
         if answers.failure(answer) is None:
-            seen, job.costs["probe_s"] = answers.probed(answer, rows, self.n_classes)
+            seen, job.costs["probe_s"] = answers.probed(answer, rows, self.n_classes, self.suite.problem)
             self.store.keep_seen(job.cell.id, seen)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:

@@ -111,10 +111,14 @@ class Suite(BaseModel):
     @field_validator("base", mode="before")
     @classmethod
     def _with_options(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
-            return joined(*next(iter(value.items())))
+        if isinstance(value, dict) and len(value) == 1:
+            (name, options), *_ = value.items()
+            if isinstance(name, str) and isinstance(options, dict | None):
+                value = joined(name, options or {})
+        if not isinstance(value, str):
+            raise ValueError("expected one learner, such as svc, or one with its options, such as {svc: {C: 10}}")
         known = {base for task in discover.names("tasks") for base in problem(task).bases}
-        if isinstance(value, str) and value and (name := parted(value)[0]) not in known:
+        if value and (name := parted(value)[0]) not in known:
             raise ValueError(str(discover.unknown("base learner", name, known)))
         return value
 

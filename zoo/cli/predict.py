@@ -9,6 +9,7 @@ import typer
 
 from zoo.cli.options import DataRoot, Folder, Out, Plugins, split
 from zoo.cli.shown import output, say
+from zoo.errors import BadInput
 
 
 def predict(
@@ -34,7 +35,12 @@ def predict(
     """
     from zoo.bench import newfile as new
     from zoo.bench import predict as stored
+    from zoo.report import files
 
+    if pair is not None and not split(pair):
+        raise BadInput("--pair: names none; leave it out for all")
+    if out is not None:
+        files.place(out)
     how: dict[str, Any] = {"pairs": split(pair), "learner": learner, "setting": setting, "data_root": data_root}
     if newfile is None:
         found = stored.predict(folder, method, **how)

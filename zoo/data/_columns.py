@@ -205,8 +205,10 @@ def _blocks(y: np.ndarray) -> bool:
 
 
 def _renames(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether a column is the labels under other names."""
+    """Whether a column is the labels under other names; where labels hardly come again, any other number is."""
     values, labels = np.unique(x), np.unique(y)
+    if 2 * len(labels) > len(y):
+        return False
     return 2 <= len(values) == len(labels) and len({*zip(x.tolist(), y.tolist(), strict=True)}) == len(values)
 
 

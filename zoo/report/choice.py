@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from zoo.errors import unknown
+from zoo.errors import BadInput, unknown
 from zoo.records import Run, main_metric
 from zoo.report.cells import LOWER
 from zoo.report.lines import FAMILIES, Line, lines
@@ -56,12 +56,21 @@ def chosen(run: Run, choice: Choice, metric: str = "") -> Run:
     metric = metric or main_metric(run.meta)
     known = lines(run)[0]
     kept = _named(run, known, choice.methods)
+    pairs = _scored(run, [x for x in known if not _beside(x)] or known, metric)
+    means = {x.key: _mean(pairs, x, metric) for x in known}
+    why = ""
     if choice.top:
-        ranked = sorted((x for x in kept if not _beside(x)), key=lambda x: (-_mean(run, x, metric), x.key))
-        kept = [x for x in kept if _beside(x) or x in ranked[: choice.top]]
+        ranked = sorted((x for x in kept if not _beside(x)), key=lambda x: (-means[x.key], x.key))
+        best = [x for x in ranked[: choice.top] if means[x.key] > float("-inf")]
+        if ranked and not best:
+            raise BadInput(
+                f"--top: no row has a mean {metric} over all pairs that could be ranked; --methods names rows"
+            )
+        kept = [x for x in kept if _beside(x) or x in best]
+        among = " of those that --methods names" if choice.methods else ""
+        why = f": these are the {len(best)} best in {metric} on the test{among}, and the baselines"
     said = [f"{len(known) - len(kept)} of {len(known)} rows"] if len(kept) < len(known) else []
-    why = f": these are the {choice.top} best in {metric} on the test, and the baselines" if choice.top else ""
-    kept = sorted(kept, key=lambda x: _places(run, x, metric)[choice.sort or SORTS[0]])
+    kept = sorted(kept, key=lambda x: _places(x, means[x.key])[choice.sort or SORTS[0]])
     labels = {x.label for x in kept}
     meta = run.meta | {"unsupported": [u for u in run.meta.get("unsupported", []) if u.get("label") in labels]}
     records = [r for r in run.records if labels & {*run.labels(r), *run.tried(r)}]
@@ -104,16 +113,21 @@ def _beside(line: Line) -> bool:
     return line.oracle or line.family == "baseline"
 
 
-def _mean(run: Run, line: Line, metric: str) -> float:
-    """The mean over all pairs, the larger the better; a row that lacks one comes last."""
-    means = [line.mean(pair, metric) for pair in run.meta["pairs"]]
+def _scored(run: Run, known: Sequence[Line], metric: str) -> list[str]:
+    """The pairs on which any row has the metric: a target without labels ranks nothing."""
+    return [pair for pair in run.meta["pairs"] if any(x.mean(pair, metric) is not None for x in known)]
+
+
+def _mean(pairs: Sequence[str], line: Line, metric: str) -> float:
+    """The mean over all pairs, the larger the better; a row that lacks one, or is not ranked there, comes last."""
+    means = [None if line.blind(pair) else line.mean(pair, metric) for pair in pairs]
     if None in means or not means:
         return float("-inf")
     return fmean(m for m in means if m is not None) * (-1 if metric in LOWER else 1)
 
 
-def _places(run: Run, line: Line, metric: str) -> dict[str, tuple[Any, ...]]:
+def _places(line: Line, mean: float) -> dict[str, tuple[Any, ...]]:
     """What a row is sorted by, for each order."""
     family = FAMILIES.index(line.family) if line.family in FAMILIES else len(FAMILIES)
     name = line.label.casefold(), line.label
-    return {"family": (family, *name), "name": name, "accuracy": (-_mean(run, line, metric), *name)}
+    return {"family": (family, *name), "name": name, "accuracy": (-mean, *name)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,13 +58,21 @@ def saved(draw: Callable[[], Figure], suffix: str) -> Saved:
     """
     from matplotlib import rc_context
 
+    lacking: list[str] = []
     if suffix not in UNDATED:
         raise BadInput(f"unknown format {suffix!r} of a plot: the file ends in one of {', '.join(UNDATED)}")
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings(record=True) as said:
         file, drawn = io.BytesIO(), draw()
         drawn.savefig(file, format=suffix[1:], metadata=UNDATED[suffix])
+    for warning in said:
+        if glyph := re.match(r"Glyph (\d+) ", str(warning.message)):
+            lacking.append(chr(int(glyph[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     width, height = drawn.get_size_inches()
-    return Saved(file.getvalue(), (float(width), float(height)), str(drawn.get_label() or ""))
+    letters = f"boxes for what the font lacks: {''.join(dict.fromkeys(lacking))}" if lacking else ""
+    shown = "; ".join(filter(None, [str(drawn.get_label() or ""), letters]))
+    return Saved(file.getvalue(), (float(width), float(height)), shown)
 
 
 def figure(width: float, height: float) -> Figure:

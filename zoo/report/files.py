@@ -15,10 +15,15 @@ def check(files: Iterable[Path], tables: Sequence[str], pictures: Sequence[str] 
     for file in files:
         if file.suffix[1:] not in (*pictures, *tables):
             raise BadInput(f"--out {file}: its ending says what is written: {picture}a table (.{', .'.join(tables)})")
-        if not file.parent.is_dir():
-            raise BadInput(f"--out {file}: there is no folder {file.parent}")
-        if file.is_dir():
-            raise BadInput(f"--out {file}: is a folder")
+        place(file)
+
+
+def place(file: Path) -> None:
+    """Refuse where no file could be written."""
+    if not file.absolute().parent.is_dir():
+        raise BadInput(f"--out {file}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise BadInput(f"--out {file}: is a folder")
 
 
 def page(out: Path, several: bool) -> None:

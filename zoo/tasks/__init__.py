@@ -136,9 +136,10 @@ def parted(text: str) -> tuple[str, dict[str, Any]]:
         keywords = call.value.keywords if isinstance(call, ast.Expr) and isinstance(call.value, ast.Call) else []
         found = {str(k.arg): ast.literal_eval(k.value) for k in keywords}
     except (SyntaxError, ValueError):
-        found = {}
-    if not found:
-        raise BadInput(f"base: {text!r}: write {name}, or {name} with its options as in base: {{svc: {{C: 10}}}}")
+        keywords, found = [], {}
+    if not found or len(found) < len(keywords):
+        how = f"write {name}, or {name} with its options, each once and finite, as in base: {{svc: {{C: 10}}}}"
+        raise BadInput(f"base: {text!r}: {how}")
     return name, found
 
 

@@ -102,7 +102,9 @@ def predict(answer: dict[str, Any], rows: dict[str, int], n_classes: int, solved
 
 
 @checked
-def probed(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> tuple[dict[str, np.ndarray], float]:
+def probed(
+    answer: dict[str, Any], rows: dict[str, int], n_classes: int, solved: Problem
+) -> tuple[dict[str, np.ndarray], float]:
     """What is seen of a fitted method for validators, and the seconds that it took; `rows` of train, validation, adapt.
 
     Raises
@@ -122,8 +124,7 @@ def probed(answer: dict[str, Any], rows: dict[str, int], n_classes: int) -> tupl
             case "weights" if of == "train":
                 good = good and part.dtype == np.float32 and part.shape[1] == 1 and bool((part >= 0).all())
             case "scores" if of in ("train", "mixed"):
-                good = good and part.dtype == np.float64 and part.shape[1] == n_classes and bool((part >= 0).all())
-                good = good and np.abs(part.sum(1) - 1).max(initial=0.0) <= 1e-3
+                good = good and part.dtype == np.float64 and part.shape[1] == n_classes and not solved.fault(part)
             case "parents":
                 inside = good and part.dtype == np.int64 and part.shape[1] == 2 and n <= 2 * rows.get("adapt", 0)
                 good = inside and bool(((part >= 0) & (part < rows.get("adapt", 0))).all())

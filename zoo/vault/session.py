@@ -149,7 +149,8 @@ class Session:
                 found["train_weights"] = w
             if "train" in sets and self.nodes != "own":
                 found["train_scores"] = self._scores(self._rule("validation", None), sets["train"])
-            if (name := next((n for n in probe.ADAPT if n in sets), "")) and not self.nodes:
+            mixes = self.problem.classes and not self.nodes
+            if mixes and (name := next((n for n in probe.ADAPT if n in sets), "")):
                 said = self._scores(self._rule(name, message["fitted"]), sets[name])
                 found["mixed_parents"] = pairs = probe.parents(said.argmax(1), message["seed"])
                 if not self.adapter.transductive_only:

@@ -101,6 +101,8 @@ class Csv(Table):
 
     def _with_row_names(self, table: pd.DataFrame, names: list[str]) -> list[str]:
         """Names of a header that is one short: of a separator at the ends of lines, or of row names, as R writes."""
+        if len(names) < table.shape[1] - 1:
+            raise ValueError(f"Expected {len(names)} fields, as in its header, saw {table.shape[1]}")
         if (table.iloc[:, -1].fillna("").str.strip() == "").all():
             return [*names, ""]
         first = table.iloc[:, 0].fillna("")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERED, NAMED = 12, 45  # classes, up to which shares are written, and classes named
-NOTHING = "no predictions of the run are in its folder; zoo run writes them, and results/ holds none"
+NOTHING = "no predictions of labelled samples are in the run folder; zoo run writes them, and results/ holds none"
 
 
 def draw(run: Run, beside: Beside) -> Figure:
@@ -35,7 +35,7 @@ def draw(run: Run, beside: Beside) -> Figure:
         if "test_predicted" not in arrays:
             return None
         truth = beside.truth(record)
-        if len(truth.test) != len(arrays["test_predicted"]):
+        if not len(truth.test) or len(truth.test) != len(arrays["test_predicted"]):
             return None
         classes[:] = truth.classes
         found: np.ndarray = confusion_matrix(truth.test, arrays["test_predicted"], labels=range(len(classes)))
