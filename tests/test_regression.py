@@ -1,5 +1,7 @@
 """Regression: values in place of classes, in the harness, the plan, the tables and the contract tests."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
