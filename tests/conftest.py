@@ -19,8 +19,9 @@ from scipy.io import savemat
 collect_ignore = ["attacks", "judges", "plugins"]  # adapters to run, not tests
 # Files that take half a minute and more come first, so that both workers have something to do up to the end.
 LONGEST = (
-    "check strangers company pretended_cuda vault kill fidelity_logic kinds cells cli engine gpu_script "
-    "office_caltech_joint check_cheats backbones plot graph_runs office_caltech_classic shard fuzz_records"
+    "strangers estimators vault cells fidelity_adversarial docs kinds cli pictures fuzz_records kill sparse company "
+    "check fidelity_logic compare predict inspect_formats new graph_runs devices regression plot distance install "
+    "fidelity_facts folds images shard fuzz_values check_cheats own_data gpu_script office_caltech_classic"
 )
 DOMAINS = {"caltech": "Caltech10", "amazon": "amazon", "webcam": "webcam", "dslr": "dslr"}
 SURF = "office_caltech/{}_SURF_L10.mat"
