@@ -242,7 +242,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             alone: list[tuple[str, str]] = []
             few: list[tuple[str, str]] = []
             for grant in grants:
-                for source, target in (p for p in pairs if p not in data.open_set):
+                for source, target in (p for p in pairs if p not in data.refused):
                     if data.withheld(grant, target):
                         few.append((source, target))
                         continue
@@ -261,7 +261,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 why = next(filter(None, (data.withheld(grant, target) for grant in grants)))
                 unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
-    for (source, target), reason in data.open_set.items():
+    for (source, target), reason in data.refused.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)
 

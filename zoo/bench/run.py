@@ -223,6 +223,11 @@ class Benchmark:
             self.executor = None
         self.store.close()
 
+    @property
+    def label_sets(self) -> dict[str, dict[str, int]]:
+        """How many classes both sides of a pair have, and one alone; of pairs where both have labels."""
+        return {f"{s}:{t}": found.counts for (s, t), found in self.data.sets.items()}
+
     def _code(self, row: plan.Row) -> str:
         """One of the hashes of a row's code."""
         return next(iter(self.plan.code.get(row.label, {}).values()), row.label)
@@ -251,6 +256,7 @@ class Benchmark:
             },
             "unsupported": p.unsupported,
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
+            **({"label_sets": sets} if (sets := self.label_sets) else {}),
             "files": self.watched,
             **({"validators": self.codes} if self.codes else {}),
             **({"keeps": True} if self.keep else {}),

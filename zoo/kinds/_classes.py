@@ -9,6 +9,7 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.kinds._rows import adapt_rows
 from zoo.kinds.base import Data, Domain, origins
+from zoo.label_sets import Sets
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
@@ -58,19 +59,21 @@ def matched(
     BadInput
         A source with one class only; a target of which nothing is left to test on; no pair that can run.
     """
-    open_set, partial = {}, {}
+    refused, partial, sets = {}, {}, {}
     blind = {t: f"domain {t} has no label" for _, t in pairs if not len(domains[t].y)}
     for source, target in pairs:
         if bare := [s for s in origins(source) or [target] if not len(domains[s].y)]:
-            open_set[source, target] = f"no sample of {bare[0]} has a label, and methods are trained on its labels"
+            refused[source, target] = f"no sample of {bare[0]} has a label, and methods are trained on its labels"
             continue
         wanted = set(domains[target].strata.tolist())
         have = {c for s in origins(source) for c in domains[s].strata.tolist()} if origins(source) else wanted
         if classes and len(have) < 2:
             where = suite.source.place(origins(source)[0]) or suite.dataset
             raise BadInput(f"{where}: source {source} has one class only ({classes[have.pop()]})")
+        if classes and origins(source) and target not in blind:
+            sets[source, target] = Sets.of(have, wanted)
         if missing := wanted - have:
-            open_set[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
+            refused[source, target] = f"closed-set, but no source sample has {named(missing, classes)}"
         if (extra := have - wanted) and target not in blind:
             partial[source, target] = f"no target sample has {named(extra, classes)}"
         n = len(domains[target].y)
@@ -80,8 +83,8 @@ def matched(
                 f"{where}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "
                 "to test on; give it more, or say protocol: transductive"
             )
-    if len(open_set) == len(pairs):
-        (source, target), why = next(iter(open_set.items()))
+    if len(refused) == len(pairs):
+        (source, target), why = next(iter(refused.items()))
         if bare := [d for d in origins(source) or [target] if not len(domains[d].y)]:
             raise BadInput(f"{suite.source.place(bare[0]) or suite.dataset}: y: {why} (pair {source}:{target})")
         hint = instead(domains, classes) + (f"; {remark}" if remark else "")
@@ -90,7 +93,7 @@ def matched(
     few = {}
     if isinstance(suite.labels, int) and suite.labels:
         few = {t: why for t in dict.fromkeys(t for _, t in pairs) if (why := _too_few(suite, domains[t], classes))}
-    return Data(domains, classes, open_set, partial, few, blind)
+    return Data(domains, classes, refused, sets, partial, few, blind)
 
 
 def _too_few(suite: Suite, domain: Domain, classes: list[str]) -> str:

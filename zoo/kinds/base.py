@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
+from zoo.label_sets import Sets
 from zoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ class Data:
     ----------
     domains : each with ``name, secret, content`` and ``described()``
     classes : their names; none where values are predicted
-    open_set : pairs that no closed-set method can run on, and why
+    refused : pairs that no method can run on, and why
+    sets : the classes that both sides of a pair have, and one alone; of pairs whose sides have labels
     partial : pairs whose target lacks classes of the source, and which
     few : targets of which no K samples of each class can be labelled, and why
     blind : targets without a label, which are adapted to and not scored, and why no cell is granted one
@@ -148,7 +150,8 @@ class Data:
 
     domains: dict[str, Any]
     classes: list[str]
-    open_set: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    sets: dict[tuple[str, str], Sets] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from zoo import label_sets
+
 PROTOCOLS = {
     "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
     "transductive": "transductive (adapted to and tested on all target samples; oracle rows: out of 5 folds)",
@@ -46,6 +48,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
             parts.append(f"Missing values: the {how} of each domain's training part")
         if suite.get("classes") == "shared":
             parts.append("Classes: those that all domains have")
+        parts.append(_sets(meta))
         parts.append(f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features")
     net = suite.get("net")
     if net and any(net in learner.split("@") for learner in learners):
@@ -64,6 +67,14 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     versions = meta.get("versions", {})
     parts.append(", ".join(f"{x} {versions[x]}" for x in ("zoo", "torch", "scikit-learn", "numpy") if x in versions))
     return ". ".join(part for part in parts if part) + "."
+
+
+def _sets(meta: dict[str, Any]) -> str:
+    """The classes of each pair, where its sides do not have the same."""
+    found = {pair: sets for pair, sets in meta.get("label_sets", {}).items() if pair in meta["pairs"]}
+    if not any(sets.get("source_only") or sets.get("target_only") for sets in found.values()):
+        return ""
+    return f"Classes of {'; '.join(label_sets.lines(found.items()))}"
 
 
 def _size(name: str, domain: dict[str, Any]) -> str:

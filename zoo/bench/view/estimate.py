@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import records
+from zoo import label_sets, records
 from zoo.bench.plan import Cell
 from zoo.bench.view.growth import Growth, tried
 from zoo.data._room import memory
@@ -31,6 +31,7 @@ class Estimate:
     unsupported: list[dict[str, str]]
     seconds: float
     workers: int
+    label_sets: dict[str, dict[str, int]]
 
     def to_json(self) -> dict[str, Any]:
         return vars(self)
@@ -44,6 +45,9 @@ class Estimate:
             )
         lines += [f"{u['label']:{width}}  {u['learner']:12} unsupported: {u['reason']}" for u in self.unsupported]
         lines += _memory(self.rows, self.workers)
+        lines += ["", *(f"classes of {line}" for line in label_sets.lines(self.label_sets.items()))] * bool(
+            self.label_sets
+        )
         lines += ["", f"about {self.seconds:.0f} s on {self.workers} workers, imports not counted"]
         lines += [
             "(seconds from this folder's records where there are any, otherwise from a probe of source_only here)"
@@ -100,6 +104,7 @@ def estimate(benchmark: Benchmark) -> Estimate:
         benchmark.plan.unsupported,
         float(sum(costs.values())) / benchmark.workers,
         benchmark.workers,
+        benchmark.label_sets,
     )
 
 
