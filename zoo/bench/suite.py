@@ -50,6 +50,15 @@ DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
 
+class Sides(BaseModel):
+    """The classes that samples of each side of a pair are of; none said: all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+
+
 class Suite(BaseModel):
     """A resolved suite; DESIGN section 5 and docs/suites.md list its keys."""
 
@@ -63,7 +72,7 @@ class Suite(BaseModel):
     pairs: tuple[str, ...] = ()
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
     task: str = "classification"
-    label_sets: Literal["closed"] = "closed"
+    label_sets: Literal["closed", "partial"] = "closed"
     base: str = ""
     net: str = ""
     weights: str = ""
@@ -72,7 +81,7 @@ class Suite(BaseModel):
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
-    classes: Literal["", "shared"] = ""
+    classes: Literal["", "shared"] | Sides = ""
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
     window: str = Field("", coerce_numbers_to_str=True)
@@ -122,6 +131,14 @@ class Suite(BaseModel):
             raise ValueError(str(discover.unknown("base learner", name, known)))
         return value
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _of_either_side(cls, value: Any) -> Any:
+        sides = isinstance(value, Mapping) and set(value) <= set(Sides.model_fields)
+        if value in ("", "shared") or isinstance(value, Sides) or (sides and all(map(_is_list, value.values()))):
+            return value
+        raise ValueError("write shared, or the classes of each side, as in {source: [a, b], target: [a]}")
+
     @field_validator("labels")
     @classmethod
     def _not_negative(cls, value: int | str) -> int | str:
@@ -166,6 +183,11 @@ class Suite(BaseModel):
         return problem(self.task)
 
     @property
+    def sides(self) -> Sides | None:
+        """The classes of each side of a pair, where they are said."""
+        return self.classes if isinstance(self.classes, Sides) else None
+
+    @property
     def encodes(self) -> bool:
         """Whether its network is a pretrained encoder of texts."""
         return self.net.startswith("hf:")
@@ -183,6 +205,7 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
+        drop -= frozenset() if self.sides is None else {"classes"}  # a domain is not other data on another side
         said = self.model_dump(mode="json") | {"weights": self.pretrained}
         said |= {"net": self.source_of_net} if self.encodes else {}
         said |= {"impute": self.data.impute} if self.data is not None and self.data.imputes else {}
@@ -289,6 +312,11 @@ def _resolved(suite: Suite) -> Suite:
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
     found |= {"protocol": protocol, "reference": reference, "base": base}
     return suite.model_copy(update=found | kind.resolved(suite))
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it is a list of names or numbers."""
+    return isinstance(value, list | tuple) and all(isinstance(v, str | int) for v in value)
 
 
 def _is_suite(name: str) -> None:
