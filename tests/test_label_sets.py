@@ -152,9 +152,45 @@ def test_zscore_is_of_the_samples_of_the_side(written):
 @pytest.mark.parametrize(
     ("more", "domains", "says"),
     [
-        ("label_sets: partial\n", ("AB", "CD"), "pair a:b: label_sets: partial: no source sample has any of 2 classes"),
-        ("label_sets: partial\n", ("ABC", "A"), "label_sets: partial: all that both sides have is class A"),
-        ("label_sets: partial\n", ("AB", "ABC"), "label_sets: partial: no source sample has class C"),
+        ("label_sets: partial\n", ("AB", "CD"), "pair a:b: label_sets: partial: source and target share no class"),
+        ("label_sets: partial\n", ("ABC", "A"), "label_sets: partial: source and target share class A alone"),
+        (
+            "label_sets: partial\n",
+            ("AB", "ABC"),
+            "label_sets: partial: no source sample has class C; label_sets: open runs it as it is",
+        ),
+        (
+            "",
+            ("ABC", "ABD"),
+            "no source sample has class D; classes: shared runs it on the 2 classes that all domains have; label_sets: "
+            "universal runs it as it is (partial where the target's classes are some of the source's, open where the "
+            "source's are some of the target's, universal where both have some of their own)",
+        ),
+        ("label_sets: open\n", ("AB", "CD"), "label_sets: open: source and target share no class"),
+        ("label_sets: universal\n", ("AB", "ACD"), "label_sets: universal: source and target share class A alone"),
+        (
+            "label_sets: open\n",
+            ("AB", "AB"),
+            "label_sets: open: every class of the target is one of its source's, so that nothing is unknown; "
+            "label_sets: closed runs it as it is",
+        ),
+        (
+            "label_sets: universal\n",
+            ("ABC", "AB"),
+            "so that nothing is unknown; label_sets: partial runs it as it is",
+        ),
+        (
+            "label_sets: open\n",
+            ("ABC", "ABD"),
+            "label_sets: open: no target sample has class C; label_sets: universal runs it as it is",
+        ),
+        (
+            "label_sets: open\nlabels: 2\n",
+            ("AB", "ABC"),
+            "labels: 2: label_sets: open: 2 labels of each target class would be some of unknown ones; say labels: 0",
+        ),
+        ("reject: entropy\n", ("AB", "AB"), "reject: entropy needs label_sets: open or universal"),
+        ("label_sets: open\nreject: softmax\n", ("AB", "ABC"), "mine.yaml:5: reject: input should be '' or 'entropy'"),
         ("label_sets: some\n", ("AB", "AB"), "mine.yaml:4: label_sets: input should be 'closed'"),
         ("classes: {source: [A, Q]}\n", ("AB", "AB"), "classes: source: no domain of own has class Q; there are A, B"),
         ("classes: {target: [C, D]}\n", ("ABCD", "AB"), "classes: target: domain b of own has no sample of these"),

@@ -25,6 +25,7 @@ from zoo.bench.plan import Cell
 from zoo.data import _own
 from zoo.errors import BadInput, one_line
 from zoo.graph import is_sparse, stacked
+from zoo.kinds import unknown
 from zoo.kinds.base import Domain
 from zoo.kinds.samples import Samples
 from zoo.records import Record
@@ -117,9 +118,9 @@ def predicted(
         executor.shutdown()
     parts = []
     for pair, found in cells.items():
-        where = places[pair.partition(":")[2]]
+        where, names = places[pair.partition(":")[2]], unknown.names(planned.data, found[0]["source"])
         said = predict.averaged([predict.of_cell(made[r["cell"]], ["asked"]) for r in found], len(where["row"]))
-        parts.append(predict.lines(pair, said, np.arange(len(where["row"])), where, planned.data.classes))
+        parts.append(predict.lines(pair, said, np.arange(len(where["row"])), where, names))
     return predict.joined(parts)
 
 

@@ -13,6 +13,7 @@ from zoo.bench import search
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
+from zoo.kinds import unknown
 from zoo.kinds.base import PRETRAINED, Data, Draws, Pair, origins
 from zoo.parameters import cast
 from zoo.records.ids import canonical
@@ -337,8 +338,8 @@ def _cell(
 ) -> Cell:
     on_features = use == "base" and suite.features == "source"
     borrowed = "zscore" in suite.normalise and suite.normalise_by == "source"
-    if not (grant & {"Xs", "ys", "Fs", "model"} or on_features or borrowed):
-        source = None
+    if not (grant & {"Xs", "ys", "Fs", "model"} or on_features or borrowed or data.open):
+        source = None  # under open label sets it says what is known
     content = {name: data.domains[name].content for name in (*origins(source), target)}
     identity = {
         "data": content,
@@ -360,7 +361,7 @@ def _cell(
                 "data": {name: content[name] for name in origins(source)},
                 "source": source,
                 "seed": seed,
-                "classes": data.classes,
+                "classes": unknown.names(data, source),
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
                 "trained": row.info.source_model,
                 "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),

@@ -78,6 +78,8 @@ class Benchmark:
         self.judges = select.chosen(validators, select.validators(judges))
         if self.judges and not self.suite.problem.classes:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
+        if self.judges and self.suite.open:
+            raise BadInput(f"--validators: they judge scores of known classes, not label_sets: {self.suite.label_sets}")
         if odd := set(keep) - {"features", "model"}:
             raise BadInput(f"--keep {min(odd)}: features and model can be kept, and nothing else")
         self.keep, self.keep_models = "features" in keep, "model" in keep
@@ -236,7 +238,7 @@ class Benchmark:
         p = self.plan
         return {
             "suite": self.suite.recorded(),
-            "metric": self.suite.kind.metric or self.suite.problem.metric,
+            "metric": self.suite.metric,
             "domains": {
                 name: {"content": d.content, "classes": len(self.data.classes), **d.described()}
                 for name, d in self.data.domains.items()

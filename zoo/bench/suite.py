@@ -46,6 +46,7 @@ BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
+OPEN = ("open", "universal")  # label sets
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 
@@ -72,7 +73,8 @@ class Suite(BaseModel):
     pairs: tuple[str, ...] = ()
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
     task: str = "classification"
-    label_sets: Literal["closed", "partial"] = "closed"
+    label_sets: Literal["closed", "partial", "open", "universal"] = "closed"
+    reject: Literal["", "entropy"] = ""
     base: str = ""
     net: str = ""
     weights: str = ""
@@ -188,6 +190,16 @@ class Suite(BaseModel):
         return self.classes if isinstance(self.classes, Sides) else None
 
     @property
+    def open(self) -> bool:
+        """Whether a target has classes that are unknown."""
+        return self.label_sets in OPEN
+
+    @property
+    def metric(self) -> str:
+        """What tables show unless told otherwise."""
+        return "hos" if self.open else self.kind.metric or self.problem.metric
+
+    @property
     def encodes(self) -> bool:
         """Whether its network is a pretrained encoder of texts."""
         return self.net.startswith("hf:")
@@ -205,6 +217,7 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
+        drop |= frozenset() if self.open else {"reject"}
         drop -= frozenset() if self.sides is None else {"classes"}  # a domain is not other data on another side
         said = self.model_dump(mode="json") | {"weights": self.pretrained}
         said |= {"net": self.source_of_net} if self.encodes else {}
@@ -310,7 +323,9 @@ def _resolved(suite: Suite) -> Suite:
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
-    found |= {"protocol": protocol, "reference": reference, "base": base}
+    if suite.reject and not suite.open:
+        raise BadInput(f"reject: {suite.reject} needs label_sets: open or universal, where something is unknown")
+    found |= {"protocol": protocol, "reference": reference, "base": base, "reject": "entropy" if suite.open else ""}
     return suite.model_copy(update=found | kind.resolved(suite))
 
 

@@ -25,7 +25,9 @@ def run(
     ] = None,
     data_root: Data = None,
     protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
-    label_sets: Annotated[str | None, typer.Option(help="closed or partial: which classes a target may have.")] = None,
+    label_sets: Annotated[
+        str | None, typer.Option(help="closed, partial, open or universal: whose classes differ.")
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
     examples: Annotated[
         int | None, typer.Option(help="Of facts: positives of the fold that is trained on; default: all.")

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from zoo.bench.suite import Suite
 
 
+SETTINGS = {
+    "partial": "the target's classes are some of the source's",
+    "open": "the source's are some of the target's",
+    "universal": "both have some of their own",
+}
+
+
 def instead(domains: dict[str, Domain], classes: list[str]) -> str:
     """What would run where no pair's target has the classes of its source alone."""
     shared = set.intersection(*(set(d.y.tolist()) for d in domains.values()))
@@ -90,11 +97,25 @@ def judged(suite: Suite, target: Domain) -> np.ndarray | None:
 def unfit(suite: Suite, sets: Sets, classes: list[str]) -> str:
     """Why no method runs on a pair with these classes; '' where methods do."""
     asked = "closed-set" if suite.label_sets == "closed" else suite.label_sets
-    if sets.target_only and suite.label_sets in ("closed", "partial"):
+    if suite.label_sets != "closed" and not sets.shared:
+        return f"{asked}, but source and target share no class"
+    if suite.label_sets != "closed" and len(sets.shared) == 1:
+        return f"{asked}, but source and target share {named({*sets.shared}, classes)} alone"
+    if suite.open and not sets.target_only:
+        return f"{asked}, but every class of the target is one of its source's, so that nothing is unknown"
+    if suite.label_sets == "open" and sets.source_only:
+        return f"{asked}, but no target sample has {named({*sets.source_only}, classes)}"
+    if not suite.open and sets.target_only:
         return f"{asked}, but no source sample has {named({*sets.target_only}, classes)}"
-    if suite.label_sets == "closed" or len(sets.shared) > 1:
+    return ""
+
+
+def runs(suite: Suite, sets: Sets) -> str:
+    """Which setting of label sets a refused pair fits, and what each is for; '' where too little is shared."""
+    if len(sets.shared) < 2:
         return ""
-    return f"{asked}, but all that both sides have is {named({*sets.shared}, classes)}"
+    meant = ", ".join(f"{name} where {what}" for name, what in SETTINGS.items())
+    return f"; label_sets: {sets.setting} runs it as it is" + (f" ({meant})" if suite.label_sets == "closed" else "")
 
 
 def matched(suite: Suite, pairs: list[tuple[str, str]], data: Data, remark: str = "") -> Data:
@@ -107,6 +128,10 @@ def matched(suite: Suite, pairs: list[tuple[str, str]], data: Data, remark: str 
     """
     classes, refused, partial = data.classes, {}, {}
     sets: dict[tuple[str, str], Sets] = {}
+    if suite.open and "unknown" in classes:
+        raise BadInput(
+            f"{suite.dataset}: class unknown: with label_sets: {suite.label_sets} that is what no source has"
+        )
     sides = {":": data.target, "": data.source}
     for side, name in [(":", t) for _, t in pairs] + [("", s) for source, _ in pairs for s in origins(source)]:
         if len(data.domains[name].y) and not len(sides[side](name).y):
@@ -130,6 +155,12 @@ def matched(suite: Suite, pairs: list[tuple[str, str]], data: Data, remark: str 
             if found.source_only and suite.label_sets == "closed":
                 partial[source, target] = f"no target sample has {named({*found.source_only}, classes)}"
             sets |= {(source, target): found} if origins(source) else {}
+        if suite.open and not origins(source):
+            refused[source, target] = f"{suite.label_sets}, but a pretrained network alone knows no class"
+        for name in origins(source) if suite.open and suite.protocol != "transductive" else []:
+            if len(adapt_rows(suite, data.source(name), 0)) == len(data.source(name).y):
+                where = suite.source.place(name) or suite.dataset
+                raise BadInput(f"{where}: domain {name}: one sample of a class: none is left for source validation")
         n = len(t.y)
         if target not in blind and suite.protocol != "transductive" and len(adapt_rows(suite, t, 0)) == n:
             where = suite.source.place(target) or suite.dataset
@@ -142,6 +173,7 @@ def matched(suite: Suite, pairs: list[tuple[str, str]], data: Data, remark: str 
         if bare := [d for d in origins(source) or [target] if not len(data.domains[d].y)]:
             raise BadInput(f"{suite.source.place(bare[0]) or suite.dataset}: y: {why} (pair {source}:{target})")
         hint = instead(data.domains, classes) if suite.label_sets == "closed" else ""
+        hint += runs(suite, sets[source, target]) if (source, target) in sets else ""
         where = suite.source.place(target) or suite.dataset
         asked = "" if suite.label_sets == "closed" else f"label_sets: {suite.label_sets}: "
         remark = f"; {remark}" if remark else ""

@@ -140,6 +140,7 @@ class Data:
     Attributes
     ----------
     domains : each with ``name, secret, content`` and ``described()``
+    open : whether a pair's methods know the classes of its source alone; see `zoo.kinds.unknown`
     sources, targets : those of them that hold fewer classes as a source, or as a target
     classes : their names; none where values are predicted
     refused : pairs that no method can run on, and why
@@ -156,6 +157,7 @@ class Data:
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)
+    open: bool = False
     sources: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, Any] = field(default_factory=dict)
 
@@ -225,6 +227,10 @@ class Pair:
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
+        raise NotImplementedError
+
+    def rejected(self, scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+        """Scores of known classes with a column for `unknown`, and the limit above which that is the highest."""
         raise NotImplementedError
 
     def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
@@ -310,6 +316,9 @@ class Kind:
             raise BadInput(f"{key}: task: {suite.task} predicts values, which are no classes")
         if suite.label_sets not in self.label_sets or (suite.sides is not None and "open" not in self.label_sets):
             raise BadInput(f"{key}: {suite.dataset} holds {self.name}: label_sets: {' or '.join(self.label_sets)}")
+        if suite.open and suite.labels:
+            what = f"{suite.labels} labels of each target class would be some of unknown ones"
+            raise BadInput(f"labels: {suite.labels}: {key}: {what}; say labels: 0")
         if suite.examples and "examples" not in self.keys:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"

@@ -15,7 +15,7 @@ method sees of the draws tells it no label, the secret being unknown:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
-from zoo.kinds import base
+from zoo.kinds import base, unknown
 from zoo.kinds._classes import judged, matched, shared, sided
 from zoo.kinds._rows import adapt_rows, divided, imputed, rank_in_class, row_norms, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
@@ -82,7 +82,7 @@ class Samples(Kind):
             rows = kept[name][built.rows] if kept else built.rows
             domains[name] = replace(built, notes=notes, levels=levels, rows=rows)
         data = Data(domains, classes) if suite.sides is None else sided(suite, domains, classes)
-        return matched(suite, pairs, data, remark)
+        return matched(suite, pairs, replace(data, open=suite.open), remark)
 
     def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
         """The samples of a domain, and their labels."""
@@ -128,6 +128,9 @@ class Samples(Kind):
             return why
         if info.needs & {"Xl", "yl"} and not suite.labels:
             return "needs labelled target samples (--labels K)"
+        apart = suite.open and suite.protocol == "transductive" and "yt" not in info.needs
+        if apart and not unknown.native(info):
+            return "rejects by its entropy on source validation, which protocol: transductive does not have"
         if info.transductive_only and suite.protocol != "transductive":
             return "has no rule for new target samples (protocol: transductive only)"
         return ""
@@ -160,6 +163,7 @@ class Pair(base.Pair):
     solved: Problem = field(default_factory=lambda: problem("classification"))
     scale: tuple[float, float] = (0.0, 1.0)
     classes: np.ndarray | None = None  # over which metrics of each class are averaged, where not over all
+    open: bool = False  # the last column of scores is unknown
 
     def n_rounds(self, oracle: bool) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -197,7 +201,12 @@ class Pair(base.Pair):
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
+        if self.open:
+            return unknown.metrics(scores, self.y_test)
         return self.solved.metrics(scores, self.y_test, self.classes)
+
+    def rejected(self, scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+        return unknown.rejected(scores)
 
     def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
         return super().constant(scores, unit * self.scale[1])
@@ -221,6 +230,7 @@ class Protocol(Draws):
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
         suite, t = self.suite, self.data.target(target)
         sources, asked = origins(source), f":{target}" if target in self.data.targets else target
+        number = partial(unknown.numbers, self.data, source)
         unseen = self._unseen((*sources, asked), seed)
         X, adapt, held = self._own(asked, seed, frozen, unseen)
         if suite.normalise_by == "source" and sources:
@@ -236,10 +246,10 @@ class Protocol(Draws):
         Xt = take(X, all_of_it) if scored is None and all_of_it is unlabelled else X[all_of_it]
         fields = {"Xt": Xt}
         if len(labelled):
-            fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
+            fields |= {"Xl": X[labelled], "yl": number(t.y[labelled])}
         oracle = {
             "Xt": Xt if all_of_it is unlabelled and len(all_of_it) == len(adapt) else take(X, adapt),
-            "yt": t.y[adapt],
+            "yt": number(t.y[adapt]),
         }
         rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]} | ({"asked": np.arange(t.asked)} if t.asked else {})
         validation = X[:0]
@@ -247,7 +257,7 @@ class Protocol(Draws):
             parts = [(self._domain(name), *self._own(name, seed, frozen, unseen)) for name in sources]
             of_source = {
                 "Xs": stacked([take(Xs, train) for _, Xs, train, _ in parts]),
-                "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
+                "ys": number(np.concatenate([d.y[train] for d, _, train, _ in parts])),
                 "ds": np.repeat(np.arange(len(parts)), [len(train) for _, _, train, _ in parts]),
             }
             fields |= of_source
@@ -263,7 +273,7 @@ class Protocol(Draws):
             fields,
             oracle,
             Xt if transductive else X[held],
-            t.y[test],
+            number(t.y[test]),
             validation,
             rows,
             folded(t) if transductive else None,
@@ -273,6 +283,7 @@ class Protocol(Draws):
             solved=suite.problem,
             scale=scale,
             classes=judged(suite, t),
+            open=self.data.open,
         )
 
     def _domain(self, name: str) -> Domain:

@@ -44,13 +44,14 @@ def metrics(scores: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None
         "accuracy": float((predicted == y).mean()),
         "balanced_accuracy": float((hits[true > 0] / true[true > 0]).mean()),
         "f1_macro": float((2 * hits[present] / (true + guessed)[present]).mean()),
-        "auroc": _auroc(scores, y, true, some),
+        "auroc": auroc(scores, y, true, some),
         "nll": float(nll) if np.isfinite(nll) else None,
         "ece": None if (top == 1).all() else _ece(top, predicted == y),
     }
 
 
-def _auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray, classes: np.ndarray) -> float | None:
+def auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray, classes: np.ndarray) -> float | None:
+    """The mean over classes of that of one against the rest; `counts` are those of all classes in y."""
     if (counts[classes] == 0).any() or (counts == len(y)).any():
         return None
     order = np.sort(scores, axis=0)

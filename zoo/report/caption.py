@@ -13,6 +13,8 @@ PROTOCOLS = {
     "folds": "folds (one target fold to train, the others to test, in turn; metrics of each test fold, averaged)",
 }
 
+REJECTED = "unknown is what has an entropy above the .95 quantile of source validation"
+
 
 def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str], chosen: str = "") -> str:
     """The caption; the network and its budget are named where a row depends on them.
@@ -74,7 +76,13 @@ def _sets(meta: dict[str, Any]) -> str:
     found = {pair: sets for pair, sets in meta.get("label_sets", {}).items() if pair in meta["pairs"]}
     if not any(sets.get("source_only") or sets.get("target_only") for sets in found.values()):
         return ""
-    return f"Classes of {'; '.join(label_sets.lines(found.items()))}"
+    said = f"Classes of {'; '.join(label_sets.lines(found.items()))}"
+    asked, chosen = meta["suite"].get("label_sets", "closed"), meta["suite"].get("classes") or {}
+    if isinstance(chosen, dict):
+        said += "".join(f"; {side}: {', '.join(names)}" for side, names in chosen.items() if names)
+    if asked != "closed":
+        said = f"Label sets: {asked}. {said}"
+    return said + (f". Methods for closed sets: {REJECTED}" if meta["suite"].get("reject") else "")
 
 
 def _size(name: str, domain: dict[str, Any]) -> str:

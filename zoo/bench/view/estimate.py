@@ -11,6 +11,7 @@ from zoo.bench.plan import Cell
 from zoo.bench.view.growth import Growth, tried
 from zoo.data._room import memory
 from zoo.errors import BadInput
+from zoo.kinds import unknown
 
 if TYPE_CHECKING:
     from zoo.bench.run import Benchmark
@@ -143,7 +144,7 @@ def _probe(benchmark: Benchmark, use: str) -> float:
             **{"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
         },
-        "n_classes": benchmark.data.columns,
+        "n_classes": len(unknown.known(benchmark.data, source)),
         "device": benchmark.device,
         "checkpoint_s": float("inf"),
         "state": None,
