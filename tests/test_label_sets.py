@@ -129,6 +129,17 @@ def test_a_suite_says_the_classes_of_either_side(written):
     assert made.cell_keys(net=True, base=True)["classes"]["target"] == ["B", "C"]
 
 
+def test_a_run_of_classes_of_either_side_is_resumed_and_read(zoo, written, tmp_path):
+    suite = written("label_sets: partial\nclasses: {target: [C, B]}\n", a="ABC", b="ABC")
+    out = zoo("run", suite, "--out", tmp_path / "run").out
+    assert "Label sets: partial. Classes of all pairs: shared 2, source only 1, target only 0; target: C, B." in out
+    done = zoo("run", suite, "--out", tmp_path / "run", "--json").json
+    assert (done["ran"], done["failed"]) == (0, [])
+    other = written("label_sets: partial\nclasses: {target: [A, B]}\n", a="ABC", b="ABC")
+    assert "holds a run with classes: {" in zoo("run", other, "--out", tmp_path / "run").err
+    assert "stale" not in zoo("table", tmp_path / "run").out
+
+
 def test_classes_may_be_numbers(written):
     suite = written(a="AB", b="AB")
     suite.write_text("dataset: digits8\nlabel_sets: partial\nclasses: {target: [0, 1]}\n")
