@@ -26,7 +26,7 @@ class Task:
     Fields (torch tensors on `device`): ``Xs, ys`` labelled source; ``Xt`` unlabelled target; ``Xl, yl`` the
     few labelled target samples; ``As, At`` graphs; ``Fs, Ft`` facts; ``model`` a trained source model; ``yt``
     labels of Xt (oracle only); ``ds`` which source domain, for several; and the nouns of other kinds of data. Always
-    there: ``learner``, ``n_classes``, ``device``, ``seed``, ``generator``.
+    there: ``learner``, ``n_classes``, ``columns`` (how many scores a sample gets), ``device``, ``seed``, ``generator``.
 
     Raises
     ------
@@ -46,6 +46,7 @@ class Task:
         needs: Iterable[str],
         learner: Any,
         n_classes: int,
+        columns: int | None = None,
         device: Any = "cpu",
         seed: int = 0,
         memo: Callable[..., Any] = lambda function, *arguments, **options: function(*arguments, **options),
@@ -54,6 +55,7 @@ class Task:
         # What was not declared is not in the object, so that no walk over it can find it.
         self.__dict__.update({k: v for k, v in fields.items() if k in self.needs and v is not None})
         self.learner, self.n_classes, self.device, self.seed = learner, n_classes, device, seed
+        self.columns = n_classes if columns is None else columns  # one more, for `unknown`, under open label sets
         self.memo = memo
 
     def __getattr__(self, name: str) -> Any:

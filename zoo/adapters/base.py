@@ -43,7 +43,8 @@ class Adapter:
     tasks : set of files of ``zoo/tasks/``
         What it can predict; in regression `predict` gives [n, 1].
     label_sets : set of {'closed', 'partial', 'open', 'universal'}
-        How the target's classes may lie to the source's.
+        How the target's classes may lie to the source's. One that names open or universal scores `unknown` in a last
+        column, ``task.columns`` in all; for others that are closed the harness does, by their entropy.
     sparse : bool
         Sparse samples come to it as sparse CSR tensors; to others dense, where these are of a reasonable size.
     stream : bool

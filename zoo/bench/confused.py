@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.bench.known import again, labels_alone
 from zoo.errors import BadInput, one_line
+from zoo.kinds import unknown
 from zoo.kinds.base import Domain
 from zoo.records import Record, Run
 from zoo.report.beside import Beside
@@ -34,12 +35,14 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
         domain = data.domains.get(record["target"])
         if not isinstance(domain, Domain):  # of facts: there is one class, true or not
             continue
-        counts = _counts(folder, record, domain, len(data.classes))
+        names, y = unknown.names(data, record["source"]), unknown.numbers(data, record["source"], domain.y)
+        # The last rows may have no label.
+        counts = _counts(folder, record, dict(zip(domain.rows.tolist(), y.tolist(), strict=False)), len(names))
         if counts is None:
             wrong += 1
         else:
             at = np.argwhere(counts)
-            found[record["cell"]] = tuple(data.classes), [[int(i), int(j), int(counts[i, j])] for i, j in at]
+            found[record["cell"]] = tuple(names), [[int(i), int(j), int(counts[i, j])] for i, j in at]
     why = (
         f"Without a confusion matrix, since its predictions do not give its accuracy: {wrong} cell{'s'[: wrong != 1]}."
         if wrong
@@ -48,17 +51,16 @@ def confusions(folder: Path, run: Run, data_root: str | Path | None = None) -> t
     return found, why
 
 
-def _counts(folder: Path, record: Record, domain: Domain, n: int) -> np.ndarray | None:
-    """Counts [true, predicted]; None where predictions, labels and record are not of one another."""
+def _counts(folder: Path, record: Record, known: dict[int, int], n: int) -> np.ndarray | None:
+    """Counts [true, predicted] by the labels of rows; None where predictions, labels and record do not belong."""
     arrays = Beside(folder).predictions(record)
     if not arrays:
         return None
     guessed, rows = arrays["test_predicted"].astype(int), arrays["test_rows"].astype(int)
-    known = dict(zip(domain.rows.tolist(), domain.y.tolist(), strict=False))  # the last rows may have no label
     if len(guessed) != len(rows) or not len(rows) or not known.keys() >= {*rows.tolist()}:
         return None
     if guessed.min() < 0 or guessed.max() >= n:
         return None
     counts = np.zeros((n, n), int)
-    np.add.at(counts, ([known[row] for row in rows.tolist()], guessed), 1)
+    np.add.at(counts, (np.array([known[row] for row in rows.tolist()]), guessed), 1)
     return counts if abs(np.trace(counts) / len(rows) - record["metrics"].get(EXACT, -1)) <= NEAR else None

@@ -67,7 +67,7 @@ def source_labels(data: Data, source: str | None, pair: Pair) -> Arrays:
         return found
     start = 0
     for k, name in enumerate(origins(source)):
-        domain = data.domains[name]
+        domain = data.source(name)
         n = len(domain.y) - int((given["ds"] == k).sum())
         place = np.empty(int(domain.rows.max()) + 1, np.int64)
         place[domain.rows] = np.arange(len(domain.rows))

@@ -56,7 +56,6 @@ class Driver:
     ) -> None:
         self.protocol, self.suite, self.store, self.executor = protocol, protocol.suite, store, executor
         self.common, self.timeout, self.view, self.probes, self.keep = common, timeout, view, probes, keep
-        self.n_classes = protocol.data.columns
         self.checkpoint_s = float(os.environ.get("ZOO_CHECKPOINT", CHECKPOINT_S))
         self.made: dict[str, dict[str, np.ndarray]] = {}  # source models and strangers' features
         self.failed: list[dict[str, Any]] = []
@@ -171,7 +170,8 @@ class Driver:
         trains = job.op == "model"
         names = ({"Xs", "ys"} & now.fields.keys() or {"Xl"}) if trains else cell.grant & now.fields.keys()
         fields, features = now.fields, self._featured(job)
-        message = messages.head(suite, cell, self.common["device"], self.n_classes, "net" if trains else cell.use)
+        use, data = "net" if trains else cell.use, self.protocol.data
+        message = messages.head(suite, data, cell, self.common["device"], use, trains)
         if features is not None:
             fields = fields | {k: features[f"field {k}"] for k in ("Xs", "Xt", "Xl") if f"field {k}" in features}
             message["nodes"] = ""
@@ -201,7 +201,7 @@ class Driver:
         message = messages.predict(job.cell, now, part, messages.sets(now, features), graphs)
         message |= {"device": self.common["device"], "last": len(job.parts) == 1}
         assert slot.channel
-        slot.channel.expect(8 * self.n_classes * sum(map(len, part.values())))
+        slot.channel.expect(8 * self._columns(job) * sum(map(len, part.values())))
         slot.channel.send(message)
 
     def _send_probe(self, slot: Slot, job: Job) -> None:
@@ -244,7 +244,7 @@ class Driver:
                 self._fitted(slot, job, answers.fit(answer))
             else:
                 rows = {name: len(rows) for name, rows in job.parts[0].items()}
-                self._predicted(slot, job, answers.predict(answer, rows, self.n_classes, self.suite.problem))
+                self._predicted(slot, job, answers.predict(answer, rows, self._columns(job), self.suite.problem))
         except EOFError:
             self._died(slot, job, channel)
         except Malformed as error:
@@ -269,7 +269,7 @@ class Driver:
         """Keep what validators will see of a fitted method; one that cannot be probed is scored all the same."""
         rows, job.probed = job.probed, {}
         if answers.failure(answer) is None:
-            seen, job.costs["probe_s"] = answers.probed(answer, rows, self.n_classes, self.suite.problem)
+            seen, job.costs["probe_s"] = answers.probed(answer, rows, self._columns(job), self.suite.problem)
             self.store.keep_seen(job.cell.id, seen)
 
     def _predicted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
@@ -279,7 +279,7 @@ class Driver:
         if job.parts:
             self._send_predict(slot, job)
             return
-        scores, apart = messages.gathered(self._round(job), self.n_classes, job.said)
+        scores, apart = messages.gathered(self._round(job), self._columns(job), job.said)
         job.said.clear()
         exact = self.common["device"] == "cpu" or self.suite.precision == "fp32"
         if apart > (messages.DIFFER if exact else messages.DIFFER_BF16):
@@ -358,7 +358,7 @@ class Driver:
         if job.makes:
             return self.lost.update({job.makes: f"{status}: {reason}"})
         pair = self._pair(cell)
-        gathered = pair.gathered(job.scores) if status == "ok" else {}
+        gathered = job.gathered(pair, self.protocol.data) if status == "ok" else {}
         sources = [self.made[k] for k in {cell.model, messages.stranger_features(self.suite, cell)} if k in self.made]
         trained = sum(float(source["__fit_s__"]) for source in sources)
         source = self.made.get(cell.model or "", {})
@@ -387,6 +387,9 @@ class Driver:
         if slot.channel:
             slot.channel.close()
         slot.channel, slot.worker, slot.sent = None, (), {}
+
+    def _columns(self, job: Job) -> int:
+        return messages.widths(self.protocol.data, job.cell)["columns"]
 
     def _pair(self, cell: Cell) -> Pair:
         return cell.pair(self.protocol)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from zoo.bench.executors import Channel
-from zoo.bench.messages import Part
+from zoo.bench.messages import Part, rejects
 from zoo.bench.plan import Cell
+from zoo.kinds.base import Data, Pair
 
 MAKERS = ("source models",)  # the workers that make what cells need
 
@@ -85,6 +86,14 @@ class Job:
             **common,
             **({"models_sha256": [*self.kept]} if self.kept and status == "ok" else {}),
         }
+
+    def gathered(self, pair: Pair, data: Data) -> dict[str, np.ndarray]:
+        """The scores of all sets; what a method for closed label sets does not know is rejected here."""
+        found = pair.gathered(self.scores)
+        if rejects(data, self.cell):
+            found, limit = pair.rejected(found)
+            self.costs["certificate"] = self.costs["certificate"] | {"rejected_above": limit}
+        return found
 
     def begin(self) -> None:
         """Nothing of an earlier try counts."""

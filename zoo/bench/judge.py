@@ -138,7 +138,7 @@ class Judges:
         now = cell.pair(self.protocol).round(0, False)
         n_classes = len(self.protocol.data.classes)
         suite = self.protocol.suite
-        head = messages.head(suite, cell, self.device, n_classes, cell.use)
+        head = messages.head(suite, self.protocol.data, cell, self.device, cell.use)
         sent = reverse.messages_of(cell, now, seen["pt"].argmax(1), head)
         held = seen["yv"]
 

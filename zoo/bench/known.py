@@ -15,6 +15,7 @@ from zoo import machine
 from zoo.bench import plan
 from zoo.bench.suite import BACKBONE_KEYS, Suite
 from zoo.errors import BadInput, one_line
+from zoo.kinds import unknown
 from zoo.kinds.base import Data, Domain, Draws
 from zoo.records import Record, Run
 from zoo.report.beside import Truth
@@ -91,4 +92,7 @@ class Known:
         place[of.rows[: len(of.y)]] = of.y  # what is behind them has no label
         fields = getattr(pair, "fields", {})
         adapt = pair.rows.get("adapt", pair.rows["test"])
-        return Truth(tuple(data.classes), pair.y_test, place[adapt], fields.get("ys", np.empty(0, np.int64)))
+        names = tuple(unknown.names(data, source))
+        return Truth(
+            names, pair.y_test, unknown.numbers(data, source, place[adapt]), fields.get("ys", np.empty(0, np.int64))
+        )

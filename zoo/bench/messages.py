@@ -10,7 +10,8 @@ import numpy as np
 from zoo.access import trained
 from zoo.bench.plan import Cell
 from zoo.bench.suite import Suite
-from zoo.kinds.base import Round
+from zoo.kinds import unknown
+from zoo.kinds.base import Data, Round
 
 CHUNKS = 3  # in which a stranger is sent rows that its fit has not seen
 AGAIN = 0.2  # share of the rows of a chunk that come again in another
@@ -47,13 +48,29 @@ def nodes(suite: Suite, cell: Cell) -> str:
     return suite.kind.handed(suite, cell.row.info, cell.use)
 
 
-def head(suite: Suite, cell: Cell, device: str, n_classes: int, use: str) -> dict[str, Any]:
+def rejects(data: Data, cell: Cell) -> bool:
+    """Whether the harness says what is unknown, since the method does not: it neither is made for that nor sees it."""
+    return data.open and "yt" not in cell.grant and not unknown.native(cell.row.info)
+
+
+def widths(data: Data, cell: Cell, trains: bool = False) -> dict[str, int]:
+    """How many classes a method has labels of, how many scores it gives a row, and how many a source model does.
+
+    What is unknown is a class among others to what sees it, and to a source model nothing.
+    """
+    n = len(unknown.known(data, cell.source))
+    sees = data.open and "yt" in cell.grant and not trains
+    more = data.open and not trains and not rejects(data, cell)
+    return {"n_classes": n + sees, "columns": n + more, "of_model": n}
+
+
+def head(suite: Suite, data: Data, cell: Cell, device: str, use: str, trains: bool = False) -> dict[str, Any]:
     """What every fit, source model and extraction says alike."""
     seed = cell.seed or 0
     return {
         "nodes": nodes(suite, cell),
         "learner": learner(suite, cell, use, seed),
-        "n_classes": n_classes,
+        **widths(data, cell, trains),
         "device": device,
         "seed": seed,
     }

@@ -25,6 +25,7 @@ from zoo.bench.plan import Cell
 from zoo.data import _own
 from zoo.errors import BadInput, one_line
 from zoo.graph import is_sparse, stacked
+from zoo.kinds import unknown
 from zoo.kinds.base import Domain
 from zoo.kinds.samples import Samples
 from zoo.records import Record
@@ -105,20 +106,21 @@ def predicted(
         for found in cells.values():
             domain = predict.of_run(folder, planned.data, found)
             if domain.name not in places:
-                grown, places[domain.name] = extended(planned.plan.suite, planned, domain, file, device)
-                domains = planned.data.domains | {domain.name: grown}
-                planned = replace(planned, data=replace(planned.data, domains=domains))
+                asked = planned.data.target(domain.name)
+                grown, places[domain.name] = extended(planned.plan.suite, planned, asked, file, device)
+                targets = planned.data.targets | {domain.name: grown}
+                planned = replace(planned, data=replace(planned.data, targets=targets))
         again = {r["cell"] for r in every} - models.keys()
         if again:
             told(f"{len(again)} cells are fitted again (zoo run --keep model keeps them)")
-        asked = _run(planned, {r["cell"]: r for r in every}, models, executor, device, told)
+        made = _run(planned, {r["cell"]: r for r in every}, models, executor, device, told)
     finally:
         executor.shutdown()
     parts = []
     for pair, found in cells.items():
-        where = places[pair.partition(":")[2]]
-        said = predict.averaged([predict.of_cell(asked[r["cell"]], ["asked"]) for r in found], len(where["row"]))
-        parts.append(predict.lines(pair, said, np.arange(len(where["row"])), where, planned.data.classes))
+        where, names = places[pair.partition(":")[2]], unknown.names(planned.data, found[0]["source"])
+        said = predict.averaged([predict.of_cell(made[r["cell"]], ["asked"]) for r in found], len(where["row"]))
+        parts.append(predict.lines(pair, said, np.arange(len(where["row"])), where, names))
     return predict.joined(parts)
 
 

@@ -13,6 +13,7 @@ from zoo.bench import search
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
+from zoo.kinds import unknown
 from zoo.kinds.base import PRETRAINED, Data, Draws, Pair, origins
 from zoo.parameters import cast
 from zoo.records.ids import canonical
@@ -242,7 +243,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             alone: list[tuple[str, str]] = []
             few: list[tuple[str, str]] = []
             for grant in grants:
-                for source, target in (p for p in pairs if p not in data.open_set):
+                for source, target in (p for p in pairs if p not in data.refused):
                     if data.withheld(grant, target):
                         few.append((source, target))
                         continue
@@ -261,7 +262,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 why = next(filter(None, (data.withheld(grant, target) for grant in grants)))
                 unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
-    for (source, target), reason in data.open_set.items():
+    for (source, target), reason in data.refused.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)
 
@@ -337,8 +338,8 @@ def _cell(
 ) -> Cell:
     on_features = use == "base" and suite.features == "source"
     borrowed = "zscore" in suite.normalise and suite.normalise_by == "source"
-    if not (grant & {"Xs", "ys", "Fs", "model"} or on_features or borrowed):
-        source = None
+    if not (grant & {"Xs", "ys", "Fs", "model"} or on_features or borrowed or data.open):
+        source = None  # under open label sets it says what is known
     content = {name: data.domains[name].content for name in (*origins(source), target)}
     identity = {
         "data": content,
@@ -360,7 +361,7 @@ def _cell(
                 "data": {name: content[name] for name in origins(source)},
                 "source": source,
                 "seed": seed,
-                "classes": data.classes,
+                "classes": unknown.names(data, source),
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
                 "trained": row.info.source_model,
                 "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),

@@ -17,6 +17,7 @@ import numpy as np
 from zoo import discover, machine, records
 from zoo.bench.again import Unplanned, loaded
 from zoo.errors import BadInput, one_line
+from zoo.kinds import unknown
 from zoo.kinds.base import Data, Domain
 from zoo.records import Record, Run
 from zoo.records.store import unpacked
@@ -76,8 +77,8 @@ def predict(
     for pair, found in cells.items():
         domain = of_run(folder, data, found)
         said = averaged([of_cell(kept[r["cell"]]) for r in found], int(domain.rows.max()) + 1)
-        rows = np.sort(domain.rows)
-        parts.append(lines(pair, said, rows, _places(suite, domain, rows), data.classes))
+        rows, names = np.sort(domain.rows), unknown.names(data, found[0]["source"])
+        parts.append(lines(pair, said, rows, _places(suite, domain, rows), names))
     return joined(parts)
 
 

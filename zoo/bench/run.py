@@ -78,6 +78,8 @@ class Benchmark:
         self.judges = select.chosen(validators, select.validators(judges))
         if self.judges and not self.suite.problem.classes:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
+        if self.judges and self.suite.open:
+            raise BadInput(f"--validators: they judge scores of known classes, not label_sets: {self.suite.label_sets}")
         if odd := set(keep) - {"features", "model"}:
             raise BadInput(f"--keep {min(odd)}: features and model can be kept, and nothing else")
         self.keep, self.keep_models = "features" in keep, "model" in keep
@@ -223,6 +225,11 @@ class Benchmark:
             self.executor = None
         self.store.close()
 
+    @property
+    def label_sets(self) -> dict[str, dict[str, int]]:
+        """How many classes both sides of a pair have, and one alone; of pairs where both have labels."""
+        return {f"{s}:{t}": found.counts for (s, t), found in self.data.sets.items()}
+
     def _code(self, row: plan.Row) -> str:
         """One of the hashes of a row's code."""
         return next(iter(self.plan.code.get(row.label, {}).values()), row.label)
@@ -231,7 +238,7 @@ class Benchmark:
         p = self.plan
         return {
             "suite": self.suite.recorded(),
-            "metric": self.suite.kind.metric or self.suite.problem.metric,
+            "metric": self.suite.metric,
             "domains": {
                 name: {"content": d.content, "classes": len(self.data.classes), **d.described()}
                 for name, d in self.data.domains.items()
@@ -251,6 +258,7 @@ class Benchmark:
             },
             "unsupported": p.unsupported,
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
+            **({"label_sets": sets} if (sets := self.label_sets) else {}),
             "files": self.watched,
             **({"validators": self.codes} if self.codes else {}),
             **({"keeps": True} if self.keep else {}),

@@ -46,8 +46,18 @@ BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
+OPEN = ("open", "universal")  # label sets
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
+
+
+class Sides(BaseModel):
+    """The classes that samples of each side of a pair are of; none said: all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
 
 
 class Suite(BaseModel):
@@ -63,7 +73,8 @@ class Suite(BaseModel):
     pairs: tuple[str, ...] = ()
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
     task: str = "classification"
-    label_sets: Literal["closed"] = "closed"
+    label_sets: Literal["closed", "partial", "open", "universal"] = "closed"
+    reject: Literal["", "entropy"] = ""
     base: str = ""
     net: str = ""
     weights: str = ""
@@ -72,7 +83,7 @@ class Suite(BaseModel):
     augment: Literal["none", "crop_flip"] = "none"
     reference: str = ""
     labels: int | Literal["all"] = 0
-    classes: Literal["", "shared"] = ""
+    classes: Literal["", "shared"] | Sides = ""
     examples: int = Field(0, ge=0, le=MANY)
     negative_ratio: int = Field(2, ge=1, le=MANY)
     window: str = Field("", coerce_numbers_to_str=True)
@@ -122,6 +133,14 @@ class Suite(BaseModel):
             raise ValueError(str(discover.unknown("base learner", name, known)))
         return value
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _of_either_side(cls, value: Any) -> Any:
+        sides = isinstance(value, Mapping) and set(value) <= set(Sides.model_fields)
+        if value in ("", "shared") or isinstance(value, Sides) or (sides and all(map(_is_list, value.values()))):
+            return value
+        raise ValueError("write shared, or the classes of each side, as in {source: [a, b], target: [a]}")
+
     @field_validator("labels")
     @classmethod
     def _not_negative(cls, value: int | str) -> int | str:
@@ -166,6 +185,21 @@ class Suite(BaseModel):
         return problem(self.task)
 
     @property
+    def sides(self) -> Sides | None:
+        """The classes of each side of a pair, where they are said."""
+        return self.classes if isinstance(self.classes, Sides) else None
+
+    @property
+    def open(self) -> bool:
+        """Whether a target has classes that are unknown."""
+        return self.label_sets in OPEN
+
+    @property
+    def metric(self) -> str:
+        """What tables show unless told otherwise."""
+        return "hos" if self.open else self.kind.metric or self.problem.metric
+
+    @property
     def encodes(self) -> bool:
         """Whether its network is a pretrained encoder of texts."""
         return self.net.startswith("hf:")
@@ -183,6 +217,8 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
+        drop |= frozenset() if self.open else {"reject"}
+        drop -= frozenset() if self.sides is None else {"classes"}  # a domain is not other data on another side
         said = self.model_dump(mode="json") | {"weights": self.pretrained}
         said |= {"net": self.source_of_net} if self.encodes else {}
         said |= {"impute": self.data.impute} if self.data is not None and self.data.imputes else {}
@@ -287,8 +323,15 @@ def _resolved(suite: Suite) -> Suite:
     if suite.nesterov and not (suite.optimiser == "sgd" and suite.momentum > 0):
         raise BadInput("nesterov: true needs optimiser: sgd and a momentum above 0")
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
-    found |= {"protocol": protocol, "reference": reference, "base": base}
+    if suite.reject and not suite.open:
+        raise BadInput(f"reject: {suite.reject} needs label_sets: open or universal, where something is unknown")
+    found |= {"protocol": protocol, "reference": reference, "base": base, "reject": "entropy" if suite.open else ""}
     return suite.model_copy(update=found | kind.resolved(suite))
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it is a list of names or numbers."""
+    return isinstance(value, list | tuple) and all(isinstance(v, str | int) for v in value)
 
 
 def _is_suite(name: str) -> None:

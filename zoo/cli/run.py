@@ -25,6 +25,9 @@ def run(
     ] = None,
     data_root: Data = None,
     protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
+    label_sets: Annotated[
+        str | None, typer.Option(help="closed, partial, open or universal: whose classes differ.")
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Labelled target samples per class, or all.")] = None,
     examples: Annotated[
         int | None, typer.Option(help="Of facts: positives of the fold that is trained on; default: all.")
@@ -82,6 +85,7 @@ def run(
         fresh=fresh,
         shard=shard,
         protocol=protocol,
+        label_sets=label_sets,
         labels=int(labels) if labels and re.fullmatch("-?[0-9]{1,18}", labels) else labels,
         examples=examples,
         net=net,

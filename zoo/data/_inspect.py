@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import plain
+from zoo import label_sets, plain
 from zoo.data import _columns, _folders, _labels, formats
 from zoo.data._own import Own, dataset, format_of
 from zoo.data._reading import names, reading
@@ -28,8 +28,8 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
 
     Returns
     -------
-    dict with ``files``, what each holds; ``suite``; ``guessed``, what stands in it by guess; ``problem``, why it cannot
-    run as it is, or ''
+    dict with ``files``, what each holds; ``suite``; ``guessed``, what stands in it by guess; ``label_sets``, how many
+    classes each pair shares; ``problem``, why it cannot run as it is, or ''
 
     Raises
     ------
@@ -58,8 +58,11 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
                 data = merged
     files = [_described(kind, path, data) for path in paths]
     suite: dict[str, Any] = {"data": data}
+    sets: dict[str, dict[str, int]] = {}
     if own is not None:
         suite |= _beside(kind, own, guessed)
+        if isinstance(own[0], Own) and "task" not in suite:
+            sets = label_sets.between({d: set(labels.tolist()) - {""} for d, (_, labels) in own[1].items()})
         n = len(own[0].domains)
     else:
         n = len(data.get("domains", ()))
@@ -67,7 +70,7 @@ def inspect(paths: Sequence[Path]) -> dict[str, Any]:
     if n < 2:
         few = "a suite needs two domains or more: give several files, or add to domains"
         problem = f"{problem}; {few}" if problem else few
-    return {"files": files, "suite": suite, "guessed": guessed, "problem": problem}
+    return {"files": files, "suite": suite, "guessed": guessed, "label_sets": sets, "problem": problem}
 
 
 def text(found: dict[str, Any]) -> str:
@@ -87,6 +90,7 @@ def text(found: dict[str, Any]) -> str:
         lines += [f"  {f['problem']}"] if f["problem"] else []
         if own := sorted(set(f["classes"]) - shared):
             lines.append(f"  not in every file: {', '.join(own[:20])}")
+    lines += [f"classes of {line}" for line in label_sets.lines(found["label_sets"].items())]
     lines += [f"guessed: {g}" for g in found["guessed"]]
     lines += [f"cannot run yet: {found['problem']}"] if found["problem"] else []
     out = StringIO()

@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
+from zoo.label_sets import Sets
 from zoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -139,8 +140,11 @@ class Data:
     Attributes
     ----------
     domains : each with ``name, secret, content`` and ``described()``
+    open : whether a pair's methods know the classes of its source alone; see `zoo.kinds.unknown`
+    sources, targets : those of them that hold fewer classes as a source, or as a target
     classes : their names; none where values are predicted
-    open_set : pairs that no closed-set method can run on, and why
+    refused : pairs that no method can run on, and why
+    sets : the classes that both sides of a pair have, and one alone; of pairs whose sides have labels
     partial : pairs whose target lacks classes of the source, and which
     few : targets of which no K samples of each class can be labelled, and why
     blind : targets without a label, which are adapted to and not scored, and why no cell is granted one
@@ -148,10 +152,22 @@ class Data:
 
     domains: dict[str, Any]
     classes: list[str]
-    open_set: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    sets: dict[tuple[str, str], Sets] = field(default_factory=dict)
     partial: dict[tuple[str, str], str] = field(default_factory=dict)
     few: dict[str, str] = field(default_factory=dict)
     blind: dict[str, str] = field(default_factory=dict)
+    open: bool = False
+    sources: dict[str, Any] = field(default_factory=dict)
+    targets: dict[str, Any] = field(default_factory=dict)
+
+    def source(self, name: str) -> Any:
+        """A domain as the source of a pair, or one of its sources."""
+        return self.sources.get(name, self.domains[name])
+
+    def target(self, name: str) -> Any:
+        """A domain as the target of a pair."""
+        return self.targets.get(name, self.domains[name])
 
     def withheld(self, grant: frozenset[str], target: str) -> str:
         """Why a cell cannot be granted the target's labels that it asks for; '' where it can, or asks for none."""
@@ -213,6 +229,10 @@ class Pair:
         """Metrics of the scores of the test rows."""
         raise NotImplementedError
 
+    def rejected(self, scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+        """Scores of known classes with a column for `unknown`, and the limit above which that is the highest."""
+        raise NotImplementedError
+
     def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
         """Whether test rows of several labels all get one prediction, such as the prior: it says nothing of a row."""
         varied = len(np.unique(self.y_test)) > 1
@@ -246,6 +266,7 @@ class Kind:
     keys : those keys of a suite that are about this kind alone
     units : what is drawn as one, in words: samples, or the groups of them that no split parts
     tasks : files of ``zoo/tasks/``: what can be predicted of it
+    label_sets : which of them its pairs may have
     metric : what tables show unless told otherwise; empty: the task's
     """
 
@@ -259,6 +280,7 @@ class Kind:
     keys: ClassVar[frozenset[str]] = frozenset()
     units: ClassVar[str] = "samples"
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    label_sets: ClassVar[tuple[str, ...]] = ("closed",)
     metric: ClassVar[str] = ""
 
     @property
@@ -288,6 +310,15 @@ class Kind:
             raise BadInput(f"protocol: {suite.protocol}: {need}")
         if suite.task not in self.tasks:
             raise BadInput(f"task: {suite.task}: {suite.dataset} holds {self.name}: {' or '.join(self.tasks)}")
+        differ = suite.label_sets != "closed" or suite.sides is not None
+        key = f"label_sets: {suite.label_sets}" if suite.label_sets != "closed" else "classes: of source and target"
+        if differ and not suite.problem.classes:
+            raise BadInput(f"{key}: task: {suite.task} predicts values, which are no classes")
+        if suite.label_sets not in self.label_sets or (suite.sides is not None and "open" not in self.label_sets):
+            raise BadInput(f"{key}: {suite.dataset} holds {self.name}: label_sets: {' or '.join(self.label_sets)}")
+        if suite.open and suite.labels:
+            what = f"{suite.labels} labels of each target class would be some of unknown ones"
+            raise BadInput(f"labels: {suite.labels}: {key}: {what}; say labels: 0")
         if suite.examples and "examples" not in self.keys:
             raise BadInput(
                 f"examples: {suite.examples}: only facts are counted in examples; say labels: K, samples a class"
@@ -323,7 +354,7 @@ class Kind:
         """Why a method cannot run; empty if it can."""
         if suite.task not in info.tasks:
             return f"has no rule for {suite.task}"
-        if suite.label_sets not in info.label_sets:
+        if not info.label_sets & {suite.label_sets, "closed"}:
             return f"is for label sets that are {' or '.join(sorted(info.label_sets))}, not {suite.label_sets}"
         if missing := info.needs - self.gives:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import Graph, is_sparse, joined
+from zoo.kinds._classes import judged
 from zoo.kinds.base import Data, Domain, Kind, origins
 from zoo.kinds.samples import Pair, Protocol, Samples, folded
 
@@ -26,6 +27,7 @@ class Graphs(Samples):
 
     protocols = ("transductive", "holdout")  # all nodes of the target: the field's standard
     net = "gcn"
+    label_sets = ("closed", "partial")
     nouns = ("As", "At")
     gives = Kind.gives | set(nouns)
 
@@ -132,6 +134,7 @@ class Nodes(Protocol):
             np.isin(adapt, test) if transductive else None,
             unlabelled,
             whole,
+            classes=judged(suite, t),
         )
 
 

@@ -15,16 +15,16 @@ method sees of the draws tells it no label, the secret being unknown:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
-from zoo.kinds import base
-from zoo.kinds._classes import matched, shared
+from zoo.kinds import base, unknown
+from zoo.kinds._classes import judged, matched, shared, sided
 from zoo.kinds._rows import adapt_rows, divided, imputed, rank_in_class, row_norms, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
 from zoo.tasks import Problem, problem
@@ -42,6 +42,7 @@ class Samples(Kind):
     """Rows of numbers with a class, or a value, each."""
 
     tasks = ("classification", "regression")
+    label_sets: ClassVar[tuple[str, ...]] = ("closed", "partial", "open", "universal")
 
     def load(self, suite: Suite, pairs: list[tuple[str, str]], root: Path | None, device: str = "cpu") -> Data:
         """Load the domains of `pairs`, check them, and match their classes by name.
@@ -80,7 +81,8 @@ class Samples(Kind):
             notes, levels = (*built.notes, *suite.source.notes(name), *filter(None, [remark])), suite.source.levels()
             rows = kept[name][built.rows] if kept else built.rows
             domains[name] = replace(built, notes=notes, levels=levels, rows=rows)
-        return matched(suite, pairs, domains, classes, remark)
+        data = Data(domains, classes) if suite.sides is None else sided(suite, domains, classes)
+        return matched(suite, pairs, replace(data, open=suite.open), remark)
 
     def read(self, suite: Suite, name: str, root: Path | None) -> tuple[Any, Any]:
         """The samples of a domain, and their labels."""
@@ -126,6 +128,9 @@ class Samples(Kind):
             return why
         if info.needs & {"Xl", "yl"} and not suite.labels:
             return "needs labelled target samples (--labels K)"
+        apart = suite.open and suite.protocol == "transductive" and "yt" not in info.needs
+        if apart and not unknown.native(info):
+            return "rejects by its entropy on source validation, which protocol: transductive does not have"
         if info.transductive_only and suite.protocol != "transductive":
             return "has no rule for new target samples (protocol: transductive only)"
         return ""
@@ -157,6 +162,8 @@ class Pair(base.Pair):
     asked: np.ndarray | None = None  # rows that are only predicted
     solved: Problem = field(default_factory=lambda: problem("classification"))
     scale: tuple[float, float] = (0.0, 1.0)
+    classes: np.ndarray | None = None  # over which metrics of each class are averaged, where not over all
+    open: bool = False  # the last column of scores is unknown
 
     def n_rounds(self, oracle: bool) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -194,7 +201,12 @@ class Pair(base.Pair):
 
     def metrics(self, scores: np.ndarray) -> dict[str, float | None]:
         """Metrics of the scores of the test rows."""
-        return self.solved.metrics(scores, self.y_test)
+        if self.open:
+            return unknown.metrics(scores, self.y_test)
+        return self.solved.metrics(scores, self.y_test, self.classes)
+
+    def rejected(self, scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+        return unknown.rejected(scores)
 
     def constant(self, scores: np.ndarray, unit: float = 1.0) -> bool:
         return super().constant(scores, unit * self.scale[1])
@@ -213,15 +225,16 @@ class Protocol(Draws):
 
     def pair(self, source: str | None, target: str, seed: int, base: bool = False) -> Pair:
         """A pair at a seed, for networks or for base learners; these see frozen features where there are any."""
-        return self._pairs(source, target, seed, base and self.data.domains[target].frozen is not None)
+        return self._pairs(source, target, seed, base and self.data.target(target).frozen is not None)
 
     def _pair(self, source: str | None, target: str, seed: int, frozen: bool) -> Pair:
-        suite, t = self.suite, self.data.domains[target]
-        sources = origins(source)
-        unseen = self._unseen((*sources, target), seed)
-        X, adapt, held = self._own(target, seed, frozen, unseen)
+        suite, t = self.suite, self.data.target(target)
+        sources, asked = origins(source), f":{target}" if target in self.data.targets else target
+        number = partial(unknown.numbers, self.data, source)
+        unseen = self._unseen((*sources, asked), seed)
+        X, adapt, held = self._own(asked, seed, frozen, unseen)
         if suite.normalise_by == "source" and sources:
-            X = self._normalised(target, seed, self._statistics(sources, seed, frozen, unseen), frozen, unseen)
+            X = self._normalised(asked, seed, self._statistics(sources, seed, frozen, unseen), frozen, unseen)
         labelled, unlabelled = self._labelled(t, adapt, seed)
         transductive = suite.protocol == "transductive"
         test = unlabelled if transductive else held
@@ -233,18 +246,18 @@ class Protocol(Draws):
         Xt = take(X, all_of_it) if scored is None and all_of_it is unlabelled else X[all_of_it]
         fields = {"Xt": Xt}
         if len(labelled):
-            fields |= {"Xl": X[labelled], "yl": t.y[labelled]}
+            fields |= {"Xl": X[labelled], "yl": number(t.y[labelled])}
         oracle = {
             "Xt": Xt if all_of_it is unlabelled and len(all_of_it) == len(adapt) else take(X, adapt),
-            "yt": t.y[adapt],
+            "yt": number(t.y[adapt]),
         }
         rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]} | ({"asked": np.arange(t.asked)} if t.asked else {})
         validation = X[:0]
         if sources:
-            parts = [(self.data.domains[name], *self._own(name, seed, frozen, unseen)) for name in sources]
+            parts = [(self._domain(name), *self._own(name, seed, frozen, unseen)) for name in sources]
             of_source = {
                 "Xs": stacked([take(Xs, train) for _, Xs, train, _ in parts]),
-                "ys": np.concatenate([d.y[train] for d, _, train, _ in parts]),
+                "ys": number(np.concatenate([d.y[train] for d, _, train, _ in parts])),
                 "ds": np.repeat(np.arange(len(parts)), [len(train) for _, _, train, _ in parts]),
             }
             fields |= of_source
@@ -260,7 +273,7 @@ class Protocol(Draws):
             fields,
             oracle,
             Xt if transductive else X[held],
-            t.y[test],
+            number(t.y[test]),
             validation,
             rows,
             folded(t) if transductive else None,
@@ -269,7 +282,14 @@ class Protocol(Draws):
             asked=X[X.shape[0] - t.asked :] if t.asked else None,
             solved=suite.problem,
             scale=scale,
+            classes=judged(suite, t),
+            open=self.data.open,
         )
+
+    def _domain(self, name: str) -> Domain:
+        """A domain as a source; with a colon before its name, as a target."""
+        found: Domain = self.data.target(name[1:]) if name[0] == ":" else self.data.source(name)
+        return found
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
@@ -284,7 +304,7 @@ class Protocol(Draws):
 
     def _unseen(self, names: tuple[str, ...], seed: int) -> tuple[int, ...]:
         """Columns of words that no training part of these domains holds: in what is held out they count as none."""
-        domains = [self.data.domains[name] for name in names]
+        domains = [self._domain(name) for name in names]
         if not (levels := list(domains[0].levels)):
             return ()
         held = [d.X[training_rows(self.suite, d, seed)][:, levels].any(0) for d in domains]
@@ -292,7 +312,7 @@ class Protocol(Draws):
 
     def _raw(self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...]) -> Any:
         """Samples as they were loaded, missing values imputed and words that were not to be seen taken out."""
-        domain = self.data.domains[name]
+        domain = self._domain(name)
         X = domain.frozen if frozen and domain.frozen is not None else domain.X
         data = self.suite.data
         if data is not None and data.imputes:
@@ -320,7 +340,7 @@ class Protocol(Draws):
         self, name: str, seed: int, frozen: bool, unseen: tuple[int, ...] = ()
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A domain's samples by its own statistics, its rows to train on or adapt to, and those held out."""
-        d = self.data.domains[name]
+        d = self._domain(name)
         train = self.adapt_rows(self.suite, d, seed)
         return (
             self._normalised(name, seed, self._statistics([name], seed, frozen, unseen), frozen, unseen),
@@ -335,8 +355,7 @@ class Protocol(Draws):
         if "zscore" not in self.suite.normalise:
             return None
         used = [
-            take(self._scaled(n, seed, frozen, unseen), training_rows(self.suite, self.data.domains[n], seed))
-            for n in names
+            take(self._scaled(n, seed, frozen, unseen), training_rows(self.suite, self._domain(n), seed)) for n in names
         ]
         X = stacked(used)
         if X.dtype == np.uint8:

@@ -7,7 +7,7 @@ import numpy as np
 NAMES = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "nll", "ece")
 
 
-def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
+def metrics(scores: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None) -> dict[str, float | None]:
     """Accuracy, balanced accuracy, macro F1 and AUROC, negative log-likelihood and calibration error.
 
     Parameters
@@ -16,6 +16,9 @@ def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
         Class scores, rows summing to 1.
     y : int array [n]
         Labels.
+    classes : int array, optional
+        Over which ``balanced_accuracy``, ``f1_macro`` and ``auroc`` are averaged: those that samples can have, where
+        they cannot have all that are predicted.
 
     Returns
     -------
@@ -33,29 +36,31 @@ def metrics(scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
     predicted = scores.argmax(1)
     confusion = np.bincount(y * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
     hits, true, guessed = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    present = (true + guessed) > 0
+    some = np.arange(n_classes) if classes is None else classes
+    present = np.isin(np.arange(n_classes), some) & (true + guessed > 0)
     nll = -np.log(scores[np.arange(n), y], where=scores[np.arange(n), y] > 0, out=np.full(n, -np.inf)).mean()
     top = scores.max(1)
     return {
         "accuracy": float((predicted == y).mean()),
         "balanced_accuracy": float((hits[true > 0] / true[true > 0]).mean()),
         "f1_macro": float((2 * hits[present] / (true + guessed)[present]).mean()),
-        "auroc": _auroc(scores, y, true),
+        "auroc": auroc(scores, y, true, some),
         "nll": float(nll) if np.isfinite(nll) else None,
         "ece": None if (top == 1).all() else _ece(top, predicted == y),
     }
 
 
-def _auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray) -> float | None:
-    if (counts == 0).any() or (counts == len(y)).any():
+def auroc(scores: np.ndarray, y: np.ndarray, counts: np.ndarray, classes: np.ndarray) -> float | None:
+    """The mean over classes of that of one against the rest; `counts` are those of all classes in y."""
+    if (counts[classes] == 0).any() or (counts == len(y)).any():
         return None
     order = np.sort(scores, axis=0)
     total = 0.0
-    for c in range(scores.shape[1]):  # mid-ranks, so that ties count half
+    for c in classes:  # mid-ranks, so that ties count half
         own = scores[y == c, c]
         ranks = np.searchsorted(order[:, c], own) + np.searchsorted(order[:, c], own, side="right")
         total += ((ranks.sum() + len(own)) / 2 - len(own) * (len(own) + 1) / 2) / (len(own) * (len(y) - len(own)))
-    return float(total / scores.shape[1])
+    return float(total / len(classes))
 
 
 def _ece(top: np.ndarray, right: np.ndarray) -> float:

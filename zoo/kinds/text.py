@@ -82,7 +82,7 @@ class Words(Draws):
     def _pair(self, source: str | None, target: str, seed: int) -> Pair:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        domains = {name: self.data.domains[name] for name in (*origins(source), target)}
+        domains = {name: self.data.source(name) for name in origins(source)} | {target: self.data.target(target)}
         parts = [d.X[training_rows(self.suite, d, seed)] for d in domains.values()]
         made = TfidfVectorizer(ngram_range=(1, 2))
         try:
@@ -90,7 +90,9 @@ class Words(Draws):
         except ValueError:  # an empty vocabulary
             raise BadInput(f"{self.suite.dataset}: no text of {', '.join(domains)} holds a word") from None
         counted = {name: replace(d, X=made.transform(d.X).astype(np.float32).tocsr()) for name, d in domains.items()}
-        return Protocol(self.suite, replace(self.data, domains=counted)).pair(source, target, seed)
+        return Protocol(self.suite, replace(self.data, domains=counted, sources={}, targets={})).pair(
+            source, target, seed
+        )
 
 
 def embedded(encoder: Any, net: str, texts: list[str], key: str, device: str) -> np.ndarray:

@@ -80,6 +80,7 @@ class Meta(Part):
     rows: dict[str, Row]
     unsupported: list[Left] = []
     partial: dict[str, str] = {}
+    label_sets: dict[str, dict[str, Count]] = {}  # of each pair; runs of before do not say it
     versions: dict[str, str] = {}
     validators: dict[str, str] = {}  # the hashes of their code
     keeps: bool = False  # what validators see beside the predictions
@@ -146,6 +147,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             rows[label] = row
     said = {(u["label"], u["learner"], u.get("pair")): u for u in (*old["unsupported"], *new["unsupported"])}
     files = {**old.get("files", {}), **new.get("files", {})}
+    sets = {**old.get("label_sets", {}), **new.get("label_sets", {})}
     judges = {**old.get("validators", {}), **new.get("validators", {})}
     most = max(old["suite"].get("trials") or 1, new["suite"].get("trials") or 1)
     return {
@@ -160,6 +162,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             for (label, learner, pair), u in said.items()
             if pair or learner not in rows.get(label, {"code": ()})["code"]
         ],
+        **({"label_sets": sets} if sets else {}),
         **({"files": files} if files else {}),
         **({"validators": judges} if judges else {}),
         **({"keeps": True} if old.get("keeps") or new.get("keeps") else {}),

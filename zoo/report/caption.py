@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from zoo import label_sets
+
 PROTOCOLS = {
     "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
     "transductive": "transductive (adapted to and tested on all target samples; oracle rows: out of 5 folds)",
     "folds": "folds (one target fold to train, the others to test, in turn; metrics of each test fold, averaged)",
 }
+
+REJECTED = "unknown is what has an entropy above the .95 quantile of source validation"
 
 
 def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str], chosen: str = "") -> str:
@@ -46,6 +50,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
             parts.append(f"Missing values: the {how} of each domain's training part")
         if suite.get("classes") == "shared":
             parts.append("Classes: those that all domains have")
+        parts.append(_sets(meta))
         parts.append(f"Base learner: {suite.get('base')} on {suite.get('features', 'raw')} features")
     net = suite.get("net")
     if net and any(net in learner.split("@") for learner in learners):
@@ -64,6 +69,20 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     versions = meta.get("versions", {})
     parts.append(", ".join(f"{x} {versions[x]}" for x in ("zoo", "torch", "scikit-learn", "numpy") if x in versions))
     return ". ".join(part for part in parts if part) + "."
+
+
+def _sets(meta: dict[str, Any]) -> str:
+    """The classes of each pair, where its sides do not have the same."""
+    found = {pair: sets for pair, sets in meta.get("label_sets", {}).items() if pair in meta["pairs"]}
+    if not any(sets.get("source_only") or sets.get("target_only") for sets in found.values()):
+        return ""
+    said = f"Classes of {'; '.join(label_sets.lines(found.items()))}"
+    asked, chosen = meta["suite"].get("label_sets", "closed"), meta["suite"].get("classes") or {}
+    if isinstance(chosen, dict):
+        said += "".join(f"; {side}: {', '.join(names)}" for side, names in chosen.items() if names)
+    if asked != "closed":
+        said = f"Label sets: {asked}. {said}"
+    return said + (f". Methods for closed sets: {REJECTED}" if meta["suite"].get("reject") else "")
 
 
 def _size(name: str, domain: dict[str, Any]) -> str:

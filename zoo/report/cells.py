@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from zoo.errors import printable
 
 STUB = ("method", "learner", "family")  # heads of the columns that name a row
-PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece")
+OPEN = ("os", "os_star", "unk", "hos", "auroc_unknown")
+PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece", *OPEN)
 LOWER = ("nll", "ece", "mae", "rmse")
 EQUAL = 1e-9  # means of equal numbers may differ by rounding
 

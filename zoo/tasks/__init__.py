@@ -80,8 +80,8 @@ class Problem:
         """Scores in the unit of the file's labels."""
         return scores
 
-    def metrics(self, scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-        """Metrics of scores [n, columns] in the unit of the labels y [n]."""
+    def metrics(self, scores: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None) -> dict[str, float | None]:
+        """Metrics of scores [n, columns] in the unit of the labels y [n]; those of each class over some classes."""
         raise NotImplementedError
 
     # Of either side ---------------------------------------------------------------------------------------------------

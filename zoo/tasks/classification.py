@@ -53,8 +53,8 @@ class Classification(Problem):
             return f"{what}: if that is a quantity, say task: regression"
         return ""
 
-    def metrics(self, scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-        return of_scores.metrics(scores, y)
+    def metrics(self, scores: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None) -> dict[str, float | None]:
+        return of_scores.metrics(scores, y, classes)
 
     def fault(self, scores: np.ndarray) -> str:
         whole = (scores >= 0).all() and np.abs(scores.sum(1) - 1).max(initial=0.0) <= 1e-3

@@ -47,7 +47,7 @@ class Regression(Problem):
     def given(self, scores: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
         return scores * scale[1] + scale[0]
 
-    def metrics(self, scores: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
+    def metrics(self, scores: np.ndarray, y: np.ndarray, classes: np.ndarray | None = None) -> dict[str, float | None]:
         """Mean absolute error, root of the mean squared error, and R²; None of no samples, R² where y does not vary.
 
         >>> Regression().metrics(np.array([[1.0], [2.0], [5.0]]), np.array([1.0, 2.0, 3.0]))

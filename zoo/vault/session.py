@@ -107,11 +107,12 @@ class Session:
             needs=set(message["needs"]),
             learner=(learner := _learner(message, known, watch := self._watch(message), self.shared, self.graphs)),
             n_classes=message["n_classes"],
+            columns=(columns := message.get("columns", message["n_classes"])),
             device=message["device"],
             seed=seed,
             memo=self.shared,
         )
-        self.n_classes, self.problem = message["n_classes"], problem(message["learner"]["task"])
+        self.n_classes, self.problem = columns, problem(message["learner"]["task"])
         adapter = discover.load(message["info"])(**message["parameters"])
         with account.Clock(self.shared) as clock:
             self.adapter = adapter.fit(task)
@@ -328,7 +329,8 @@ class Session:
         shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
         options = message["learner"]["backbone"] | ({} if self.graphs is None else {"graphs": self.graphs})
         spec = message["learner"]
-        net = nets.build(spec["net"], shape, message["n_classes"], **options, task=spec["task"])
+        n_classes = message.get("of_model", message["n_classes"])
+        net = nets.build(spec["net"], shape, n_classes, **options, task=spec["task"])
         net.load_state_dict({k: torch.tensor(v) for k, v in message["model"].items()})
         return net.to(message["device"]).eval()
 

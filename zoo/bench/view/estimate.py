@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import records
+from zoo import label_sets, records
 from zoo.bench.plan import Cell
 from zoo.bench.view.growth import Growth, tried
 from zoo.data._room import memory
 from zoo.errors import BadInput
+from zoo.kinds import unknown
 
 if TYPE_CHECKING:
     from zoo.bench.run import Benchmark
@@ -31,6 +32,7 @@ class Estimate:
     unsupported: list[dict[str, str]]
     seconds: float
     workers: int
+    label_sets: dict[str, dict[str, int]]
 
     def to_json(self) -> dict[str, Any]:
         return vars(self)
@@ -44,6 +46,9 @@ class Estimate:
             )
         lines += [f"{u['label']:{width}}  {u['learner']:12} unsupported: {u['reason']}" for u in self.unsupported]
         lines += _memory(self.rows, self.workers)
+        lines += ["", *(f"classes of {line}" for line in label_sets.lines(self.label_sets.items()))] * bool(
+            self.label_sets
+        )
         lines += ["", f"about {self.seconds:.0f} s on {self.workers} workers, imports not counted"]
         lines += [
             "(seconds from this folder's records where there are any, otherwise from a probe of source_only here)"
@@ -100,6 +105,7 @@ def estimate(benchmark: Benchmark) -> Estimate:
         benchmark.plan.unsupported,
         float(sum(costs.values())) / benchmark.workers,
         benchmark.workers,
+        benchmark.label_sets,
     )
 
 
@@ -138,7 +144,7 @@ def _probe(benchmark: Benchmark, use: str) -> float:
             **{"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
         },
-        "n_classes": benchmark.data.columns,
+        "n_classes": len(unknown.known(benchmark.data, source)),
         "device": benchmark.device,
         "checkpoint_s": float("inf"),
         "state": None,

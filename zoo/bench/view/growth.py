@@ -64,7 +64,7 @@ def tried(benchmark: Benchmark, cell: Cell) -> tuple[Growth, int] | None:
     answers = []
     for size in SIZES:
         few = {k: _some(v, size / n) for k, v in fields.items()}
-        message = messages.head(suite, cell, benchmark.device, len(benchmark.data.classes), cell.use) | {
+        message = messages.head(suite, benchmark.data, cell, benchmark.device, cell.use) | {
             **{"op": "fit", "info": cell.row.info, "parameters": cell.row.parameters, "needs": sorted(cell.grant)},
             **{"arrays": few, "model": None, "featurise": False, "shaped": False, "again": False},
             **{"checkpoint_s": float("inf"), "state": None},

@@ -37,6 +37,8 @@ def draw(run: Run, beside: Beside) -> Figure:
         truth = beside.truth(record)
         if not len(truth.test) or len(truth.test) != len(arrays["test_predicted"]):
             return None
+        if classes and classes != [*truth.classes]:  # pairs whose sources know others
+            return None
         classes[:] = truth.classes
         found: np.ndarray = confusion_matrix(truth.test, arrays["test_predicted"], labels=range(len(classes)))
         return found
