@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+OPEN = frozenset({"open", "universal"})  # under which a target has classes that are unknown
+
 
 @dataclass(frozen=True)
 class Sets:

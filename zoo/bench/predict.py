@@ -5,8 +5,6 @@ No label is read for it: the data are loaded for the order of their rows and the
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from zoo.kinds import unknown
 from zoo.kinds.base import Data, Domain
 from zoo.records import Record, Run
 from zoo.records.store import unpacked
+from zoo.report.beside import Beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,11 +134,9 @@ def stored(folder: Path, record: Record) -> dict[str, np.ndarray]:
             f"{path} is not there: predictions stay where a run was made (git ignores them); the same zoo run makes "
             "them again in a folder of its own"
         )
-    packed = path.read_bytes()
-    if hashlib.sha256(packed).hexdigest() != record.get("predictions_sha256"):
+    if not (found := Beside(folder).predictions(record)):
         raise BadInput(f"{path}: is not what was stored: its record holds another hash")
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return dict(arrays)
+    return found
 
 
 def data_of(folder: Path, run: Run, data_root: str | Path | None) -> tuple[Suite, Data]:

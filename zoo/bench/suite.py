@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from zoo import discover, document, plain
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
+from zoo.label_sets import OPEN
 from zoo.tasks import Problem, parted, problem
 from zoo.tasks._options import based, joined
 
@@ -46,7 +47,6 @@ BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
 TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
-OPEN = ("open", "universal")  # label sets
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
 

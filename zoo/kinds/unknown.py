@@ -11,11 +11,11 @@ import numpy as np
 
 from zoo.kinds.base import Data, origins
 from zoo.kinds.scores import auroc
+from zoo.label_sets import OPEN
 
 if TYPE_CHECKING:
     from zoo.discover import MethodInfo
 
-OPEN = frozenset({"open", "universal"})
 NAME = "unknown"
 QUANTILE = 0.95  # of the entropy on source validation, above which a method for closed sets is said to reject
 METRICS = ("accuracy", "os", "os_star", "unk", "hos", "auroc_unknown")
