@@ -352,6 +352,7 @@ def test_a_run_of_a_dict_and_what_it_gives(surf, server, tmp_path, monkeypatch, 
     assert row.accuracy == pytest.approx(means.max())
     assert again.plot("bars").save("bars.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in again.plot("gains")._repr_svg_()
+    assert again.plot("confusion", data_root=surf).save("confusion.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads(again.table("json"))
     with pytest.raises(BadInput, match=r"unknown kind of plot 'bar': did you mean 'bars'"):
         again.plot("bar")

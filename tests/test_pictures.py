@@ -304,6 +304,10 @@ def test_rows_of_cells_are_the_best_unless_they_are_named(ran):
     means = {x.key: x.mean("amazon:webcam", "accuracy") for x in every}
     assert [x.key for x, _ in rows] == sorted(means, key=lambda k: (-means[k], k))[:2]
     assert left == len(every) - 2
+    (best, _), *_ = rows
+    constant = [r | {"constant": True} if r["method"] == best.method else r for r in run.records]
+    others, _ = rowcells.best(replace(run, records=constant), lambda r: r["cell"], "", most=2)
+    assert [x.key for x, _ in others] == [k for k in sorted(means, key=lambda k: (-means[k], k)) if k != best.key][:2]
     named, _ = rowcells.best(chosen(run, Choice(("kmm",))), lambda r: r["cell"], "")
     assert [x.label for x, _ in named] == ["source_only", "kmm"]
     assert all(len(cells) == 2 for _, cells in named)

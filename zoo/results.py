@@ -17,19 +17,20 @@ class Picture:
 
     run: Any
     kind: str
+    beside: Any
 
     def save(self, path: str | Path) -> Path:
         """Write it to a file, whose ending says the format."""
         from zoo.report import plots
 
         path = Path(path)
-        path.write_bytes(plots.render(self.run, self.kind, path.suffix))
+        path.write_bytes(plots.picture(self.run, self.kind, path.suffix, beside=self.beside).content)
         return path
 
     def _repr_svg_(self) -> str:
         from zoo.report import plots
 
-        return plots.render(self.run, self.kind, ".svg").decode()
+        return plots.picture(self.run, self.kind, ".svg", beside=self.beside).content.decode()
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ class Results:
             built = dressed(built, self._run, listing.methods())
         return table.render(built, format)
 
-    def plot(self, kind: str = "bars") -> Picture:
+    def plot(self, kind: str = "bars", data_root: str | Path | None = None, weights: str = "") -> Picture:
         """A picture of the run: a `kind` of ``zoo list plots``.
+
+        `data_root` and `weights` are where the data and the network are, for pictures that show samples or labels.
 
         Raises
         ------
@@ -103,7 +106,10 @@ class Results:
 
         if kind not in (known := discover.plots()):
             raise discover.unknown("kind of plot", kind, known)
-        return Picture(self._run, kind)
+        from zoo.bench.known import beside
+
+        root = Path(data_root).expanduser() if data_root else None
+        return Picture(self._run, kind, beside(self.folder, self._run, root, weights))
 
     def best(self, metric: str = "") -> Any:
         """The highest mean of each column of the table among the methods of a setting, as a pandas DataFrame.

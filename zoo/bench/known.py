@@ -18,7 +18,7 @@ from zoo.errors import BadInput, one_line
 from zoo.kinds import unknown
 from zoo.kinds.base import Data, Domain, Draws
 from zoo.records import Record, Run
-from zoo.report.beside import Truth
+from zoo.report.beside import Beside, Truth
 
 
 def suite(meta: Mapping[str, Any], **keys: Any) -> Suite:
@@ -96,3 +96,15 @@ class Known:
         return Truth(
             names, pair.y_test, unknown.numbers(data, source, place[adapt]), fields.get("ys", np.empty(0, np.int64))
         )
+
+
+def beside(folder: Path, run: Run, root: Path | None = None, weights: str = "") -> Beside:
+    """What pictures may ask for beside the records; the data are not looked at before one does."""
+
+    def distances() -> dict[str, float]:
+        from zoo.measure.distance import proxies
+
+        given = {"weights": weights} if weights else {}
+        return proxies(suite(run.meta, methods=(), trials=1, **given), root)
+
+    return Beside(folder, Known(run, root).truth, distances)

@@ -81,28 +81,16 @@ def plot(
 ) -> None:
     """Draw a run: accuracies, gains, ranks, features, confusions, calibration, weights; see zoo list plots."""
     from zoo import records
+    from zoo.bench import known
     from zoo.report import plots
 
     choice = wanted(methods, top, sort, pairs)
     runs = [told(records.read(folder), folder) for folder in folders]
-    made = plots.picture(runs, kind, out.suffix, choice, _beside(folders[0], runs[0], data_root, weights))
+    beside = known.beside(folders[0], runs[0], data_root, weights or "")
+    made = plots.picture(runs, kind, out.suffix, choice, beside)
     output(made.content, out)
     size = "{:.1f} × {:.1f} inches, ".format(*made.size) + f"{len(made.content) / 1000:.0f} kB"
     say(f"{printable(out)}: {size}: {printable(made.shows)}")
-
-
-def _beside(folder: Path, run: Any, root: Path | None, weights: str | None) -> Any:
-    """What pictures may ask for beside the records; the data are not looked at before one does."""
-    from zoo.bench import known
-    from zoo.report.beside import Beside
-
-    def distances() -> dict[str, float]:
-        from zoo.measure.distance import proxies
-
-        given = {"weights": weights} if weights else {}
-        return proxies(known.suite(run.meta, methods=(), trials=1, **given), root)
-
-    return Beside(folder, known.Known(run, root).truth, distances)
 
 
 def compare(

@@ -56,8 +56,8 @@ def chosen(run: Run, choice: Choice, metric: str = "") -> Run:
     metric = metric or main_metric(run.meta)
     known = lines(run)[0]
     kept = _named(run, known, choice.methods)
-    pairs = _scored(run, [x for x in known if not _beside(x)] or known, metric)
-    means = {x.key: _mean(pairs, x, metric) for x in known}
+    pairs = scored(run, [x for x in known if not _beside(x)] or known, metric)
+    means = {x.key: merit(x, pairs, metric) for x in known}
     why = ""
     if choice.top:
         ranked = sorted((x for x in kept if not _beside(x)), key=lambda x: (-means[x.key], x.key))
@@ -113,12 +113,12 @@ def _beside(line: Line) -> bool:
     return line.oracle or line.family == "baseline"
 
 
-def _scored(run: Run, known: Sequence[Line], metric: str) -> list[str]:
+def scored(run: Run, known: Sequence[Line], metric: str) -> list[str]:
     """The pairs on which any row has the metric: a target without labels ranks nothing."""
     return [pair for pair in run.meta["pairs"] if any(x.mean(pair, metric) is not None for x in known)]
 
 
-def _mean(pairs: Sequence[str], line: Line, metric: str) -> float:
+def merit(line: Line, pairs: Sequence[str], metric: str) -> float:
     """The mean over all pairs, the larger the better; a row that lacks one, or is not ranked there, comes last."""
     means = [None if line.blind(pair) else line.mean(pair, metric) for pair in pairs]
     if None in means or not means:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import fmean
 from typing import TypeVar
 
 from zoo.errors import BadInput
 from zoo.records import Record, Run, main_metric
-from zoo.report.cells import LOWER
+from zoo.report.choice import merit, scored
 from zoo.report.lines import Line, lines
 
 T = TypeVar("T")
@@ -33,7 +32,8 @@ def best(
     metric = main_metric(run.meta)
     rows = [line for line in lines(run)[0] if not line.oracle and finished(line)]
     if not run.shown:
-        rows.sort(key=lambda line: (-_mean(run, line, metric), line.key))
+        pairs = scored(run, rows, metric)
+        rows.sort(key=lambda line: (-merit(line, pairs, metric), line.key))
     found: list[tuple[Line, list[T]]] = []
     for i, line in enumerate(rows):
         if len(found) == most:
@@ -68,8 +68,3 @@ def beside(n: int, drawn: int, run: Run) -> str:
         return ""
     which = "the first" if run.shown else "the best"
     return f"left out: {n} row{'s'[: n > 1]} beside {which} {drawn}; --methods chooses"
-
-
-def _mean(run: Run, line: Line, metric: str) -> float:
-    means = [m for pair in run.meta["pairs"] if (m := line.mean(pair, metric)) is not None]
-    return (-1 if metric in LOWER else 1) * fmean(means) if means else float("-inf")
