@@ -10,6 +10,8 @@ from zoo.select.base import Validator
 if TYPE_CHECKING:
     from zoo.select.base import Seen
 
+EQUAL = 1e-12  # relative difference up to which weights are equal but for rounding
+
 
 class Dev(Validator):
     """Deep embedded validation: the importance-weighted error with the weights' mean, which is 1, as control variate.
@@ -35,6 +37,6 @@ def controlled_risk(w: np.ndarray, loss: np.ndarray) -> float:
     1.0
     """
     loss = w * loss
-    variance = float(np.var(w, ddof=1)) if len(w) > 1 else 0.0
-    eta = -float(np.cov(loss, w)[0, 1]) / variance if variance > 0 else 0.0
+    varies = np.ptp(w) > EQUAL * np.abs(w).max()
+    eta = -float(np.cov(loss, w)[0, 1] / np.var(w, ddof=1)) if varies else 0.0
     return float(loss.mean() + eta * (w.mean() - 1))
