@@ -32,7 +32,8 @@ def test_the_driver_of_a_run_needs_no_torch(surf, suite_file, tmp_path):
     """It plans, sends, scores and writes; workers compute."""
     code = (
         "import sys\nfrom zoo.bench.run import Benchmark\n"
-        f"b = Benchmark({str(suite_file)!r}, data_root={str(surf)!r}, out={str(tmp_path / 'r')!r}, methods=['dummy'])\n"
+        f"b = Benchmark({str(suite_file)!r}, data_root={str(surf)!r}, out={str(tmp_path / 'r')!r}, methods=['dummy'],"
+        " executor='local')\nimport zoo.bench.executors.processes\n"
         "b.close()\nprint('heavy:', *sorted({'torch', 'torchvision', 'sklearn', 'ot'} & set(sys.modules)))"
     )
     assert python(code).stdout.splitlines()[-1] == "heavy:"

@@ -144,7 +144,7 @@ def test_the_hierarchical_test_is_that_of_importance_sampling():
     x = rng.normal([[0.02], [0.03], [-0.01], [0.05], [0.0], [0.04]], 0.02, size=(6, 5))
     n, rho = 5, 0.2
     inner, mean = ((x - x.mean(1, keepdims=True)) ** 2).sum(1) / (1 - rho), x.mean(1)
-    draws, far, grid = 20_000, np.abs(x).max(), np.linspace(-0.3, 0.3, 601)
+    draws, far, grid = 8000, np.abs(x).max(), np.linspace(-0.3, 0.3, 601)
     mu0, sigma0 = rng.uniform(-far, far, draws), rng.uniform(0, 0.2, draws)
     nu = rng.gamma(rng.uniform(0.5, 5, draws), 1 / rng.uniform(0.05, 0.15, draws)).clip(0.5, 200)
     log = np.zeros(draws)

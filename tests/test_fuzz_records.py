@@ -23,7 +23,7 @@ from zoo.report import cite, compared, explain, plots, status, table
 from zoo.report.frame import frame
 
 KNOWN = cite.Known(discover.methods(), discover.datasets(), discover.references())
-TRIES = int(os.environ.get("ZOO_FAULTS", "60"))
+TRIES = int(os.environ.get("ZOO_FAULTS", "40"))
 FORMS = ("md", "latex", "csv", "html", "json")
 many = settings(
     max_examples=TRIES,

@@ -281,6 +281,7 @@ def many(n):
     return records.read(folder)
 
 
+@pytest.mark.faults  # four pictures of a hundred methods
 def test_what_a_page_does_not_hold_is_counted():
     run = many(100)
     for kind, what in (("bars", "row"), ("gains", "row"), ("cd", "row"), ("curves", "method")):
