@@ -42,5 +42,5 @@ def _net(run: records.Run) -> str:
 
 
 if __name__ == "__main__":
-    for suite, n in (("digits", 3), ("office31", 2)):
+    for suite, n in (("digits", 3), ("office31", 3)):
         print(f"{suite}, {n} seeds\n\n{compared(suite, n)}\n")
