@@ -1,0 +1,39 @@
+"""What methods have in common that classify by known classes, and say apart from that what is unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.adapters.base import DeepAdapter
+from zoo.ops.doubt import with_unknown
+
+if TYPE_CHECKING:
+    from zoo.task import Task
+
+
+class Doubting(DeepAdapter):
+    """A network's class scores and, under open label sets, a last column by the doubt of a sample.
+
+    Under closed and partial ones there is no such column, and nothing is rejected.
+    """
+
+    def fit(self, task: Task) -> DeepAdapter:
+        self.rejects_ = task.columns > task.n_classes
+        return super().fit(task)
+
+    def doubt(self, z: Tensor, p: Tensor) -> Tensor:
+        """How much a sample is doubted [n], from its features and class scores."""
+        raise NotImplementedError
+
+    def range(self) -> tuple[float, float, float]:
+        """The limit above which a sample is unknown, and what the doubt is at least and at most."""
+        return 0.5, 0.0, 1.0
+
+    def predict(self, X: Tensor, A: object = None) -> Tensor:
+        with torch.no_grad():
+            z = self.model_.embed(X)
+            p = self.model_.head(z).float().softmax(1)
+            return with_unknown(p, self.doubt(z, p), *self.range()) if self.rejects_ else p
