@@ -25,6 +25,7 @@ class Contract:
     task : a file of ``zoo/tasks/``: what is predicted
     all_see_it : whether baselines see all that the learner sees, and may so be compared with it
     net : the network that is trained on it
+    opens : whether its toy pair can have classes that are unknown, ``toy(unknown=True)``
     """
 
     tests: ClassVar[tuple[Callable[[Subject], str | None], ...]] = ()
@@ -32,6 +33,7 @@ class Contract:
     task: ClassVar[str] = "classification"
     all_see_it: ClassVar[bool] = True
     net: ClassVar[str] = "mlp"
+    opens: ClassVar[bool] = False
 
     def toy(self, **how: Any) -> Any:
         """A toy pair: ``fields(device, use)`` are what a task may grant, ``asked`` is what `predict` gets."""

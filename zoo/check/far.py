@@ -172,6 +172,7 @@ class Runs:
         budget: Any,
         use: str,
         n_classes: int,
+        columns: int,
         seed: int = 0,
         more: tuple[str, ...] = (),
         device: str = "cpu",
@@ -187,6 +188,7 @@ class Runs:
         from zoo.tasks import problem
 
         nodes = use == "net" and "As" in fields
+        how: dict[str, Any] = {"n_classes": n_classes, "columns": columns, "device": device, "seed": seed}
         options = {"net": "gcn" if nodes else net, "budget": budget, "seed": seed, "use": use}
         options |= {"task": predicts, "base": problem(predicts).bases[0]}
         if "model" in self.info.needs:
@@ -199,9 +201,9 @@ class Runs:
             fields = {k: v.to(device) for k, v in fields.items()}  # tensors, nouns and a network
         options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
         learner: Any = spoils.Sharing(**options)
-        memo = {} if given is None else {"memo": given.memo}
+        how |= {} if given is None else {"memo": given.memo}
         needs = self.info.needs | set(more)
-        task = Watched(fields, needs=needs, learner=learner, n_classes=n_classes, device=device, seed=seed, **memo)
+        task = Watched(fields, needs=needs, learner=learner, **how)
         learner.given, learner.samples = given, () if given is None else tuple(vars(task).get(k) for k in ("Xs", "Xl"))
         return task
 

@@ -27,11 +27,14 @@ from zoo.check.subject import (
 )
 from zoo.check.toys import CLASSES, toy
 from zoo.errors import Diverged
+from zoo.kinds import unknown
+from zoo.label_sets import OPEN
 from zoo.learners import Learner
 from zoo.ops.rows import thin
 
 CHANCE = 1 / CLASSES
 HARM, CLOSE = 0.05, 0.1  # differences in accuracy
+OPENLY = "under open label sets"
 
 
 def scores(s: Subject, fitted: Fitted, pair: Any = None) -> Tensor:
@@ -58,12 +61,12 @@ def right(found: Tensor, y: Tensor) -> float:
 def shapes(s: Subject) -> None:
     """Scores are finite, non-negative [n, n_classes]; their rows sum to 1."""
     if not s.info.transductive_only:
-        require_scores(s.given(s.fitted, "predict", s.pair.X), len(s.pair.X), CLASSES, "predict(X)")
+        require_scores(s.given(s.fitted, "predict", s.pair.X), len(s.pair.X), s.columns, "predict(X)")
         what, rule, arguments = s.pair.of_source(s.use)
-        require_scores(s.given(s.fitted, rule, *arguments), len(s.pair.Xs), CLASSES, what)
+        require_scores(s.given(s.fitted, rule, *arguments), len(s.pair.Xs), s.columns, what)
     require(s.fitted.scores_t or not s.info.transductive_only, "transductive_only, but there is no scores_t()")
     if s.fitted.scores_t:
-        require_scores(s.given(s.fitted, "scores_t"), len(s.pair.Xt), CLASSES, "scores_t()")
+        require_scores(s.given(s.fitted, "scores_t"), len(s.pair.Xt), s.columns, "scores_t()")
 
 
 def row_wise(s: Subject) -> None:
@@ -134,7 +137,7 @@ def no_harm(s: Subject) -> str:
     _not_chance_itself(s)
     if s.info.family == "baseline" and not s.contract.all_see_it:
         raise Skip("a baseline that sees less than the learner")
-    pair = s.contract.toy(shift=0.0)
+    pair = s.toy(shift=0.0)
     few = {"Xl", "yl"} & s.info.needs and "Xt" not in s.info.needs
     reference = "labelled_only" if few else "source_only"
     plain = _without_adaptation(s, pair, "l" if few else "s")
@@ -156,11 +159,33 @@ def _without_adaptation(s: Subject, pair: Any, part: str) -> float:
     return right(learner.fit(X, y, CLASSES).predict(test), labels)
 
 
+def open_sets(s: Subject) -> str:
+    """What is for open label sets gives a last column there, highest for some, by which unknown is told from known."""
+    if not s.info.label_sets & OPEN:
+        raise Skip("is not for them")
+    pair = s.contract.toy(unknown=True)
+    fitted = s.fitted if s.open else s.fit(pair, columns=CLASSES + 1)
+    only = s.info.transductive_only
+    X, y = (pair.Xt, pair.yt) if only else (pair.X, pair.y)
+    given = s.given(fitted, "scores_t") if only else s.given(fitted, "predict", X)
+    require_scores(given, len(X), CLASSES + 1, f"{OPENLY} {'scores_t()' if only else 'predict(X)'}")
+    found = given[1]
+    assert found is not None
+    if not only:
+        off = difference(s.predict(fitted, X[:40]), found[:40])
+        require(off < ROUNDING, f"{OPENLY} a subset of the samples is scored differently than among all (by {off:.2g})")
+    said, told = unknown.metrics(found.numpy(), y.numpy()), float((found.argmax(1) == CLASSES).double().mean())
+    area, both = (float(said[k] or 0.0) for k in ("auroc_unknown", "hos"))
+    require(area > 0.6, f"by its last column an unknown sample scores above a known one in {area:.1%} of pairs")
+    require(0 < told < 1, f"its last column is the highest of {'every' if told else 'no'} sample")
+    return f"AUROC {area:.1%}; H-score {both:.1%}"
+
+
 def refit(s: Subject) -> None:
     """The constructor only stores; a fitted adapter, and a clone of its parameters, fit again as if new."""
     stored = plain(s.info.parameters)
     require(s.params() == stored, "the constructor does not store its parameters as they are")
-    adapter = s.fit(s.contract.toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
+    adapter = s.fit(s.toy(seed=1), budget=BRIEF)  # what it learns there must not be felt later
     params = s.params(adapter)
     require(params == stored, f"fit changes the parameters to {params}")
     for what, how in (("a fitted adapter", {"again": adapter}), ("a clone", {"params": s.info.parameters})):
@@ -178,12 +203,12 @@ def plain(parameters: dict[str, Any]) -> Any:
 def uneven_sizes(s: Subject) -> None:
     """Many more target than source samples, or the reverse, do not crash it."""
     for n_s, n_t in ((12, 300), (300, 8)):
-        _survives(s, s.contract.toy(n_s=n_s, n_t=n_t))
+        _survives(s, s.toy(n_s=n_s, n_t=n_t))
 
 
 def more_features_than_samples(s: Subject) -> None:
     """Covariances without full rank do not crash it."""
-    _survives(s, s.contract.toy(n_s=30, n_t=24, width=60))
+    _survives(s, s.toy(n_s=30, n_t=24, width=60))
 
 
 def duplicate_rows(s: Subject) -> None:
@@ -264,7 +289,7 @@ def labels_too(s: Subject) -> None:
     if s.info.kind != "deep":
         raise Skip("not deep")
     fitted = s.fit(budget=BRIEF, more=("Xl", "yl"))
-    require_scores(s.given(fitted, "predict", s.pair.X), len(s.pair.X), CLASSES, "predict(X)")
+    require_scores(s.given(fitted, "predict", s.pair.X), len(s.pair.X), s.columns, "predict(X)")
 
 
 def device_agnostic(s: Subject) -> None:
@@ -283,6 +308,7 @@ class Plain(Contract):
     """Vectors, by which images and all that has no noun of its own are tried too."""
 
     n_classes = CLASSES
+    opens = True
     tests = (
         shapes,
         row_wise,
@@ -292,6 +318,7 @@ class Plain(Contract):
         target_labels,
         better_than_chance,
         no_harm,
+        open_sets,
         refit,
         uneven_sizes,
         more_features_than_samples,
@@ -321,7 +348,7 @@ def _survives(s: Subject, pair: Any, or_says_why: bool = False) -> None:
         raise
     only = s.info.transductive_only
     given = s.given(fitted, "scores_t") if only else s.given(fitted, "predict", pair.X)
-    require_scores(given, len(pair.Xt) if only else len(pair.X), CLASSES, "the scores")
+    require_scores(given, len(pair.Xt) if only else len(pair.X), s.columns, "the scores")
 
 
 def _not_chance_itself(s: Subject) -> None:

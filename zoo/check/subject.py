@@ -16,6 +16,7 @@ from zoo.check.contract import Contract, contracts
 from zoo.check.near import Failure, Far, Hung, NotImported, Raised, clean
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput, LeakError, Unsupported
+from zoo.label_sets import OPEN
 from zoo.task import FIELDS
 from zoo.train import Budget
 
@@ -74,10 +75,24 @@ class Subject:
         """The tests, and the toy pair, of its kind of data."""
         return self._contract or contracts(self.info)[0]
 
+    @property
+    def open(self) -> bool:
+        """Whether all tests are of open label sets, since it is for no others."""
+        return self.contract.opens and self.info.label_sets <= OPEN
+
+    @property
+    def columns(self) -> int:
+        """How many scores a sample gets, but in the tests of open label sets."""
+        return self.contract.n_classes + self.open
+
+    def toy(self, **how: Any) -> Any:
+        """A toy pair, with a class that is unknown where all tests are of open label sets."""
+        return self.contract.toy(**({"unknown": True} if self.open else {}), **how)
+
     @cached_property
     def pair(self) -> Any:
         """The toy pair that most tests look at."""
-        return self.contract.toy()
+        return self.toy()
 
     @property
     def use(self) -> str:
@@ -110,6 +125,7 @@ class Subject:
             "use": self.use,
             "net": self.contract.net,
             "n_classes": self.contract.n_classes,
+            "columns": self.columns,
             "predicts": self.contract.task,
             "seed": seed,
             "more": tuple(more),

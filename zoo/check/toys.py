@@ -1,4 +1,4 @@
-"""The toy pair of samples for the contract tests: three Gaussian classes, moved a little in the target."""
+"""The toy pair of samples for the contract tests: Gaussian classes, moved a little in the target."""
 
 from __future__ import annotations
 
@@ -53,14 +53,22 @@ class Pair:
         return found | {"ds": torch.arange(len(self.Xs), device=device) % 2}, None
 
 
-def toy(shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH) -> Pair:
-    """Gaussian classes; the target is moved and stretched, by less than the classes are apart."""
+def toy(
+    shift: float = 1.0, n_s: int = 150, n_t: int = 120, seed: int = 0, width: int = WIDTH, unknown: bool = False
+) -> Pair:
+    """Three Gaussian classes; the target is moved and stretched, by less than the classes are apart.
+
+    Parameters
+    ----------
+    unknown : whether the target has a fourth class, numbered last
+    """
     g = torch.Generator().manual_seed(derive("toy", seed))
 
-    def draw(n: int, shift: float) -> tuple[Tensor, Tensor]:
-        y = (torch.arange(n) % CLASSES)[torch.randperm(n, generator=g)]
-        X = 3 * torch.eye(CLASSES, width)[y] + torch.randn(n, width, generator=g)
+    def draw(n: int, shift: float, classes: int) -> tuple[Tensor, Tensor]:
+        y = (torch.arange(n) % classes)[torch.randperm(n, generator=g)]
+        X = 3 * torch.eye(classes, width)[y] + torch.randn(n, width, generator=g)
         return (1 + 0.2 * shift) * X + 0.5 * shift, y
 
-    few, fl = draw(CLASSES * LABELS, shift)
-    return Pair(*draw(n_s, 0.0), *draw(n_t, shift), few, fl, *draw(600, shift))
+    few, fl = draw(CLASSES * LABELS, shift, CLASSES)
+    there = CLASSES + unknown
+    return Pair(*draw(n_s, 0.0, CLASSES), *draw(n_t, shift, there), few, fl, *draw(600, shift, there))
