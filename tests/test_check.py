@@ -37,7 +37,7 @@ def test_every_method_of_the_zoo_keeps_the_contract(name):
     assert sum(o.skipped for o in outcomes) < len(outcomes) / 2
 
 
-@pytest.mark.parametrize("name", ["centre", "mean_gap", "deeper_dann"])
+@pytest.mark.parametrize("name", ["centre", "mean_gap", "deeper_dann", "rejects"])
 def test_a_good_plugin_passes(name):
     path = PLUGINS / f"{name}.py"
     assert failures(path) == {}
@@ -65,6 +65,10 @@ def test_a_good_plugin_passes(name):
         ("counts_stored", "sparse rows", "than the same ones dense"),
         ("draws_globally", "process state", "torch's global random numbers"),
         ("underflows", "far apart", "not finite"),
+        ("no_column", "open sets", "predict(X) has shape [600, 3], not [600, 4]"),
+        ("knows_all", "open sets", "in 50.0% of pairs"),
+        ("never_says", "open sets", "its last column is the highest of no sample"),
+        ("always_column", "shapes", "predict(X) has shape [600, 4], not [600, 3]"),
     ],
 )
 def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
@@ -74,7 +78,11 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
 
 
 @pytest.mark.parametrize(
-    "name", ["leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"]
+    "name",
+    [
+        *("leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"),
+        *("no_column", "knows_all", "never_says"),
+    ],
 )
 def test_it_fails_no_other(name):
     assert len({test for test in failures(PLUGINS / f"{name}.py") if not test.startswith("regression: ")}) == 1
@@ -153,6 +161,16 @@ def test_the_toy_pair_is_shifted_and_solvable():
     assert torch.linalg.norm(pair.Xt.mean(0) - pair.Xs.mean(0)) > 1  # in standard deviations of a class
     nearest = torch.cdist(pair.X, torch.stack([pair.X[pair.y == k].mean(0) for k in range(CLASSES)])).argmin(1)
     assert (nearest == pair.y).double().mean() > 0.95
+
+
+def test_a_method_for_open_label_sets_alone_is_tried_on_an_unknown_class():
+    outcomes = {o.name: o for o in kept(PLUGINS / "rejects.py")}
+    assert not outcomes["open sets"].skipped
+    assert outcomes["open sets"].detail.startswith("AUROC ")
+    assert {o.name: o for o in kept(PLUGINS / "centre.py")}["open sets"].skipped
+    pair, plain = toy(unknown=True), toy()
+    assert (int(pair.yt.max()), int(pair.y.max()), int(pair.ys.max())) == (CLASSES, CLASSES, CLASSES - 1)
+    assert torch.equal(pair.Xs, plain.Xs)
 
 
 def test_citations_are_keys_of_the_bibliography(tmp_path, monkeypatch):

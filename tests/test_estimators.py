@@ -24,7 +24,8 @@ from zoo.task import Task
 
 NOUNS = set(estimators.NOUNS)
 CLASSIFIERS = {k: m for k, m in discover.methods().items() if "classification" in m.tasks}
-METHODS = {k: m for k, m in CLASSIFIERS.items() if "yt" not in m.needs and not m.needs & NOUNS}
+KNOWN = {k: m for k, m in CLASSIFIERS.items() if "closed" in m.label_sets}
+METHODS = {k: m for k, m in KNOWN.items() if "yt" not in m.needs and not m.needs & NOUNS}
 BRIEF = {"steps": 30, "batch_size": 16, "learning_rate": 0.01}
 PLAIN = [name for name, m in METHODS.items() if not m.needs & {"Xl", "model"} and m.learner != "net"]
 EVERY = ["source_only", "coral", "kmm", "label_propagation"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.adapters.base import DeepAdapter
 from zoo.ops.doubt import with_unknown
@@ -37,3 +37,10 @@ class Doubting(DeepAdapter):
             z = self.model_.embed(X)
             p = self.model_.head(z).float().softmax(1)
             return with_unknown(p, self.doubt(z, p), *self.range()) if self.rejects_ else p
+
+
+@torch.no_grad()
+def unit_rows(module: nn.Module) -> None:
+    """Make the rows of a module's weights of length 1."""
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    weight.div_(weight.norm(dim=1, keepdim=True))

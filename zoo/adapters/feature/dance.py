@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from zoo.adapters.feature._doubting import Doubting
+from zoo.adapters.feature._doubting import Doubting, unit_rows
 from zoo.adapters.feature.mme import Cosine
 from zoo.ops.doubt import entropy
 from zoo.ops.precision import in_float32
@@ -58,9 +58,7 @@ class Dance(Doubting):
         return self.memory_
 
     def step(self, net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
-        with torch.no_grad():
-            prototypes: Tensor = net.head.weight  # type: ignore[assignment]
-            prototypes.div_(prototypes.norm(dim=1, keepdim=True))
+        unit_rows(net.head)
         loss = descend(net, opt, b)
         self.memory_.features[b.idt] = normalize(b.zt.detach().float(), dim=1)  # type: ignore[operator, index]
         return loss

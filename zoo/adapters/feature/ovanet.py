@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from zoo.adapters.feature._doubting import Doubting
+from zoo.adapters.feature._doubting import Doubting, unit_rows
+from zoo.train import descend
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -50,9 +51,11 @@ class Ovanet(Doubting):
         """No and yes [n, 2, K] of each class's classifier, which sum to 1."""
         return self.each_(z).float().unflatten(1, (2, -1)).softmax(1)
 
+    def step(self, net: Net, opt: torch.optim.Optimizer, b: Batch) -> Tensor:
+        unit_rows(self.each_)
+        return descend(net, opt, b)
+
     def omega(self, b: Batch) -> Tensor:
-        with torch.no_grad():
-            self.each_.weight.div_(self.each_.weight.norm(dim=1, keepdim=True))
         no, yes = (-(p + TINY).log() for p in self.says(b.zs).unbind(1))
         own = b.ys[:, None]
         hardest = no.scatter(1, own, 0.0).max(1).values
