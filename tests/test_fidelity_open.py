@@ -102,12 +102,17 @@ def test_ovanet_is_the_authors():
     net, each, b, at = made(method)
     assert net.head.bias is None
     assert each.bias is None
+    with torch.no_grad():  # some are sure of their class, which is then the one that says no the least
+        b.zs[:6] += 20 * each.weight[K + b.ys[:6]]
+    b.ls = net.head(b.zs)
 
     def said(z):
         pairs = torch.stack([z @ each.weight[:K].T, z @ each.weight[K:].T], 2).exp()  # [n, K, (no, yes)]
         return pairs / pairs.sum(2, keepdim=True)
 
     source, target = said(b.zs), said(b.zt)
+    sure = source[..., 0].argmin(1) == b.ys
+    assert 0 < sure.sum() < BATCH
     positive = -torch.stack([(source[i, c, 1] + 1e-8).log() for i, c in enumerate(b.ys)]).mean()
     others = [[k for k in range(K) if k != int(c)] for c in b.ys]
     negative = torch.stack([max(-(source[i, k, 0] + 1e-8).log() for k in own) for i, own in enumerate(others)]).mean()
@@ -134,7 +139,7 @@ def test_dance_is_the_authors():
         w = net.head.weight
         b.zt[:4] = 3 * w[:4] + 0.01 * b.zt[:4]
         b.zt[4:8] = torch.stack([w[i : i + 6].sum(0) for i in range(4)]) + 0.01 * b.zt[4:8]
-    b.lt = net.head(b.zt)
+    b.ls, b.lt = net.head(b.zs), net.head(b.zt)
     unit = [z / z.norm() for z in b.zt]
     near, spread = [], []
     for i, z in enumerate(unit):
