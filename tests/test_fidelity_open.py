@@ -363,7 +363,7 @@ def test_under_closed_and_partial_sets_nothing_is_unknown(written, tmp_path):  #
 
 @pytest.mark.parametrize("name", ["osbp", "ovanet"])
 def test_arrays_have_no_unknown_class(name):
-    with pytest.raises(BadInput, match=f"{name} is for label sets that are open or universal, and arrays have no"):
+    with pytest.raises(BadInput, match=f"{name} is for open label sets, and arrays have no unknown class"):
         zoo.estimator(name)
 
 

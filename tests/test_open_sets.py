@@ -219,7 +219,7 @@ def test_no_message_tells_how_many_samples_are_unknown(tmp_path, opener):
                 channel.send = lambda message: (sent.append(message), send(message))[1]
                 return channel
 
-        asked = ["dummy", "source_only", "coral", "dann", "shot", "opener"]
+        asked = ["dummy", "source_only", "coral", "dann", "shot", "opener", "osbp", "ovanet", "dance", "uan"]
         run = Benchmark(
             folder / "mine.yaml",
             methods=asked,
