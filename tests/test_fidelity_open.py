@@ -316,7 +316,7 @@ def judged(name, seed=0, steps=400):
     return unknown.metrics(scores["test"], y.numpy())
 
 
-@pytest.mark.slow
+@pytest.mark.faults  # fits of several seconds
 @pytest.mark.parametrize(("name", "area"), [("osbp", 0.75), ("ovanet", 0.9), ("dance", 0.85), ("uan", 0.85)])
 def test_unknown_is_told_from_known_where_a_method_for_closed_sets_does_not(name, area):
     """DANN is sure of the stretched target: by the harness's rule, with the source's limit, little is unknown."""
