@@ -80,7 +80,7 @@ class Ar(Reweighed):
         return self.weights_[b.ids]
 
     def measure(self, net: Net, b: Batch) -> Tensor:
-        Z = [self.radius * normalize(net.embed(X).float(), dim=1) for X in (self.data[0], self.data[2])]
+        Z = [self.radius * normalize(net.embed(X).to(b.xs.device).float(), dim=1) for X in self.data[::2]]
         critic = beside(net, net.width, self.hidden).to(Z[0].device).train()
         train(critic, Z[0], Z[1], self.n * self.between(b), b.generator)
         with torch.no_grad():
@@ -144,7 +144,7 @@ def nearest(source: Tensor, target: Tensor, rho: float, bound: float) -> Tensor:
         if abs(gap) <= bound or (gap > 0 and rho >= len(values)):
             break
         rho = rho * FACTOR if gap > 0 else rho / FACTOR
-    return w.to(source)
+    return w.to(source.device, source.dtype)
 
 
 def least(values: Tensor, rho: float) -> Tensor:
