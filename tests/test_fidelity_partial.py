@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
+from tests.test_reference_adversarial import Hook, coefficient, draw
 from zoo import nets
 from zoo.adapters.feature.ba3us import Ba3us, complement
 from zoo.adapters.feature.dann import Dann
@@ -28,27 +29,6 @@ from zoo.task import Task
 from zoo.train import Batch, Budget, descend
 
 CLASSES, RATE = 31, 0.05
-
-
-def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-class Hook(torch.autograd.Function):
-    """The authors' hook: a gradient times -coeff."""
-
-    @staticmethod
-    def forward(ctx, x, coeff):
-        ctx.coeff = coeff
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, g):
-        return -ctx.coeff * g, None
-
-
-def coefficient(progress):
-    return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
 def begun(method, n=36, m=36, step=31, steps=100):

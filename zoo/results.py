@@ -24,13 +24,13 @@ class Picture:
         from zoo.report import plots
 
         path = Path(path)
-        path.write_bytes(plots.picture(self.run, self.kind, path.suffix, beside=self.beside).content)
+        path.write_bytes(plots.render(self.run, self.kind, path.suffix, self.beside))
         return path
 
     def _repr_svg_(self) -> str:
         from zoo.report import plots
 
-        return plots.picture(self.run, self.kind, ".svg", beside=self.beside).content.decode()
+        return plots.render(self.run, self.kind, ".svg", self.beside).decode()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zoo.adapters.base import DeepAdapter
 from zoo.errors import BadInput
+from zoo.ops.weights import of_mean_1
 from zoo.train import descend
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class Reweighed(DeepAdapter):
             self.weights_ = self.measure(net, b)
             for module in training:  # what a suite froze stays in evaluation mode
                 module.training = True
-        w = self.weight_of(b)
-        b.ws = w / w.mean().clamp_min(torch.finfo(w.dtype).tiny)
+        b.ws = of_mean_1(self.weight_of(b))
         return descend(net, opt, b)
 
 

@@ -67,14 +67,16 @@ def domain_loss(logits: Tensor, n: int, weight: Tensor | None = None) -> Tensor:
     return (losses if weight is None else weight * losses).mean()
 
 
-def domain_losses(logits: Tensor, n: int) -> Tensor:
+def domain_losses(logits: Tensor, n: int, ws: Tensor | None = None, wt: Tensor | None = None) -> Tensor:
     """The sum of both domains' mean cross-entropies: each weighs the same, however many rows it has.
+
+    `ws` [n] and `wt` multiply those of the source's and the target's rows.
 
     >>> logits = torch.tensor([2.0, -2.0, -2.0, -2.0])
     >>> round(domain_losses(logits, 1).item(), 4), round(2 * domain_loss(logits, 1).item(), 4)
     (0.2539, 0.2539)
     """
-    return domain_loss(logits[:n], n) + domain_loss(logits[n:], 0)
+    return domain_loss(logits[:n], n, ws) + domain_loss(logits[n:], 0, wt)
 
 
 def domain_accuracy(logits: Tensor, n: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a number that says how much a sample is doubted, and a limit, to scores with a column for `unknown`."""
+"""How certain scores are, and from a doubt and its limit to scores with a column for `unknown`."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def entropy(p: Tensor) -> Tensor:
     [1.0, 0.0]
     """
     return -torch.special.xlogy(p, p).sum(1) / math.log(p.shape[1])
+
+
+def nats(log: Tensor) -> Tensor:
+    """The entropy of each row of log-scores.
+
+    >>> round(nats(torch.zeros(1, 2).log_softmax(1)).item(), 4)  # log 2
+    0.6931
+    """
+    return -(log.exp() * log).sum(1)

@@ -1,4 +1,4 @@
-"""What methods have in common that classify by known classes, and say apart from that what is unknown."""
+"""What methods have in common that say themselves what is unknown."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from zoo.task import Task
 
 
-class Doubting(DeepAdapter):
-    """A network's class scores and, under open label sets, a last column by the doubt of a sample.
-
-    Under closed and partial ones there is no such column, and nothing is rejected.
-    """
+class Rejecting(DeepAdapter):
+    """Knows whether a task is of open label sets, and a last column is due; in others nothing is rejected."""
 
     def fit(self, task: Task) -> DeepAdapter:
         self.rejects_ = task.columns > task.n_classes
         return super().fit(task)
+
+
+class Doubting(Rejecting):
+    """A network's class scores and, under open label sets, a last column by the doubt of a sample."""
 
     def doubt(self, z: Tensor, p: Tensor) -> Tensor:
         """How much a sample is doubted [n], from its features and class scores."""

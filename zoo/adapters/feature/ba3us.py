@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from zoo.adapters._reweighed import Reweighed
 from zoo.errors import BadInput
 from zoo.ops.adversary import beside, domain_accuracy, is_source
+from zoo.ops.doubt import nats
 from zoo.ops.reversal import reverse, warm_up
 
 if TYPE_CHECKING:
@@ -92,21 +93,16 @@ class Ba3us(Reweighed):
         logits = self.discriminator_(reverse(torch.cat(z), strength))
         if b.watched:
             b.terms["domain_accuracy"] = domain_accuracy(logits[: n + m].detach(), n)
-        sure = 1 + (-entropy(reverse(torch.cat(scores).float().log_softmax(1), strength))).exp()
+        sure = 1 + (-nats(reverse(torch.cat(scores).float().log_softmax(1), strength))).exp()
         losses = binary_cross_entropy_with_logits(logits, is_source(logits, n), reduction="none")
         source = mean(torch.cat([losses[:n], losses[n + m :]]), w[y] * torch.cat([sure[:n], sure[n + m :]]))
         target, share = mean(losses[n : n + m], sure[n : n + m]), 1 + (len(y) - n) / m
         lt = b.lt.float().log_softmax(1)
         return (
             (share * source + target) / (share + 1)
-            + self.entropy * entropy(lt).mean()
+            + self.entropy * nats(lt).mean()
             + self.complement * complement(b.ls.float(), b.ys, w[b.ys])
         )
-
-
-def entropy(log: Tensor) -> Tensor:
-    """Of each row of log-scores, in nats."""
-    return -(log.exp() * log).sum(1)
 
 
 def mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -125,4 +121,4 @@ def complement(logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     rest = torch.arange(logits.shape[1] - 1, device=logits.device)
     others = logits.gather(1, rest + (rest >= y[:, None]).long()).log_softmax(1)
     lacks = 1 - logits.detach().softmax(1).gather(1, y[:, None])[:, 0] + 1e-7
-    return mean(-entropy(others), weight * lacks) / math.log(max(len(rest), 2))
+    return mean(-nats(others), weight * lacks) / math.log(max(len(rest), 2))

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.adapters.base import DeepAdapter
-from zoo.ops.adversary import beside, domain_accuracy, domain_loss
+from zoo.ops.adversary import beside, domain_accuracy, domain_losses
+from zoo.ops.doubt import nats
 from zoo.ops.reversal import reverse, warm_up
+from zoo.ops.weights import of_mean_1
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -59,11 +61,8 @@ class Iwan(DeepAdapter):
         told, logits = first(z.detach()), second(reverse(z, warm_up(b.progress)))
         if b.watched:
             b.terms["domain_accuracy"] = domain_accuracy(logits.detach(), n)
-        lt = b.lt.float()
-        uncertain = -(lt.softmax(1) * lt.log_softmax(1)).sum(1).mean()
-        return self.weight * (FIRST * halves(told, n) + halves(logits, n, importance(told, n))) + (
-            self.entropy * uncertain
-        )
+        both = FIRST * domain_losses(told, n) + domain_losses(logits, n, importance(told, n))
+        return self.weight * both / 2 + self.entropy * nats(b.lt.float().log_softmax(1)).mean()
 
 
 def importance(told: Tensor, n: int) -> Tensor:
@@ -72,14 +71,4 @@ def importance(told: Tensor, n: int) -> Tensor:
     >>> importance(torch.tensor([0.0, 100.0, 3.0]), 2).tolist()
     [2.0, 0.0]
     """
-    w = (-told[:n].detach().float()).sigmoid()
-    return w / w.mean().clamp_min(torch.finfo(w.dtype).tiny)
-
-
-def halves(logits: Tensor, n: int, weight: Tensor | None = None) -> Tensor:
-    """Half the sum of both domains' mean cross-entropies; `weight` multiplies each source row's.
-
-    >>> round(halves(torch.zeros(5), 2, torch.tensor([2.0, 0.0])).item(), 4)  # log 2
-    0.6931
-    """
-    return (domain_loss(logits[:n], n, weight) + domain_loss(logits[n:], 0)) / 2
+    return of_mean_1((-told[:n].detach().float()).sigmoid())

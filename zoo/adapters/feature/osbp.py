@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from zoo.adapters.base import DeepAdapter
+from zoo.adapters.feature._doubting import Rejecting
 from zoo.ops.reversal import reverse
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TINY = 1e-6  # added to what a logarithm is taken of, as in the authors' code
 
 
-class Osbp(DeepAdapter):
+class Osbp(Rejecting):
     """OSBP: a classifier draws the target's scores of a class `unknown` to one half, the features away from there.
 
     For open label sets. No source sample is of that class: the classifier learns it from target samples alone, and the
@@ -44,10 +44,6 @@ class Osbp(DeepAdapter):
 
     def setup(self, net: Net, task: Task) -> Any:
         net.head = nn.Linear(net.width, task.n_classes + 1)
-
-    def fit(self, task: Task) -> DeepAdapter:
-        self.rejects_ = task.columns > task.n_classes
-        return super().fit(task)
 
     def omega(self, b: Batch) -> Tensor:
         p = b.net.head(reverse(b.zt, self.weight)).float().softmax(1)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.adapters.feature._doubting import Doubting
-from zoo.ops.adversary import beside, domain_accuracy, domain_loss, domain_losses
+from zoo.ops.adversary import beside, domain_accuracy, domain_losses
 from zoo.ops.doubt import entropy
 from zoo.ops.reversal import reverse, warm_up
+from zoo.ops.weights import of_mean_1
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -65,7 +66,7 @@ class Uan(Doubting):
             d = told.sigmoid()
             ws = weights(entropy((b.ls.float() / COOLED).softmax(1)) - d[:n])
             wt = weights(d[n:] - entropy(b.lt.float().softmax(1)))
-        return domain_loss(logits[:n], n, ws) + domain_loss(logits[n:], 0, wt) + domain_losses(told, n)
+        return domain_losses(logits, n, ws, wt) + domain_losses(told, n)
 
     def doubt(self, z: Tensor, p: Tensor) -> Tensor:
         return entropy(p) - self.apart_(z).float().sigmoid()
@@ -81,4 +82,4 @@ def weights(w: Tensor) -> Tensor:
     ([0.0, 1.0, 2.0], [1.0, 1.0])
     """
     w = w - w.min()
-    return torch.where(w.max() > 0, w / w.mean().clamp_min(torch.finfo(w.dtype).tiny), torch.ones_like(w))
+    return torch.where(w.max() > 0, of_mean_1(w), torch.ones_like(w))

@@ -9,6 +9,7 @@ from torch.nn.functional import linear, normalize
 from zoo.adapters._reweighed import Reweighed
 from zoo.errors import BadInput
 from zoo.ops.adversary import beside
+from zoo.ops.doubt import nats
 from zoo.ops.priors import simplex
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ class Ar(Reweighed):
         return nearest(source, target, self.rho, self.bound)
 
     def omega(self, b: Batch) -> Tensor:
-        log = b.net.head(b.zt, fixed=True).float().log_softmax(1)
-        return -self.entropy * (log.exp() * log).sum(1).mean()
+        return self.entropy * nats(b.net.head(b.zt, fixed=True).float().log_softmax(1)).mean()
 
 
 class Sphere(nn.Module):

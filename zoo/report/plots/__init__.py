@@ -17,9 +17,9 @@ from zoo.report.beside import Beside
 from zoo.report.choice import Choice, chosen
 
 
-def render(run: Run | Sequence[Run], kind: str, suffix: str) -> bytes:
+def render(run: Run | Sequence[Run], kind: str, suffix: str, beside: Beside | None = None) -> bytes:
     """A picture as the bytes of a file; as `picture`."""
-    return picture(run, kind, suffix).content
+    return picture(run, kind, suffix, beside=beside).content
 
 
 def picture(
