@@ -69,7 +69,10 @@ class Done:
 
 
 def pytest_collection_modifyitems(config, items):
-    """A run of everything takes a twelfth of the tests marked `faults`, drawn by ZOO_FAULTS_SEED; ZOO_FAULTS=N all."""
+    """A run of everything takes a twelfth of the tests marked `faults`, drawn by ZOO_FAULTS_SEED; ZOO_FAULTS=N all.
+
+    One that is marked `minutes` too is not drawn: it would be a third of the whole.
+    """
     rank = {f"test_{name}.py": i for i, name in enumerate(LONGEST.split())}
     items.sort(key=lambda i: rank.get(i.path.name, len(rank)))  # stable: all others as they stood
     named = any("::" in arg or arg.endswith(".py") for arg in config.args)
@@ -77,7 +80,8 @@ def pytest_collection_modifyitems(config, items):
         return
     seed = os.environ.get("ZOO_FAULTS_SEED", "0")
     drawn = {i.nodeid: hashlib.sha256(f"{seed} {i.nodeid}".encode()).digest() for i in items if "faults" in i.keywords}
-    kept = set(sorted(drawn, key=drawn.get)[: -(-len(drawn) // 12)])
+    alone = {i.nodeid for i in items if "minutes" in i.keywords}
+    kept = set(sorted(drawn.keys() - alone, key=drawn.get)[: -(-len(drawn) // 12)])
     left = [i for i in items if i.nodeid in drawn and i.nodeid not in kept]
     items[:] = [i for i in items if i.nodeid not in drawn or i.nodeid in kept]
     config.hook.pytest_deselected(items=left)
