@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import entropy
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score, roc_auc_score
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from tests.test_label_sets import loaded, records, samples, written  # noqa: F401
 from zoo.bench.confused import confusions
@@ -171,12 +172,42 @@ def test_a_network_rejects_by_the_same_rule_and_an_oracle_of_its_features_runs(w
     assert "rejected_above" not in found["joint", "a", "b"]["certificate"]
 
 
+def test_without_source_validation_the_rule_is_by_source_samples_out_of_fold(zoo, written, tmp_path):  # noqa: F811
+    suite = written("label_sets: open\nprotocol: transductive\npairs: ['a:b']\nsteps: 5\n", a="AB", b="ABC", n=40)
+    asked = ("--methods", "source_only,coral,dann,target_only", "--executor", "local", "--out", "run")
+    done = zoo("run", suite, *asked, "--keep", "model")
+    assert done.code == 0, done.err
+    assert "the .95 quantile of source samples, each by a fit without its fold, one of 5" in done.out
+    found, (_, _, drawn) = records(tmp_path / "cwd" / "run"), loaded(suite)
+    pair = drawn.pair("a", "b", 0)
+    Xs, ys = pair.fields["Xs"].astype(float), pair.fields["ys"]
+    model = LogisticRegression(max_iter=1000)
+    held = cross_val_predict(model, Xs, ys, cv=PredefinedSplit(pair.source_folds), method="predict_proba")
+    limit = np.quantile(entropy(held, axis=1), 0.95)
+    said = model.fit(Xs, ys).predict_proba(pair.test.astype(float))
+    expected = np.where(entropy(said, axis=1) > limit, 2, said.argmax(1))
+    record = found["source_only", "a", "b"]
+    with np.load(f"run/predictions/{record['cell']}.npz") as kept:
+        np.testing.assert_array_equal(kept["test_predicted"], expected)
+        assert not [name for name in kept if "fold" in name or "validation" in name]
+    assert record["certificate"]["rejected_above"] == pytest.approx(limit, abs=1e-6)
+    assert len(record["models_sha256"]) == 1
+    for method in ("coral", "dann"):
+        assert found[method, "a", "b"]["certificate"]["rejected_above"] > 0
+    network = [r for r in read("run").records if r["method"] == "source_only" and r["learner"] == "mlp"]
+    assert network[0]["certificate"]["rejected_above"] > 0
+    assert "rejected_above" not in found["target_only", "a", "b"]["certificate"]
+
+
 def test_what_cannot_reject_is_unsupported_in_a_line(written, opener):  # noqa: F811
-    made, _, _ = loaded(written("label_sets: open\nprotocol: transductive\npairs: ['a:b']\n", a="AB", b="ABC"))
+    more = "label_sets: open\nprotocol: transductive\npairs: ['a:b']\n"
+    made, _, _ = loaded(written(more, a="AB", b="ABC"))
     known = methods([opener])
-    why = "rejects by its entropy on source validation, which protocol: transductive does not have"
-    assert made.kind.refusal(made, known["coral"]) == why
-    assert made.kind.refusal(made, known["opener"]) == made.kind.refusal(made, known["target_only"]) == ""
+    why = "rejects by its entropy on source samples out of fold, all of which its source model has seen"
+    assert made.kind.refusal(made, known["t3a"]) == why
+    assert made.kind.refusal(made, known["opener"]) == made.kind.refusal(made, known["coral"]) == ""
+    seen, _, _ = loaded(written(more + "features: source\n", a="AB", b="ABC"))
+    assert seen.kind.refusal(seen, known["coral"]) == why
     closed, _, _ = loaded(written(a="AB", b="AB"))
     assert closed.kind.refusal(closed, known["opener"]) == "is for label sets that are open or universal, not closed"
     assert "reject" not in closed.cell_keys(net=True, base=True)

@@ -179,14 +179,14 @@ class Driver:
             names |= suite.kind.beside(message["nodes"], names)
         arrays = {k: None if slot.sent.get(k) is fields[k] else fields[k] for k in sorted(names)}
         slot.sent |= {k: fields[k] for k in names}
-        wanted = cell.model and not trains and message["nodes"] != "own"
+        wanted = cell.model and not trains and message["nodes"] != "own" and not now.folds
         wanted = wanted and (features is None or "model" in cell.grant)
         model = {k: v for k, v in self.made[str(cell.model)].items() if not k.startswith("__")} if wanted else None
         message |= messages.fit(suite, cell, job.op, job.round > 0, arrays, model, features is None)
         message |= {
             "checkpoint_s": self.checkpoint_s,
             "state": self.store.checkpoint(job.key) if cell.use == "net" or trains else None,
-            "keep": self.keep and job.op == "fit" and not job.stranger,
+            "keep": self.keep and job.op == "fit" and not job.stranger and not now.folds,
         }
         if job.op == "extract":
             message |= {"sets": now.sets, "graphs": self._whole(slot, now)}
@@ -253,14 +253,15 @@ class Driver:
 
     def _fitted(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
         add(job, answer, ("fit_s", "fit_cpu_s", "shared_s"))
-        job.costs |= {k: answer[k] for k in ("certificate", "curves")}
+        now = self._round(job)
+        job.costs |= {k: answer[k] for k in ("certificate", "curves") if not now.folds}
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         job.kept += [self.store.keep_model(job.key, m) for m in [answer["kept"]] if m is not None and self.keep]
         self._seen(job, answer)
         secret = self.protocol.data.domains[job.cell.target].secret
         rng = secret.generator("chunks", job.cell.id, job.round)
-        job.parts.extend(messages.parts(self._round(job), job.stranger, rng))
-        if self.probes and "yt" not in job.cell.grant and self.suite.kind.learners:
+        job.parts.extend(messages.parts(now, job.stranger, rng))
+        if self.probes and "yt" not in job.cell.grant and self.suite.kind.learners and not now.folds:
             self._send_probe(slot, job)
         else:
             self._send_predict(slot, job)
@@ -287,10 +288,10 @@ class Driver:
             return
         job.scores.append(scores)
         job.round += 1
-        if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant):
-            self._send_fit(slot, job)
-        else:
-            self._finish(slot, "ok", "")
+        rejects = messages.rejects(self.protocol.data, job.cell)
+        if job.round < self._pair(job.cell).n_rounds("yt" in job.cell.grant, rejects):
+            return self._send_fit(slot, job)
+        self._finish(slot, "ok", "")
 
     def _seen(self, job: Job, answer: dict[str, Any]) -> None:
         for peak in ("peak_rss_mb", "peak_cuda_mb"):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from zoo.bench.suite import Suite
     from zoo.kinds.base import Domain
 
+FOLDS = 5
+
 
 def imputed(X: np.ndarray, rows: np.ndarray, how: str) -> np.ndarray:
     """Samples with the mean or median of some rows for what is missing; 0 where none of these rows has a value."""
@@ -78,3 +80,17 @@ def training_rows(suite: Suite, domain: Domain, seed: int) -> np.ndarray:
     """The rows of a domain of which statistics are made: those trained on or adapted to, without a label too."""
     rows = adapt_rows(suite, domain, seed)
     return np.concatenate([rows, domain.unlabelled]) if len(domain.unlabelled) else rows
+
+
+def folded(domain: Domain) -> np.ndarray:
+    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
+
+    Rows of one unit are in one fold.
+
+    Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
+    """
+    generator = domain.secret.generator("folds")
+    y, unit = domain.units()
+    start = (generator.integers(FOLDS) + generator.permutation(y.max(initial=-1) + 1))[y]
+    found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
+    return found

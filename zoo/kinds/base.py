@@ -192,6 +192,7 @@ class Round:
     context : what `predict` gets beside the rows of a set, by the set's name
     whole : of nodes, the graphs in which the sets are numbered
     fitted : the set that is the Xt of the fit, if one is
+    folds : whether it only scores source samples out of fold, by which a method for closed sets rejects
     """
 
     fields: dict[str, Any]
@@ -199,6 +200,7 @@ class Round:
     context: dict[str, Any] = field(default_factory=dict)
     whole: dict[str, Graph] = field(default_factory=dict)
     fitted: str | None = None
+    folds: bool = False
 
 
 class Pair:
@@ -213,8 +215,8 @@ class Pair:
     y_test: np.ndarray
     rows: dict[str, np.ndarray]
 
-    def n_rounds(self, oracle: bool) -> int:
-        """How often a cell is fitted."""
+    def n_rounds(self, oracle: bool, rejects: bool = False) -> int:
+        """How often a cell is fitted; `rejects`: whether the harness says for it what is unknown."""
         raise NotImplementedError
 
     def round(self, i: int, oracle: bool) -> Round:
@@ -360,7 +362,7 @@ class Kind:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
         return ""
 
-    def rounds(self, suite: Suite, domain: Any, oracle: bool) -> int:
+    def rounds(self, suite: Suite, domain: Any, info: MethodInfo) -> int:
         """How often a cell of this target is fitted."""
         return 1
 

@@ -70,7 +70,7 @@ class Facts(Kind):
         lacking = info.needs - self.gives
         return f"needs {', '.join(sorted(lacking))}, which facts do not give" if lacking else ""
 
-    def rounds(self, suite: Suite, domain: Any, oracle: bool) -> int:
+    def rounds(self, suite: Suite, domain: Any, info: MethodInfo) -> int:
         return len(domain.folds)
 
 
@@ -87,7 +87,7 @@ class FoldsPair(base.Pair):
     groups: np.ndarray
     rows: dict[str, np.ndarray]
 
-    def n_rounds(self, oracle: bool) -> int:
+    def n_rounds(self, oracle: bool, rejects: bool = False) -> int:
         """One for each fold that is trained on."""
         return len(self.folds)
 

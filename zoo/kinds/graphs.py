@@ -14,8 +14,9 @@ import numpy as np
 from zoo.errors import BadInput
 from zoo.graph import Graph, is_sparse, joined
 from zoo.kinds._classes import judged
+from zoo.kinds._rows import folded
 from zoo.kinds.base import Data, Domain, Kind, origins
-from zoo.kinds.samples import Pair, Protocol, Samples, folded
+from zoo.kinds.samples import Pair, Protocol, Samples
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite

@@ -25,7 +25,7 @@ from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
 from zoo.kinds import base, unknown
 from zoo.kinds._classes import judged, matched, shared, sided
-from zoo.kinds._rows import adapt_rows, divided, imputed, rank_in_class, row_norms, take, training_rows
+from zoo.kinds._rows import FOLDS, adapt_rows, divided, folded, imputed, rank_in_class, row_norms, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
 from zoo.tasks import Problem, problem
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from zoo.discover import MethodInfo
     from zoo.graph import Graph
 
-FOLDS = 5
 DENSE = 1 << 30  # bytes that sparse samples may take when they are made dense
 
 
@@ -128,15 +127,20 @@ class Samples(Kind):
             return why
         if info.needs & {"Xl", "yl"} and not suite.labels:
             return "needs labelled target samples (--labels K)"
-        apart = suite.open and suite.protocol == "transductive" and "yt" not in info.needs
-        if apart and not unknown.native(info):
-            return "rejects by its entropy on source validation, which protocol: transductive does not have"
+        if self._folds(suite, info) and ("model" in info.needs or suite.features == "source"):
+            return "rejects by its entropy on source samples out of fold, all of which its source model has seen"
         if info.transductive_only and suite.protocol != "transductive":
             return "has no rule for new target samples (protocol: transductive only)"
         return ""
 
-    def rounds(self, suite: Suite, domain: Any, oracle: bool) -> int:
-        return FOLDS if oracle and suite.protocol == "transductive" else 1
+    def rounds(self, suite: Suite, domain: Any, info: MethodInfo) -> int:
+        oracle = "yt" in info.needs and suite.protocol == "transductive"
+        return FOLDS if oracle else 1 + FOLDS * self._folds(suite, info)
+
+    def _folds(self, suite: Suite, info: MethodInfo) -> bool:
+        """Whether a method is fitted without a fold of the source in turn, to say what is unknown to it."""
+        closed = "yt" not in info.needs and not unknown.native(info)
+        return suite.open and suite.protocol == "transductive" and closed
 
 
 @dataclass(frozen=True)
@@ -164,15 +168,18 @@ class Pair(base.Pair):
     scale: tuple[float, float] = (0.0, 1.0)
     classes: np.ndarray | None = None  # over which metrics of each class are averaged, where not over all
     open: bool = False  # the last column of scores is unknown
+    source_folds: np.ndarray | None = None  # of the rows of Xs, where there is no source validation to reject by
 
-    def n_rounds(self, oracle: bool) -> int:
+    def n_rounds(self, oracle: bool, rejects: bool = False) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
-        return FOLDS if oracle and self.oracle_folds is not None else 1
+        if oracle and self.oracle_folds is not None:
+            return FOLDS
+        return 1 + FOLDS * (rejects and self.source_folds is not None)
 
     def round(self, i: int, oracle: bool) -> Round:
         """The i-th fit of a cell."""
         now = self._round(i, oracle)
-        return now if self.asked is None else replace(now, sets={**now.sets, "asked": self.asked})
+        return now if self.asked is None or now.folds else replace(now, sets={**now.sets, "asked": self.asked})
 
     def _round(self, i: int, oracle: bool) -> Round:
         fields, folds = self.oracle if oracle else self.fields, self.oracle_folds
@@ -181,6 +188,9 @@ class Pair(base.Pair):
             sets = {"test": self.test, "adapt": adapt, "validation": self.validation}
             return Round(fields, sets, whole=self.whole)
         target = {k: graph for k, graph in self.whole.items() if k == "At"}
+        if not oracle and i:
+            assert self.source_folds is not None
+            return unknown.out_of_fold(fields, self.source_folds == i - 1)
         if not oracle:
             return Round(fields, {"test": self.test}, whole=target, fitted="test")
         kept = {k: fields[k][folds != i] for k in ("Xt", "yt")}
@@ -189,6 +199,11 @@ class Pair(base.Pair):
     def gathered(self, scores: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The scores of all rounds as those of the test rows and the other sets."""
         scores = [{name: self.solved.given(s, self.scale) for name, s in part.items()} for part in scores]
+        if (folds := self.source_folds) is not None and len(scores) == 1 + FOLDS and "folds" in scores[-1]:
+            held = np.empty((len(folds), scores[0]["test"].shape[1]))
+            for i, part in enumerate(scores[1:]):
+                held[folds == i] = part["folds"]
+            return self.gathered(scores[:1]) | {"folds": held}
         if len(scores) == 1:
             test = scores[0]["test"]  # some of which may have no label: what is said of them is kept as adapted to
             return scores[0] if self.scored is None else scores[0] | {"test": test[self.scored], "adapt": test}
@@ -284,6 +299,9 @@ class Protocol(Draws):
             scale=scale,
             classes=judged(suite, t),
             open=self.data.open,
+            source_folds=np.concatenate([folded(d)[train] for d, _, train, _ in parts])
+            if transductive and sources and self.data.open
+            else None,
         )
 
     def _domain(self, name: str) -> Domain:
@@ -379,17 +397,3 @@ class Protocol(Draws):
         if statistics is not None:
             X = (X - statistics[0]) / statistics[1]
         return X if X.dtype == np.uint8 else X.astype(np.float32, copy=False)
-
-
-def folded(domain: Domain) -> np.ndarray:
-    """A fold for every row, classes spread evenly; each class starts at another fold, to even out the sizes.
-
-    Rows of one unit are in one fold.
-
-    Where they start is drawn: a class of fewer samples than folds would else tell in which folds it is.
-    """
-    generator = domain.secret.generator("folds")
-    y, unit = domain.units()
-    start = (generator.integers(FOLDS) + generator.permutation(y.max(initial=-1) + 1))[y]
-    found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
-    return found

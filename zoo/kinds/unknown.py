@@ -5,11 +5,11 @@ What a method is sent says nothing of them: it knows the classes of its source, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.kinds.base import Data, origins
+from zoo.kinds.base import Data, Round, origins
 from zoo.kinds.scores import auroc
 from zoo.label_sets import OPEN
 
@@ -61,10 +61,18 @@ def entropy(scores: np.ndarray) -> np.ndarray:
 def rejected(scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
     """Scores of several sets with a column for `unknown`, and the entropy above which it is the highest.
 
-    The limit is that of the source's validation samples, so that no target sample has a say in it.
+    The limit is that of source samples which the fit has not seen, so that no target sample has a say in it: those
+    of validation, or, where there are none, each by the fit without its fold.
     """
-    limit = float(np.quantile(entropy(scores["validation"]), QUANTILE))
-    return {name: extended(part, limit) for name, part in scores.items()}, limit
+    held = scores["folds"] if "folds" in scores else scores["validation"]
+    limit = float(np.quantile(entropy(held), QUANTILE))
+    return {name: extended(part, limit) for name, part in scores.items() if name != "folds"}, limit
+
+
+def out_of_fold(fields: dict[str, Any], held: np.ndarray) -> Round:
+    """A fit without the source samples `held`, which are all that it scores."""
+    kept = {k: fields[k][~held] for k in ("Xs", "ys", "ds")}
+    return Round(fields | kept, {"folds": fields["Xs"][held]}, folds=True)
 
 
 def extended(scores: np.ndarray, limit: float) -> np.ndarray:

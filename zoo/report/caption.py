@@ -13,7 +13,8 @@ PROTOCOLS = {
     "folds": "folds (one target fold to train, the others to test, in turn; metrics of each test fold, averaged)",
 }
 
-REJECTED = "unknown is what has an entropy above the .95 quantile of source validation"
+REJECTED = "unknown is what has an entropy above the .95 quantile of source {}"
+OUT_OF_FOLD = "samples, each by a fit without its fold, one of 5"
 
 
 def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str], chosen: str = "") -> str:
@@ -82,7 +83,10 @@ def _sets(meta: dict[str, Any]) -> str:
         said += "".join(f"; {side}: {', '.join(names)}" for side, names in chosen.items() if names)
     if asked != "closed":
         said = f"Label sets: {asked}. {said}"
-    return said + (f". Methods for closed sets: {REJECTED}" if meta["suite"].get("reject") else "")
+    if not meta["suite"].get("reject"):
+        return said
+    held = OUT_OF_FOLD if meta["suite"]["protocol"] == "transductive" else "validation"
+    return f"{said}. Methods for closed sets: {REJECTED.format(held)}"
 
 
 def _size(name: str, domain: dict[str, Any]) -> str:

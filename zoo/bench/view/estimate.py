@@ -71,11 +71,9 @@ def estimate(benchmark: Benchmark) -> Estimate:
         if known:
             return sum(known) / len(known)
         domain = benchmark.data.domains[cell.target]
+        rounds = benchmark.suite.kind.rounds(benchmark.suite, domain, cell.row.info)
         if (growth := grown[_key(cell)]) is not None:
-            return growth[0].seconds(growth[1]) * benchmark.suite.kind.rounds(
-                benchmark.suite, domain, "yt" in cell.grant
-            )
-        rounds = benchmark.suite.kind.rounds(benchmark.suite, domain, "yt" in cell.grant)
+            return growth[0].seconds(growth[1]) * rounds
         if not benchmark.suite.kind.learners:
             return GUESS_S * rounds
         if cell.use not in probes:
