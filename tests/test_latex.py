@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo import discover, records, source
-from zoo.report import compare, paper, table
+from zoo.report import compare, compared, paper, table
 from zoo.report.choice import Choice, chosen
 from zoo.report.formats import latex
 
@@ -20,7 +20,7 @@ DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs,siunitx,threeparttable,graphicx}
 \begin{document}
 %s
-Table~\ref{%s}.
+%s
 \end{document}
 """
 
@@ -35,18 +35,40 @@ def made(name, methods, references=(), choice=None):
     return paper.dressed(table.build(chosen(run, choice or Choice())), run, methods, references)
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_it_compiles(name, methods, tmp_path):
+def compiled(text, folder):
     if not (pdflatex := shutil.which("pdflatex")):
         pytest.skip("no pdflatex")
-    t = made(name, methods, list(discover.references()))
-    (tmp_path / "t.tex").write_text(DOCUMENT % (table.render(t, "latex"), t.paper.label))
+    (folder / "t.tex").write_text(text)
     command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    if "siunitx.sty' not found" in done.stdout:
-        pytest.skip("no siunitx")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if missing := re.search(r"File `(\w+\.sty)' not found", done.stdout):
+        pytest.skip(f"no {missing[1]}")
     assert done.returncode == 0, re.findall(r"^!.*", done.stdout, re.M)
     assert not re.search(r"Overfull \\hbox \((\d\d+)", done.stdout)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_compiles(name, methods, tmp_path):
+    t = made(name, methods, list(discover.references()))
+    compiled(DOCUMENT % (table.render(t, "latex"), rf"Table~\ref{{{t.paper.label}}}."), tmp_path)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_comparisons_compile(name, tmp_path):
+    text = compared.render(records.read(RESULTS / name), form="latex", every_two=name == "quickstart")
+    compiled(DOCUMENT % (text, ""), tmp_path)
+
+
+def test_the_table_of_validators_compiles(zoo, tmp_path):
+    done = zoo(
+        "run", "quickstart", "--methods", "coral,kmm", "--trials", "3", "--seeds", "1", "--validators", "all", "--out",
+        "run", "--executor", "local",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    text = zoo("compare", "run", "--validators", "--format", "latex").out
+    assert r"$\rho$ within a method" in text
+    assert r"source\_accuracy & " in text
+    compiled(DOCUMENT % (text, ""), tmp_path)
 
 
 def test_names_and_references_are_those_of_the_classes(methods):

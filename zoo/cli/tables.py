@@ -111,16 +111,15 @@ def compare(
     from zoo.report import compared
     from zoo.report import validators as judged
 
-    if validators and reference:
-        raise BadInput("--reference with --validators: rules are compared with the default and the oracle")
-    if validators:
-        form = "json" if as_json else "md"
-        texts = [judged.render(records.read(f), metric, form) for f in folders]
-        output(f"[{','.join(texts)}]" if as_json and len(texts) > 1 else "\n".join(texts).rstrip(), out)
-        return
     form = "json" if as_json else format
     if form not in compared.FORMATS:
         raise discover.unknown("format", form, compared.FORMATS)
+    if validators and reference:
+        raise BadInput("--reference with --validators: rules are compared with the default and the oracle")
+    if validators:
+        texts = [judged.render(records.read(f), metric, form) for f in folders]
+        output(f"[{','.join(texts)}]" if form == "json" and len(texts) > 1 else "\n".join(texts).rstrip(), out)
+        return
     runs = [compared.render(records.read(f), metric, form, reference, rope, every_two) for f in folders]
     output(f"[{','.join(runs)}]" if form == "json" and len(runs) > 1 else "\n".join(runs).rstrip(), out)
 

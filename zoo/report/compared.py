@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 
-from zoo.errors import printable
 from zoo.records import Run
 from zoo.report import compare
 from zoo.report.caption import abbreviations
 from zoo.report.cells import PERCENT
 from zoo.report.compare import ROPE, Row, name
-from zoo.report.formats.latex import tex
-from zoo.report.formats.md import escape
+from zoo.report.grid import FORMS, Grid
 from zoo.report.statistics.paired import FEWEST, LEVEL, Gain
 
 SURE = 0.95  # probability from which the hierarchical test's outcome is said to be so
-FORMATS = ("md", "latex", "json")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of texts: its head, its rows, how many of its columns are words, and the notes under it."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    words: int
-    notes: list[str]
+FORMATS = (*FORMS, "json")
 
 
 def render(
@@ -65,8 +52,7 @@ def render(
     grids = [_gains(run, rows, metric, reference, smallest, rope), *_ranks(run, metric)]
     grids += _every_two(run, metric) if every_two else []
     words = Grid("What follows", [], [], 0, [*said, *run.remarks()])
-    write = _latex if form == "latex" else _md
-    return "\n".join(write(g) for g in (*grids, words))
+    return "\n".join(FORMS[form](g) for g in (*grids, words))
 
 
 def parts(run: Run, metric: str = "") -> tuple[list[Grid], list[str]]:
@@ -81,7 +67,7 @@ def gains(run: Run, metric: str = "", reference: str = "", rope: float = ROPE) -
     """The first table of `render` alone, as markdown."""
     metric, rows, smallest = compare.gains(run, metric, reference, rope)
     reference = reference or run.meta["suite"].get("reference") or "source_only"
-    return _md(_gains(run, rows, metric, reference, smallest, rope))
+    return FORMS["md"](_gains(run, rows, metric, reference, smallest, rope))
 
 
 def _gains(run: Run, rows: Sequence[Row], metric: str, reference: str, smallest: float, rope: float) -> Grid:
@@ -197,38 +183,3 @@ def _shown(gain: Gain | None, scale: int, form: str = "") -> str:
     if gain.low is None or gain.high is None:
         return mean
     return f"{mean} [{form.format(scale * gain.low)}, {form.format(scale * gain.high)}]"
-
-
-def _md(grid: Grid) -> str:
-    text = [grid.title, ""]
-    if grid.head:
-        text += [f"| {' | '.join(map(escape, grid.head))} |"]
-        text += ["|" + "---|" * grid.words + "---:|" * (len(grid.head) - grid.words)]
-        text += [f"| {' | '.join(map(escape, row))} |" for row in grid.rows] + [""]
-    text += [f"- {note}" for note in grid.notes]
-    return "\n".join(map(printable, text)) + "\n"
-
-
-def _latex(grid: Grid) -> str:
-    notes = [f"{tex(note)}\\par" for note in grid.notes]
-    if not grid.head:
-        return "\n".join(
-            [f"% {grid.title}", r"\noindent\begin{minipage}{\linewidth}\footnotesize", *notes, r"\end{minipage}", ""]
-        )
-    line = [" & ".join(map(tex, row)) + r" \\" for row in (grid.head, *grid.rows)]
-    return "\n".join(
-        [
-            r"% \usepackage{booktabs,graphicx}",
-            r"\begin{table}",
-            r"\centering\small",
-            rf"\caption{{{tex(grid.title)}}}",
-            r"\resizebox{\linewidth}{!}{\begin{tabular}{"
-            + "l" * grid.words
-            + "r" * (len(grid.head) - grid.words)
-            + "}",
-            *(r"\toprule", line[0], r"\midrule", *line[1:], r"\bottomrule", r"\end{tabular}}"),
-            *(r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright", *notes, r"\end{minipage}"),
-            r"\end{table}",
-            "",
-        ]
-    )

@@ -14,6 +14,7 @@ from zoo.records import Record, Run, main_metric
 from zoo.report.cells import LOWER, PERCENT
 from zoo.report.compare import Gain, student
 from zoo.report.formats.md import escape, padded
+from zoo.report.grid import Grid, latex
 from zoo.report.selection import DEFAULT, NA, ORACLE, Search, choose, rules, said, searches, seeds
 
 RANDOM = "random"  # the mean over trials: what a choice by lot has to expect
@@ -179,7 +180,7 @@ def _figure(units: ByUnit) -> Figure | None:
 
 
 def render(run: Run, metric: str = "", form: str = "md") -> str:
-    """The table of validators as markdown or JSON."""
+    """The table of validators as markdown, LaTeX or JSON."""
     metric, judged = judge(run, metric)
     if form == "json":
         return json.dumps({"metric": metric, "rules": [asdict(j) for j in judged], "refused": run.refused}, indent=1)
@@ -188,7 +189,7 @@ def render(run: Run, metric: str = "", form: str = "md") -> str:
     heads += ["no value", "n/a", "no selection", "s a cell"]
     lines = [
         [
-            escape(j.rule),
+            j.rule,
             *(_shown(f, 1, 2, most=1.0) for f in (j.within, j.overall)),
             *(_shown(f, scale, 1 if scale == 100 else 3) for f in (j.regret, j.gain)),
             *(f"{n}/{j.cells}" if j.cells else "–" for n in (j.failed, j.na)),
@@ -210,7 +211,11 @@ def render(run: Run, metric: str = "", form: str = "md") -> str:
         "no value: cells of which it gave no finite value; n/a: of which it cannot speak; no selection: "
         "rows × pairs × seeds that it chose nothing for, which its regret and gain leave out",
     ]
-    text = [head, "", *padded([heads, *lines], 1), "", *(f"- {note}" for note in (*notes, *run.remarks()))]
+    notes += run.remarks()
+    if form == "latex":
+        return latex(Grid(head, heads, lines, 1, notes))
+    lines = [[*map(escape, line)] for line in lines]
+    text = [head, "", *padded([heads, *lines], 1), "", *(f"- {note}" for note in notes)]
     return "\n".join(map(printable, text)) + "\n"
 
 

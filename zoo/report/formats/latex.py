@@ -161,7 +161,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "[": "{[}", "]": "{]}", '"': "''", "→": r"$\to$", "±": r"$\pm$", "×": r"$\times$",
     "–": "--", "—": "---", "≤": r"$\leq$", "≥": r"$\geq$", "…": r"\dots{}", "’": "'", "°": r"$\circ$",
-    "λ": r"$\lambda$", "Ω": r"$\Omega$", "θ": r"$\theta$",
+    "λ": r"$\lambda$", "Ω": r"$\Omega$", "θ": r"$\theta$", "ρ": r"$\rho$",
 }  # fmt: skip
 
 
