@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
+from zoo.bench.run import Benchmark
 from zoo.bench.view.cost import Remaining, Work
+from zoo.bench.view.estimate import estimate
 
 DUMMY = Work(("dummy", "logistic", "none"), "baseline", "base", 0.02)
 DANN = Work(("dann", "cnn", "unsupervised"), "deep", "net", 1.0)
@@ -43,3 +45,9 @@ def test_what_runs_is_counted_down_and_never_below_nothing():
     left = Remaining(Counter({DANN: 1}), 1, {DANN.group: 4.0})
     left.began(0, DANN, 0.0)
     assert [left.left(t) for t in (0.0, 1.0, 9.0)] == pytest.approx([4.0, 3.0, 0.0])
+
+
+def test_a_base_classifier_is_timed_and_not_taken_from_the_fit_before(tmp_path):
+    """Before: the probe fitted the same samples twice, the second of which were shared, and all said 0.0 s."""
+    plan = Benchmark("quickstart", methods=["source_only", "coral"], seeds=1, out=tmp_path / "run", executor="local")
+    assert {r["label"]: r["seconds"] > 0 for r in estimate(plan).rows} == {"source_only": True, "coral": True}

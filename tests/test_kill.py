@@ -99,6 +99,24 @@ def test_workers_do_not_outlive_a_killed_driver(tmp_path):
         time.sleep(0.05)
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=["as-slurm", "ctrl-c"])
+def test_a_signal_ends_a_run_in_a_line_that_says_how_to_go_on(tmp_path, sent):
+    out = tmp_path / "run"
+    command = [*COMMAND[:-1], "5000", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(_descendants(process.pid)) < 2 or not lines(out):
+        assert process.poll() is None, "the run ended before it could be ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].endswith("the same command goes on from there")
+    assert "Traceback" not in err
+
+
 def _descendants(pid: int) -> list[int]:
     found = []
     for task in Path("/proc").glob("[0-9]*"):

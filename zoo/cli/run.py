@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from zoo.cli.emitted import emitted, emitters
 from zoo.cli.options import AsJson, Data, Pairs, Plugins, Suite, split
 from zoo.cli.shown import print_json, say, show
-from zoo.errors import BadInput
+from zoo.errors import BadInput, unknown
 
 
 def run(
+    ctx: typer.Context,
     suite: Suite,
     methods: Annotated[str | None, typer.Option(help="a,b,...; source_only is added.")] = None,
     pairs: Pairs = None,
@@ -56,6 +59,10 @@ def run(
         str | None,
         typer.Option(metavar="I/N", help="Only part I of N of the cells, split by their ids; one --out for all."),
     ] = None,
+    emit: Annotated[
+        str | None,
+        typer.Option(help="slurm: print an array script over --shard, in N parts if that says I/N; run nothing."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its estimated cost; run nothing.")
     ] = False,
@@ -64,6 +71,8 @@ def run(
     """Run methods over source→target pairs and print the comparison table."""
     from zoo.bench.run import Benchmark
 
+    if emit is not None and emit not in emitters():
+        raise unknown("--emit", emit, emitters())
     if executor == "local" and timeout:
         raise BadInput("--timeout needs --executor processes: one process cannot stop itself")
     benchmark = Benchmark(
@@ -95,13 +104,16 @@ def run(
         steps=steps,
         batch_size=batch_size,
     )
-    if dry_run:
+    if dry_run or emit:
         from zoo.bench.view.estimate import estimate
 
         try:
             plan = estimate(benchmark)
         finally:
             benchmark.close()
+        if emit:
+            print(emitted(emit, ctx, benchmark, plan), end="")
+            return
         print_json(plan.to_json()) if as_json else print(plan)
         return
     _run(suite, benchmark, as_json)
@@ -113,6 +125,7 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
     if benchmark.unconfined:
         say("this kernel has no Landlock, so plugins are not kept from the data and the run folder")
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends, ends a run as Ctrl-C does
         with progress(benchmark) as view:
             results = benchmark.run(view)
     except KeyboardInterrupt:
