@@ -46,7 +46,9 @@ def rehearse(
     task = SimpleNamespace(
         device=torch.device("meta"), n_classes=3, generator=None, model=copy.deepcopy(net), Xs=X, ys=y, Xt=X, Xl=X, yl=y
     )
-    vars(task).update(As=graph, At=graph, learner=SimpleNamespace(budget=train.Budget(steps=0)))
+    vars(task).update(
+        ds=labels(), n_sources=2, As=graph, At=graph, learner=SimpleNamespace(budget=train.Budget(steps=0))
+    )
     extra = method.setup(net, task)
     net.to("meta")
     modules = [] if extra is None else [extra.to("meta")]
@@ -55,6 +57,8 @@ def rehearse(
         t=rows(*shape),
         l=(rows(*shape), labels()) if labelled else None,
     )
+    if "ds" in method.needs:
+        streams.ds, streams.n_sources = task.ds, task.n_sources
     budget = train.Budget(steps=2, batch_size=8)
     train.run(net, streams, budget, method=method, task=task, modules=modules)
     grads = [p.grad for m in (net, *modules) for p in m.parameters() if p.requires_grad]

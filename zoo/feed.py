@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo import checkpoint
+from zoo.errors import Unsupported
 from zoo.ops.augment import crop_flip, distorted
 from zoo.seeds import derive
 
@@ -20,17 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class Streams:
-    """Where batches come from: labelled source, unlabelled target, labelled target; absent ones are None."""
+    """Where batches come from: labelled source, unlabelled target, labelled target; absent ones are None.
+
+    With `ds`, the domains of the source's rows, of which there are `n_sources`, a batch holds equal parts of them all.
+    """
 
     s: tuple[Tensor, Tensor] | None = None
+    ds: Tensor | None = None
     ws: Tensor | None = None
     t: Tensor | None = None
     l: tuple[Tensor, Tensor] | None = None
+    n_sources: int = 1
 
 
 class Batch(SimpleNamespace):
     """One step's inputs ``xs ys ids ws xt idt xl yl``, features ``zs zt zl``, logits ``ls lt ll``, and ``net``,
     ``step``, ``progress`` in [0, 1], ``generator``; with two views also ``xt2 zt2 lt2``, of distorted target samples.
+
+    Of methods that need `ds` also ``ds`` and ``n_sources``: equally many source rows of each domain, in the order of
+    the domains' numbers, so that ``zoo.ops.sources.parts(b.zs, b.n_sources)`` are the features of each.
 
     ``watched`` says that the step ends a logging interval; a method may then put scalars into ``terms`` (the accuracy
     of a domain classifier), which join the learning curves."""
@@ -68,13 +77,39 @@ def _draw_balanced(y: Tensor, budget: Budget, device: torch.device, *seed: objec
     return table.gather(1, drawn[..., None].expand(-1, -1, k)).flatten(1).to(device)
 
 
+def _draw_parts(ds: Tensor, k: int, budget: Budget, device: torch.device, *seed: object) -> Tensor:
+    """Row indices [steps, batch] with as many rows of each of `k` domains, these in order, each in shuffled turns.
+
+    A batch has the size that all methods' have, less what does not go into equal parts.
+
+    Raises
+    ------
+    Unsupported
+        Fewer than two rows of a domain.
+    """
+    if (each := budget.batch_size // k) < 2:
+        raise Unsupported(
+            f"needs two samples and more of each of {k} sources in a batch, and it has {budget.batch_size}"
+        )
+    if ds.is_meta:
+        rows = _draw(len(ds), budget, device, *seed)
+        return rows[:, : rows.shape[1] // k * k]
+    parts = []
+    for i in range(k):
+        own = (ds.cpu() == i).nonzero()[:, 0]
+        g = torch.Generator().manual_seed(derive("batches", *seed, i))
+        n = -(-budget.steps * each // len(own))
+        parts.append(torch.cat([own[torch.randperm(len(own), generator=g)] for _ in range(n)])[: budget.steps * each])
+    return torch.stack([p.view(budget.steps, each) for p in parts], 1).flatten(1).to(device)
+
+
 def _moved(streams: Streams, device: torch.device) -> Streams:
     """All streams on one device: labels and weights are on the network's even where samples are not."""
 
     def move(value: Any) -> Any:
         return value if value is None else value.to(device) if isinstance(value, Tensor) else tuple(map(move, value))
 
-    return Streams(**{k: move(v) for k, v in vars(streams).items()})
+    return replace(streams, **{k: move(v) for k, v in vars(streams).items() if k != "n_sources"})
 
 
 class Feed:
@@ -104,6 +139,8 @@ class Feed:
         meta = device.type == "meta"
         if balanced and streams.s is not None and not meta:
             self.rows["s"] = _draw_balanced(streams.s[1], budget, where, seed, "s")
+        if streams.ds is not None and streams.n_sources > 1:
+            self.rows["s"] = _draw_parts(streams.ds, streams.n_sources, budget, where, seed, "s")
         self.generators: checkpoint.Generators = {
             "omega": None if meta else torch.Generator(device).manual_seed(derive("omega", seed))
         }
@@ -121,6 +158,7 @@ class Feed:
     def __call__(self, i: int) -> Batch:
         """The batch of step i; steps are asked for in turn."""
         b = Batch(step=i, progress=i / self.budget.steps, generator=self.generators["omega"], ws=None, terms={})
+        b.n_sources = self.streams.n_sources
         if self.thread is None:
             found = self._gather(i)
         else:
@@ -142,6 +180,8 @@ class Feed:
             found |= {"ids": ids, "xs": self.streams.s[0][ids], "ys": self.streams.s[1][ids]}
             if self.streams.ws is not None:
                 found["ws"] = self.streams.ws[ids]
+            if self.streams.ds is not None:
+                found["ds"] = self.streams.ds[ids]
         if self.streams.t is not None:
             idt = self.rows["t"][i]
             found |= {"idt": idt, "xt": self.streams.t[idt]}

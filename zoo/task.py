@@ -25,8 +25,9 @@ class Task:
 
     Fields (torch tensors on `device`): ``Xs, ys`` labelled source; ``Xt`` unlabelled target; ``Xl, yl`` the
     few labelled target samples; ``As, At`` graphs; ``Fs, Ft`` facts; ``model`` a trained source model; ``yt``
-    labels of Xt (oracle only); ``ds`` which source domain, for several; and the nouns of other kinds of data. Always
-    there: ``learner``, ``n_classes``, ``columns`` (how many scores a sample gets), ``device``, ``seed``, ``generator``.
+    labels of Xt (oracle only); ``ds`` the source domain of each source sample, 0 to ``n_sources`` - 1, all zeros where
+    there is one; and the nouns of other kinds of data. Always there: ``learner``, ``n_classes``, ``columns`` (how many
+    scores a sample gets), ``device``, ``seed``, ``generator``.
 
     Raises
     ------
@@ -49,6 +50,7 @@ class Task:
         columns: int | None = None,
         device: Any = "cpu",
         seed: int = 0,
+        n_sources: int | None = None,
         memo: Callable[..., Any] = lambda function, *arguments, **options: function(*arguments, **options),
     ) -> None:
         self.needs = frozenset(needs)
@@ -57,6 +59,8 @@ class Task:
         self.learner, self.n_classes, self.device, self.seed = learner, n_classes, device, seed
         self.columns = n_classes if columns is None else columns  # one more, for `unknown`, under open label sets
         self.memo = memo
+        if n_sources is not None and "ds" in self.needs:
+            self.n_sources = n_sources  # said, where the device holds no numbers
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("needs", ()):  # which is not there yet where a copy is made
@@ -87,6 +91,17 @@ class Task:
         return self.memo(function, *arguments, **options)
 
     @cached_property
+    def n_sources(self) -> int:
+        """How many source domains `ds` numbers.
+
+        Raises
+        ------
+        LeakError, Unsupported
+            As on reading `ds`.
+        """
+        return int(self.ds.max()) + 1
+
+    @cached_property
     def generator(self) -> torch.Generator:
         """The method's own random numbers, seeded by the cell's seed; None on the meta device."""
         import torch
@@ -104,6 +119,7 @@ class Task:
         Xl: Any = None,
         yl: Any = None,
         *,
+        ds: Any = None,
         model: Any = None,
         base: str = "",
         net: str = "mlp",
@@ -121,6 +137,8 @@ class Task:
         Xs, ys, Xt, Xl, yl : array-likes
             Source samples [n_s, ...] and labels [n_s], target samples, labelled target samples and labels: numbers of
             any type and byte order, data frames, sparse matrices, tensors; labels of any kind.
+        ds : array-like, optional
+            The source domain of each source sample, by any kind of label; not said: there is one.
         model : Net, optional
             A trained source model.
         base, net : str
@@ -144,6 +162,7 @@ class Task:
         >>> Coral().fit(task).predict(task.Xt).shape
         torch.Size([60, 2])
         """
+        import numpy as np
         import torch
 
         from zoo import arrays
@@ -155,6 +174,9 @@ class Task:
         solved = problem(task)
         found = arrays.given(Xs, ys, Xt, Xl, yl, classes=classes, values=not solved.classes)
         fields = {k: getattr(found, k) for k in ("Xs", "ys", "Xt", "Xl", "yl")}
+        fields["ds"] = np.unique(
+            np.zeros(len(found.ys)) if ds is None else arrays.labels(ds, "ds", len(found.ys)), return_inverse=True
+        )[1].astype(np.int64)
         given = {k: None if v is None else torch.from_numpy(v) for k, v in fields.items()}
         made = cls(
             {**given, "model": model},

@@ -10,6 +10,7 @@ from typing import Any
 from zoo import discover, plain
 from zoo.access import setting_of
 from zoo.bench import search
+from zoo.bench.pairs import expanded
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
@@ -100,7 +101,7 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
     Raises
     ------
     BadInput
-        Malformed pair, unknown domain, a domain paired with itself.
+        Malformed pair, unknown domain, a domain paired with itself or twice among the sources.
     """
     domains = suite.source.domains
     if not suite.pairs:
@@ -109,13 +110,15 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
             raise BadInput(f"data: domains: a source and a target are needed: {how}")
         return [(s, t) for s in domains for t in domains if s != t]
     pairs = []
-    for text in suite.pairs:
+    for text in expanded(suite.pairs, domains):
         source, colon, target = text.partition(":")
         if not (source and colon and target):
             raise BadInput(f"pair {text!r}: write SOURCE:TARGET, such as {domains[0]}:{domains[1]}")
         for name in (*origins(source), target):
             if name not in domains:
                 raise discover.unknown(f"domain in pair {text!r}:", name, domains)
+        if twice := [s for s in origins(source) if origins(source).count(s) > 1]:
+            raise BadInput(f"pair {text!r}: {twice[0]} stands twice among the sources")
         if target in source.split("+"):
             raise BadInput(f"pair {text!r}: the target is also a source")
         if source == PRETRAINED:

@@ -119,6 +119,11 @@ class Suite(BaseModel):
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | dict) else value
 
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _one_pair_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("base", mode="before")
     @classmethod
     def _with_options(cls, value: Any) -> Any:

@@ -198,6 +198,7 @@ class Runs:
             model = self._model(fields, n_classes, options | own | {"use": "net", "seed": 0})
             fields = fields | {"model": model.to(device)}
         if device != "cpu":
+            how |= {"n_sources": int(fields["ds"].max()) + 1} if "ds" in fields else {}
             fields = {k: v.to(device) for k, v in fields.items()}  # tensors, nouns and a network
         options["graphs"] = Graphs(fields["As"], fields["At"]) if nodes else None
         learner: Any = spoils.Sharing(**options)

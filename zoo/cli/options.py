@@ -11,7 +11,9 @@ Suite = Annotated[str, typer.Argument(help="A suite's name, or a YAML file.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")]
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run folders.")]
 
-Pairs = Annotated[str | None, typer.Option(help="SOURCE:TARGET,...")]
+Pairs = Annotated[
+    str | None, typer.Option(help="SOURCE:TARGET,..., A+B:C, or all:one: each domain against all others.")
+]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data sets; default: $ZOO_DATA.")]
 DataRoot = Annotated[Path | None, typer.Option(envvar="ZOO_DATA", help="Folder of the data sets.")]
 Net = Annotated[str | None, typer.Option(help="Of photographs: the network whose frozen features count.")]

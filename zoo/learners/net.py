@@ -43,6 +43,8 @@ def train_net(learner: Learner, task: Task, method: DeepAdapter) -> Net:
     modules = [] if extra is None else [extra.to(task.device)]
     net.to(task.device)  # the parts that the method exchanged
     streams = train.Streams(s=None if free else (task.Xs, task.ys), t=task.Xt, l=labelled)
+    if task.has("ds"):
+        streams.ds, streams.n_sources = task.ds, task.n_sources
     budget = learner.budget
     if method.passes:
         steps = math.ceil(method.passes * len(task.Xt) / budget.batch_size)

@@ -1,0 +1,39 @@
+"""Pairs as they are written, beside SOURCE:TARGET: all of one form in one word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zoo.errors import BadInput
+
+ALL, ONE = "all", "one"
+LEAVE_ONE_OUT = f"{ALL}:{ONE}"
+MEANING = f"{LEAVE_ONE_OUT} is each domain once the target, all others together its sources"
+
+
+def expanded(given: Iterable[str], domains: Sequence[str]) -> list[str]:
+    """Pairs as SOURCE:TARGET: ``all:one`` stands for each domain once the target, all others together its sources.
+
+    A domain that is called so comes first.
+
+    Raises
+    ------
+    BadInput
+        One of the two words where it means nothing; one domain only.
+
+    >>> expanded(["all:one", "a:b"], ["a", "b", "c"])
+    ['b+c:a', 'a+c:b', 'a+b:c', 'a:b']
+    """
+    found: list[str] = []
+    for text in given:
+        source, _, target = text.partition(":")
+        words = {source, target} & {ALL, ONE} - set(domains)
+        if text == LEAVE_ONE_OUT and words:
+            if len(domains) < 2:
+                raise BadInput(f"pair {text!r}: {MEANING}: there is one domain, {domains[0]}")
+            found += [f"{'+'.join(d for d in domains if d != one)}:{one}" for one in domains]
+        elif words:
+            raise BadInput(f"pair {text!r}: write SOURCE:TARGET; {MEANING}")
+        else:
+            found.append(text)
+    return found
