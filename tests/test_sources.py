@@ -1,5 +1,7 @@
 """Several sources: what says which they are, the batches that hold them all, and pairs in one line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from zoo.bench import suite as suites
 from zoo.errors import BadInput, LeakError, Unsupported
 from zoo.feed import Feed
 from zoo.ops.sources import parts
+from zoo.records import read
+from zoo.report import compare, table
 from zoo.task import Task
 
 TELLER = """
@@ -150,3 +154,133 @@ def test_no_domain_is_twice_a_source(zoo, written):  # noqa: F811
     done = zoo("run", written(a="AB", b="AB"), "--pairs", "a+a:b", "--dry-run")
     assert (done.code, done.err.strip().count("\n")) == (2, 0)
     assert "'a+a:b': a stands twice among the sources" in done.err
+
+
+# Single sources -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def each(zoo, written, tmp_path):  # noqa: F811
+    """A run of three domains under ``--sources each``, and its records."""
+    suite = written("pairs: all:one\nseeds: 2\nmethods: [source_only, coral, target_only]\n", a="AB", b="AB", c="AB")
+    suite.write_text(suite.read_text().replace("methods: [source_only]\nseeds: 1\n", ""))
+    rng = np.random.default_rng(0)
+    for i, name in enumerate("abc"):  # noisy, so that sources differ
+        y = np.repeat([*"AB"], 60)
+        X = rng.normal(size=(120, 4)) + 0.7 * i + (y == "A")[:, None] * np.array([1.0, 0.3, 0, 0.5 * i])
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+    asked = ("run", suite, "--out", tmp_path / "run", "--executor", "local")
+    done = zoo(*asked, "--sources", "each")
+    assert done.code == 0, done.err
+    return asked, read(tmp_path / "run"), done
+
+
+def test_each_source_is_run_alone_and_its_cells_are_ordinary(zoo, each, tmp_path):
+    asked, run, _ = each
+    assert run.meta["pairs"] == ["b+c:a", "a+c:b", "a+b:c"]
+    coral = {(r["source"], r["target"], r["seed"]): r["cell"] for r in run.records if r["method"] == "coral"}
+    assert len(coral) == (3 + 6) * 2
+    plain = zoo(*asked[:2], "--out", tmp_path / "plain", "--executor", "local", "--pairs", "b:a", "--methods", "coral")
+    assert plain.code == 0, plain.err
+    other = {r["cell"] for r in read(tmp_path / "plain").records if r["method"] == "coral"}
+    assert other == {coral["b", "a", seed] for seed in (0, 1)}
+    # The same folder without the option keeps what it shows, and runs nothing anew.
+    again = zoo(*asked)
+    assert again.code == 0, again.err
+    assert "[mean single]" in again.out
+    assert len(read(tmp_path / "run").records) == len(run.records)
+
+
+def expected(run, method, choose):
+    """Accuracies by pair and seed of what `choose` makes of the records of the single sources, in their order."""
+    by = {(r["source"], r["target"], r["seed"]): r for r in run.records if r["method"] == method}
+    return {
+        pair: [choose([by[s, pair[-1], seed] for s in pair[:-2].split("+")]) for seed in (0, 1)]
+        for pair in run.meta["pairs"]
+    }
+
+
+def shown(run, select=()):
+    found = table.build(run, cost=False, select=select)
+    rows = {row.label: row for _, rows in found.groups for row in rows}
+    return found, {label: {c.key: x for c, x in zip(found.columns, r.cells, strict=True)} for label, r in rows.items()}
+
+
+def test_the_best_and_the_mean_single_source_stand_below_their_method(each):
+    _, run, done = each
+    found, rows = shown(run)
+    assert list(rows) == [
+        *("source_only", "source_only [best single, info_max]", "source_only [mean single]"),
+        *("coral", "coral [best single, info_max]", "coral [mean single]", "target_only"),
+    ]
+    assert "Single sources: the best chosen by info_max for each pair and seed, and their mean" in found.caption
+    assert "coral [best single, info_max]" in done.out
+    info = {cell: v.value for (cell, rule), v in run.values.items() if rule == "info_max"}
+    for method in ("source_only", "coral"):
+        for what, rule in (
+            ("best single, info_max", lambda rs: max(rs, key=lambda r: info[r["cell"]])["metrics"]["accuracy"]),
+            ("mean single", lambda rs: np.mean([r["metrics"]["accuracy"] for r in rs])),
+        ):
+            for pair, values in expected(run, method, rule).items():
+                cell = rows[f"{method} [{what}]"][pair]
+                assert cell.value == pytest.approx(np.mean(values))
+                assert cell.std == pytest.approx(np.std(values, ddof=1))
+    assert not any(c.ranked for c in rows["coral [mean single]"].values())
+
+
+def test_the_oracle_is_shown_where_it_is_asked_for_and_not_ranked(zoo, each, tmp_path):
+    _, run, _ = each
+    found, rows = shown(run, ["info_max", "oracle"])
+    assert "the best chosen by info_max, oracle" in found.caption
+    for pair, values in expected(run, "coral", lambda rs: max(r["metrics"]["accuracy"] for r in rs)).items():
+        assert rows["coral [best single, oracle]"][pair].value == pytest.approx(np.mean(values))
+        assert not rows["coral [best single, oracle]"][pair].ranked
+    best = [np.mean(v) for v in expected(run, "coral", lambda rs: max(r["metrics"]["accuracy"] for r in rs)).values()]
+    assert rows["coral [best single, oracle]"]["average"].value == pytest.approx(np.mean(best))
+    # and compared with, on request
+    _, compared, _ = compare.gains(run, reference="coral [best single, oracle]")
+    gain = {(r.label, r.learner): r for r in compared}["coral", "logistic"]
+    own = [np.mean([r["metrics"]["accuracy"] for r in run.records if (r["method"], f"{r['source']}:{r['target']}")
+                    == ("coral", pair)]) for pair in run.meta["pairs"]]  # fmt: skip
+    assert gain.overall.mean == pytest.approx(np.mean(own) - np.mean(best))
+    text = zoo("compare", tmp_path / "run", "--reference", "coral [best single, oracle]").out
+    assert "over coral [best single, oracle]" in text
+    with pytest.raises(BadInput, match=r"unknown reference 'coral .worst.'"):
+        compare.gains(run, reference="coral [worst]")
+
+
+def test_what_no_validator_judged_and_what_did_not_finish_is_said(each):
+    _, run, _ = each
+    _, rows = shown(replace(run, values={}))
+    assert "coral [mean single]" in rows
+    assert not any("best" in label for label in rows)
+    lost = next(r for r in run.records if (r["method"], r["source"], r["target"]) == ("coral", "b", "c"))
+    gone = {**lost, "status": "timeout", "reason": "too long", "metrics": {}}
+    _, rows = shown(replace(run, records=[gone if r is lost else r for r in run.records]))
+    assert rows["coral [mean single]"]["a+b:c"].tail.endswith("(n=1)")
+    assert rows["coral [best single, info_max]"]["a+b:c"].n == 2
+
+
+def test_a_method_that_tells_sources_apart_is_not_run_on_one(zoo, written, tmp_path):  # noqa: F811
+    plugin = tmp_path / "teller.py"
+    plugin.write_text(TELLER)
+    suite = written("pairs: ['a+b:c']\nsources: each\n", a="AB", b="AB", c="AB")
+    asked = ("--methods", "teller,coral", "--plugin", plugin, "--executor", "local", "--out", tmp_path / "run")
+    done = zoo("run", suite, *asked)
+    assert done.code == 0, done.err
+    there = {(r["method"], r["source"]) for r in read(tmp_path / "run").records}
+    assert {s for m, s in there if m == "teller"} == {"a+b"}
+    assert {s for m, s in there if m == "coral"} == {"a+b", "a", "b"}
+    assert "teller [" not in done.out
+
+
+def test_sources_is_pooled_or_each(zoo, written):  # noqa: F811
+    done = zoo("run", written(a="AB", b="AB"), "--sources", "best", "--dry-run")
+    assert (done.code, done.err.strip().count("\n")) == (2, 0)
+    assert "'pooled' or 'each'" in done.err
+
+
+def test_a_run_of_each_source_is_planned_anew_to_be_verified(zoo, each, tmp_path):
+    done = zoo("verify", tmp_path / "run", "--cells", "3")
+    assert done.code == 0, done.out + done.err
+    assert "unchecked" not in done.out

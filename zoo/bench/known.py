@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from zoo import machine
 from zoo.bench import plan
+from zoo.bench.pairs import alone
 from zoo.bench.suite import BACKBONE_KEYS, Suite
 from zoo.errors import BadInput, one_line
 from zoo.kinds import unknown
@@ -42,7 +43,7 @@ def again(
     """
     made = suite(meta, **keys)
     pairs = plan.parse_pairs(made)
-    return made, pairs, made.kind.load(made, pairs, machine.data_root(root), device)
+    return made, pairs, made.kind.load(made, [*pairs, *alone(made.sources, pairs)], machine.data_root(root), device)
 
 
 def labels_alone(meta: Mapping[str, Any]) -> dict[str, Any]:

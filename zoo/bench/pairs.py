@@ -1,13 +1,17 @@
-"""Pairs as they are written, beside SOURCE:TARGET: all of one form in one word."""
+"""Pairs as they are written, beside SOURCE:TARGET: all of one form in one word; and those of single sources."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from zoo.errors import BadInput
+from zoo.kinds.base import origins
 
 ALL, ONE = "all", "one"
 LEAVE_ONE_OUT = f"{ALL}:{ONE}"
+CHOOSING = (
+    "info_max",
+)  # judges the cells of single sources where no validator is asked for: it compares unlike sources
 MEANING = f"{LEAVE_ONE_OUT} is each domain once the target, all others together its sources"
 
 
@@ -37,3 +41,15 @@ def expanded(given: Iterable[str], domains: Sequence[str]) -> list[str]:
         else:
             found.append(text)
     return found
+
+
+def alone(sources: str, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs of one source each that a suite's ``sources: each`` has beside those of several; none are twice.
+
+    >>> alone("each", [("a+b", "c"), ("a", "c")]), alone("pooled", [("a+b", "c")])
+    ([('b', 'c')], [])
+    """
+    if sources != "each":
+        return []
+    parts = [(one, target) for source, target in pairs if len(origins(source)) > 1 for one in origins(source)]
+    return [pair for pair in dict.fromkeys(parts) if pair not in pairs]

@@ -10,7 +10,7 @@ from typing import Any
 from zoo import discover, plain
 from zoo.access import setting_of
 from zoo.bench import search
-from zoo.bench.pairs import expanded
+from zoo.bench.pairs import alone, expanded
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
@@ -243,21 +243,22 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             grants = [row.info.needs]
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
-            alone: list[tuple[str, str]] = []
+            bare: list[tuple[str, str]] = []
             few: list[tuple[str, str]] = []
             for grant in grants:
-                for source, target in (p for p in pairs if p not in data.refused):
+                each = [] if "ds" in grant else alone(suite.sources, pairs)
+                for source, target in (p for p in [*pairs, *each] if p not in data.refused):
                     if data.withheld(grant, target):
                         few.append((source, target))
                         continue
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
-                        alone.append((source, target))
+                        bare.append((source, target))
                         continue
                     for one in _tried(row, trials[row.label]):
                         for seed in _seeds(suite, one, use):
                             cell = _cell(suite, one, use, grant, source, target, seed, data, code[row.label][learner])
                             cells.setdefault(cell.id, cell)
-            for source, target in dict.fromkeys(alone):
+            for source, target in dict.fromkeys(bare):
                 lacks = "needs source samples, which a pretrained network does not bring"
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})

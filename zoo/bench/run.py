@@ -17,6 +17,7 @@ from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
 from zoo.bench.judge import Judges, probing
+from zoo.bench.pairs import CHOOSING, alone
 from zoo.data import _cache
 from zoo.errors import BadInput
 from zoo.records.meta import refuse_another_suite
@@ -75,6 +76,9 @@ class Benchmark:
         self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
         adapters, judges = select.parted(plugins)
         self.known = discover.methods(adapters)
+        rows, pairs_ = plan.parse_rows(self.suite, self.known, list(settings)), plan.parse_pairs(self.suite)
+        if alone(self.suite.sources, pairs_) and self.suite.problem.classes and not self.suite.open:
+            validators = validators or CHOOSING
         self.judges = select.chosen(validators, select.validators(judges))
         if self.judges and not self.suite.problem.classes:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
@@ -83,8 +87,6 @@ class Benchmark:
         if odd := set(keep) - {"features", "model"}:
             raise BadInput(f"--keep {min(odd)}: features and model can be kept, and nothing else")
         self.keep, self.keep_models = "features" in keep, "model" in keep
-        rows = plan.parse_rows(self.suite, self.known, list(settings))
-        pairs_ = plan.parse_pairs(self.suite)
         if out and (why := plain.unwritable(out)):
             raise BadInput(f"--out {out} {why}; choose another --out")
         self.store = Store(Path(out) if out else Path("runs") / self.suite.name)
@@ -97,7 +99,8 @@ class Benchmark:
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
-            self.data = self.suite.kind.load(self.suite, pairs_, self.root, self.device)
+            each = alone(self.suite.sources, pairs_)
+            self.data = self.suite.kind.load(self.suite, [*pairs_, *each], self.root, self.device)
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.codes = self._judged()
             self.watched = self._watched()

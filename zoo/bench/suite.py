@@ -45,7 +45,9 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
-TABLE_KEYS = frozenset(["name", "pairs", "methods", "seeds", "trials", "reference", "classes"])  # or are in the data
+TABLE_KEYS = frozenset(
+    ["name", "pairs", "methods", "seeds", "trials", "reference", "classes", "sources"]
+)  # or are in the data
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
@@ -71,6 +73,7 @@ class Suite(BaseModel):
     normalise: tuple[Literal["l1", "l2", "zscore"], ...] = ()
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
+    sources: Literal["pooled", "each"] = "pooled"
     protocol: Literal["", "holdout", "transductive", "folds"] = ""
     task: str = "classification"
     label_sets: Literal["closed", "partial", "open", "universal"] = "closed"

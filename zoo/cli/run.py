@@ -22,6 +22,9 @@ def run(
     suite: Suite,
     methods: Annotated[str | None, typer.Option(help="a,b,...; source_only is added.")] = None,
     pairs: Pairs = None,
+    sources: Annotated[
+        str | None, typer.Option(help="Of A+B:C: pooled, or each: the best and the mean single source, too.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     trials: Annotated[
         int | None, typer.Option(help="Trials a method: its defaults, and N - 1 points of its space.")
@@ -79,6 +82,7 @@ def run(
         suite,
         methods=split(methods),
         pairs=split(pairs),
+        sources=sources,
         seeds=seeds,
         trials=trials,
         data_root=data_root,

@@ -13,7 +13,15 @@ from zoo.records.schema import Refused, check_tree
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Ids = dict[str, dict[str, list[str]]]  # of cells, by learner and setting
-FREE = {"name", "methods", "pairs", "seeds", "trials", "data"}  # may differ in one folder; data are known by content
+FREE = {
+    "name",
+    "methods",
+    "pairs",
+    "sources",
+    "seeds",
+    "trials",
+    "data",
+}  # may differ in one folder; data are known by content
 
 
 class Part(BaseModel):
@@ -39,6 +47,7 @@ class Suite(Part):
     labels: Count | str | None = None
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 1
     trials: Count | None = None
+    sources: str | None = None
     steps: Count | None = None
     batch_size: Count | None = None
     learning_rate: float | None = None
@@ -149,10 +158,11 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     files = {**old.get("files", {}), **new.get("files", {})}
     sets = {**old.get("label_sets", {}), **new.get("label_sets", {})}
     judges = {**old.get("validators", {}), **new.get("validators", {})}
+    each = "each" in (old["suite"].get("sources"), new["suite"].get("sources"))
     most = max(old["suite"].get("trials") or 1, new["suite"].get("trials") or 1)
     return {
         **new,
-        "suite": {**new["suite"], "trials": most},
+        "suite": {**new["suite"], "trials": most, **({"sources": "each"} if each else {})},
         "pairs": list(dict.fromkeys([*old["pairs"], *new["pairs"]])),
         "rows": rows,
         "domains": {**old["domains"], **new["domains"]},

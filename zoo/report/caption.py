@@ -17,7 +17,14 @@ REJECTED = "unknown is what has an entropy above the .95 quantile of source {}"
 OUT_OF_FOLD = "samples, each by a fit without its fold, one of 5"
 
 
-def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: dict[str, str], chosen: str = "") -> str:
+def caption(
+    meta: dict[str, Any],
+    title: str,
+    learners: Iterable[str],
+    short: dict[str, str],
+    chosen: str = "",
+    singles: str = "",
+) -> str:
     """The caption; the network and its budget are named where a row depends on them.
 
     Parameters
@@ -25,6 +32,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     title : metric and number of seeds
     short : abbreviation of each domain, if heads are abbreviated
     chosen : how parameters were selected, if they were
+    singles : how single sources stand beside several, if they do
     """
     suite, domains = meta["suite"], meta["domains"]
     used = [name for name in domains if name in domain_names(meta["pairs"])]
@@ -65,6 +73,7 @@ def caption(meta: dict[str, Any], title: str, learners: Iterable[str], short: di
     trials = suite.get("trials") or 1
     searched = f", the first of up to {trials} trials; zoo table --select chooses" if trials > 1 else ", no search"
     parts.append(chosen or f"Parameters: as given{searched}")
+    parts.append(singles)
     if short:
         parts.append("Domains: " + ", ".join(f"{abbreviation} {name}" for name, abbreviation in sorted(short.items())))
     versions = meta.get("versions", {})

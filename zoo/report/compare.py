@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
+from zoo.report import selection, singles
 from zoo.report.cells import LOWER, PERCENT
 from zoo.report.lines import Line, lines
 from zoo.report.statistics.hierarchical import Posterior, posterior
@@ -50,18 +51,24 @@ def gains(
     """The metric, the rows with a reference, and the smallest p that Holm's first step lets the test reach.
 
     Gains are positive where the method is better. Oracle rows are left out. The reference is the suite's, or the row
-    named; BadInput if there is none of that name. Without `expect` nothing is said of another pair, which takes
-    longest.
+    named, also of single sources (``dann [best single, oracle]``); BadInput if there is none of that name. Without
+    `expect` nothing is said of another pair, which takes longest.
     """
     metric = metric or main_metric(run.meta)
     found, _ = lines(run)
     labels = sorted({line.label for line in found})
+    alone: list[Line] = []
     if reference and reference not in labels:
-        raise BadInput(f"unknown reference {reference!r}: the run has {', '.join(labels)}")
+        names = [name for name in selection.rules(run) if name != selection.DEFAULT]
+        of_sources = [line for line in singles.beside(run, found, names, metric)[0] if line.rule]
+        labels += sorted({line.shown for line in of_sources})
+        alone = [replace(line, label=line.shown, rule="") for line in of_sources if line.shown == reference]
+        if not alone:
+            raise BadInput(f"unknown reference {reference!r}: the run has {', '.join(labels)}")
     suite = {**run.meta["suite"], **({"reference": reference} if reference else {})}
     compared: list[tuple[Line, dict[str, list[float]]]] = []
     for line in found:
-        other = reference_of(line, found, suite)
+        other = reference_of(line, [*found, *alone], suite)
         if other is None or other is line or line.oracle:
             continue
         by_pair = {p: differences(line, other, p, metric) for p in run.meta["pairs"]}

@@ -73,7 +73,8 @@ def asked(run: Run, names: Sequence[str]) -> list[str]:
         if name not in (*known, "all"):
             how = "zoo run ... --validators computes values"
             raise BadInput(f"--select {name}: this run has {', '.join(known)}; {how}")
-    if not any(len(row.get("trials") or ()) > 1 for row in run.meta["rows"].values()):
+    several = run.meta["suite"].get("sources") == "each"  # of which the best is to be chosen
+    if not several and not any(len(row.get("trials") or ()) > 1 for row in run.meta["rows"].values()):
         raise BadInput("--select: this run has one trial a method, so nothing can be selected (zoo run ... --trials N)")
     return list(dict.fromkeys(r for name in names for r in (known if name == "all" else [name])))
 
@@ -134,15 +135,16 @@ def selected(run: Run, search: Search, rule: str, metric: str) -> tuple[Line, Co
     for pair, found in search.pairs.items():
         for seed, tried in seeds(found).items():
             choice = choose(run, tried, rule, metric)
-            line.pairs.setdefault(pair, {})[seed] = _record(run, search, choice, tried, rule, seed)
+            line.pairs.setdefault(pair, {})[seed] = record_of(run, search, choice, tried, rule, seed)
             said["tied"] += choice.tied > 1
             said["partial"] += choice.failed > 0
     return line, said
 
 
-def _record(
+def record_of(
     run: Run, search: Search, choice: Choice, tried: dict[int, Record], rule: str, seed: int | None
 ) -> dict[str, Any]:
+    """The record of a choice, with the time of the search; of none a record that says why."""
     some = next(iter(tried.values()))
     if choice.trial is None:
         lost = {"cell": f"{some['cell']} {rule}", "status": choice.status, "reason": choice.reason, "metrics": {}}

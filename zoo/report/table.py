@@ -10,12 +10,13 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
+from zoo.report import singles
 from zoo.report.caption import abbreviations, caption
 from zoo.report.cells import EQUAL, LOWER, PERCENT, Cell, Column, Row, Table
 from zoo.report.formats import render
 from zoo.report.lines import Line, lines
 from zoo.report.notes import notes
-from zoo.report.selection import ORACLE, asked, said, under
+from zoo.report.selection import asked, said, under
 from zoo.report.terminal import rich
 
 __all__ = ["build", "render", "rich"]
@@ -48,6 +49,7 @@ def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] =
     if select:
         select = asked(run, select)
         rows, chosen = under(run, select, metric)
+    rows, of_sources = singles.beside(run, rows, select, metric)
     planned, drawn = planned_seeds(run, rows)
     n = drawn or 1
     short = abbreviations(pairs) if sum(map(len, pairs)) > TOO_WIDE else {}
@@ -68,7 +70,7 @@ def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] =
             cells.append(averaged(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
             cells.append(_negative(line, reference_of(line, rows, suite), pairs, metric))
             cells += [_time(line), _memory(line)] if cost else []
-            if line.rule == ORACLE:
+            if not singles.ranked(line.rule):
                 cells = [replace(cell, ranked=False) for cell in cells]
             filled.append(_gathered(Row(line.setting, line.learner, line.family, line.shown, line.method, cells)))
         ranked = setting != "none" and not group[0].oracle
@@ -77,10 +79,12 @@ def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] =
     seeds = "n = 1, no cell depends on the seed" if not drawn else f"n = {n} seed{'s'[: n > 1]}"
     title = f"{words}, {seeds}"
     words = said(run, select) if select else ""
-    table = Table(caption(run.meta, title, [line.learner for line in rows], short, words), metric, columns, groups, [])
+    of = singles.said(run, select)
+    text = caption(run.meta, title, [line.learner for line in rows], short, words, of)
+    table = Table(text, metric, columns, groups, [])
     better = "lower" if metric in LOWER else "higher"
     chosen = [note for note in chosen if cost or not note.startswith("time")]
-    return replace(table, notes=[*chosen, *notes(run, table, rows, stale, heads, better)])
+    return replace(table, notes=[*chosen, *of_sources, *notes(run, table, rows, stale, heads, better)])
 
 
 def _head(pair: str, short: dict[str, str]) -> str:
