@@ -12,4 +12,4 @@ def parts(x: Tensor, n_sources: int) -> Tensor:
     >>> parts(torch.tensor([1.0, 2.0, 3.0, 4.0]), 2).mean(1).tolist()
     [1.5, 3.5]
     """
-    return x.view(n_sources, len(x) // n_sources, *x.shape[1:])
+    return x.reshape(n_sources, len(x) // n_sources, *x.shape[1:])
