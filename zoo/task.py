@@ -101,6 +101,20 @@ class Task:
         """
         return int(self.ds.max()) + 1
 
+    def alone(self, source: int) -> Task:
+        """The same task with one of its source domains alone.
+
+        >>> task = Task.from_arrays([[0.0], [1.0], [2.0]], [0, 1, 0], [[3.0]], ds=[1, 0, 1])
+        >>> task.alone(1).Xs.tolist(), task.alone(1).n_sources
+        ([[0.0], [2.0]], 1)
+        """
+        from zoo.ops.rows import taken
+
+        rows = self.ds == source
+        own = {"Xs": taken(self.Xs, rows), "ys": self.ys[rows], "ds": self.ds[rows] - source}
+        how = {name: getattr(self, name) for name in ("needs", "learner", "n_classes", "columns", "device", "seed")}
+        return type(self)({**self.__dict__, **own}, **how)
+
     @cached_property
     def generator(self) -> torch.Generator:
         """The method's own random numbers, seeded by the cell's seed; None on the meta device."""
