@@ -408,17 +408,20 @@ def test_two_stage_weights_of_one_source_are_kmms():
 
 
 def test_two_stage_weights_leave_a_contrary_source_out():
-    gains = []
+    shares, gains = [], []
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        large, _ = domain(rng, 200, shift=1.5)
-        sources = [domain(rng, 100), (large, rng.integers(0, 2, 200))]  # whose labels say nothing
-        task = task_of(sources, (target := domain(rng, 150, shift=0.3)))
+        large, _ = domain(rng, 200, shift=0.6, noise=0.4)
+        sources = [domain(rng, 100, noise=0.4), (large, rng.integers(0, 2, 200))]  # whose labels say nothing
+        target = domain(rng, 150, shift=0.3, noise=0.4)
+        task = task_of(sources, target)
         method = MsdaKmm().fit(task)
-        assert method.certificate_["source_0"] > 0.5  # of 1/3 of the samples
+        shares.append(method.certificate_["source_0"])  # of 1/3 of the samples
         plain = task.learner.fit(task.Xs, task.ys, 2)
         gains.append(right(method, *target) - float((plain.predict(task.Xt).argmax(1).numpy() == target[1]).mean()))
-    assert np.mean(gains) > 0
+    assert min(shares) > 0.5
+    assert np.mean(shares) > 0.8
+    assert np.mean(gains) > 0.02
 
 
 # domain_aggregation ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ class DomainAggregation(Adapter):
     learner = "base"
     needs = {"Xs", "ys", "ds", "Xt"}
     title = "Distribution-weighted combination"
-    cite = "mansour2008domain, cortes2021discriminative"
+    cite = "mansour2008domain"
     sparse = True
 
     def __init__(self, mixture: str = "target") -> None:
