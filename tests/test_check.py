@@ -41,7 +41,7 @@ def test_every_method_of_the_zoo_keeps_the_contract(name):
     assert sum(o.skipped for o in outcomes) < len(outcomes) / 2
 
 
-@pytest.mark.parametrize("name", ["centre", "mean_gap", "deeper_dann", "rejects"])
+@pytest.mark.parametrize("name", ["centre", "mean_gap", "deeper_dann", "rejects", "pools"])
 def test_a_good_plugin_passes(name):
     path = PLUGINS / f"{name}.py"
     assert failures(path) == {}
@@ -72,6 +72,9 @@ def test_a_good_plugin_passes(name):
         ("no_column", "open sets", "predict(X) has shape [600, 3], not [600, 4]"),
         ("knows_all", "open sets", "in 50.0% of pairs"),
         ("never_says", "open sets", "its last column is the highest of no sample"),
+        ("first_source", "several sources", "source samples of domains with other numbers give other scores"),
+        ("blocks", "several sources", "source samples with their domains in another order give other scores"),
+        ("two_sources", "several sources", "two_sources.py:15"),
         ("always_column", "shapes", "predict(X) has shape [600, 4], not [600, 3]"),
     ],
 )
@@ -85,7 +88,7 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
     "name",
     [
         *("leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"),
-        *("no_column", "knows_all", "never_says"),
+        *("no_column", "knows_all", "never_says", "first_source", "blocks", "two_sources"),
     ],
 )
 def test_it_fails_no_other(name):

@@ -25,7 +25,7 @@ from zoo.check.subject import (
     require,
     require_scores,
 )
-from zoo.check.toys import CLASSES, toy
+from zoo.check.toys import CLASSES, Pair, toy
 from zoo.errors import Diverged
 from zoo.kinds import unknown
 from zoo.label_sets import OPEN
@@ -34,6 +34,8 @@ from zoo.ops.rows import thin
 
 CHANCE = 1 / CLASSES
 HARM, CLOSE = 0.05, 0.1  # differences in accuracy
+SOLVERS = 1e-3  # of scores, where rows of a solver's sums change places
+SOURCES = 3
 OPENLY = "under open label sets"
 
 
@@ -181,6 +183,35 @@ def open_sets(s: Subject) -> str:
     return f"AUROC {area:.1%}; H-score {both:.1%}"
 
 
+def several_sources(s: Subject) -> str:
+    """What is told the source's domains goes by them: not by their numbers or the order of rows; one is enough."""
+    if "ds" not in s.info.needs:
+        raise Skip("is not told them")
+    if not isinstance(s.pair, Pair):
+        raise Skip("only tried on samples")
+    ds = torch.arange(len(s.pair.Xs)) % 6 % SOURCES  # of unequal sizes
+    pair = replace(s.pair, Xs=s.pair.Xs + 0.5 * ds[:, None] * torch.linspace(-1, 1, s.pair.Xs.shape[1]))
+    order = torch.randperm(len(ds), generator=torch.Generator().manual_seed(4))
+    seen = []
+    for what, other in (
+        ("as they are", pair.of_sources(ds)),
+        ("with their domains in another order", pair.of_sources(ds, order)),
+        ("of domains with other numbers", pair.of_sources((ds + 1) % SOURCES)),
+    ):
+        fitted = s.fit(other)
+        found = s.predict(fitted, rule="scores_t") if s.info.transductive_only else s.predict(fitted, s.pair.X)
+        seen.append((what, found, accuracy(s, fitted)))
+    _, whole, before = seen[0]
+    for what, found, after in seen[1:]:
+        off = difference(found, whole)
+        close = off < SOLVERS if s.info.deterministic else abs(before - after) < CLOSE
+        by = f"by {off:.2g}" if s.info.deterministic else f"accuracy {after:.1%} for {before:.1%}"
+        require(close, f"source samples {what} give other scores ({by})")
+    got = accuracy(s, s.fit(pair.of_sources(torch.zeros_like(ds))))
+    require(got > CHANCE + 0.2, f"accuracy {got:.1%} where all samples are of one source, chance is {CHANCE:.1%}")
+    return f"{before:.1%} of {SOURCES} sources, {got:.1%} of one"
+
+
 def refit(s: Subject) -> None:
     """The constructor only stores; a fitted adapter, and a clone of its parameters, fit again as if new."""
     stored = plain(s.info.parameters)
@@ -319,6 +350,7 @@ class Plain(Contract):
         better_than_chance,
         no_harm,
         open_sets,
+        several_sources,
         refit,
         uneven_sizes,
         more_features_than_samples,

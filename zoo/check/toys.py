@@ -26,6 +26,7 @@ class Pair:
     yl: Tensor
     X: Tensor
     y: Tensor
+    ds: Tensor | None = None  # not said: every other source sample is of a second domain
 
     def reordered(self, order: Tensor) -> Pair:
         return replace(self, Xt=self.Xt[order], yt=self.yt[order])
@@ -33,6 +34,11 @@ class Pair:
     def mapped(self, source: Callable[[Tensor], Tensor], target: Callable[[Tensor], Tensor]) -> Pair:
         """With other features."""
         return replace(self, Xs=source(self.Xs), Xt=target(self.Xt), Xl=target(self.Xl), X=target(self.X))
+
+    def of_sources(self, ds: Tensor, order: Tensor | None = None) -> Pair:
+        """With the source's domains, and its rows in another order."""
+        rows = torch.arange(len(ds)) if order is None else order
+        return replace(self, Xs=self.Xs[rows], ys=self.ys[rows], ds=ds[rows])
 
     @property
     def asked(self) -> tuple[Any, ...]:
@@ -50,7 +56,8 @@ class Pair:
     def fields(self, device: Any, use: str) -> tuple[dict[str, Any], Any]:
         """What a task may grant; no graphs."""
         found = {k: getattr(self, k).to(device) for k in ("Xs", "ys", "Xt", "Xl", "yl", "yt")}
-        return found | {"ds": torch.arange(len(self.Xs), device=device) % 2}, None
+        ds = torch.arange(len(self.Xs)) % 2 if self.ds is None else self.ds
+        return found | {"ds": ds.to(device)}, None
 
 
 def toy(
