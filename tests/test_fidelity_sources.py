@@ -1,0 +1,151 @@
+"""Weights of sources and combinations of their classifiers, computed anew by scikit-learn and scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from tests.test_fidelity_multi import domain, right
+from zoo.adapters.instance.domain_aggregation import DomainAggregation
+from zoo.adapters.instance.kmm import Kmm
+from zoo.adapters.instance.msda_kmm import MsdaKmm
+from zoo.errors import BadInput
+from zoo.ops.graphs import knn_graph
+from zoo.task import Task
+
+# msda_kmm -------------------------------------------------------------------------------------------------------------
+
+
+def two_near_and_far(seed=0, n=90):
+    """Sources near the target, and far from it with labels the other way round; a third of few samples between."""
+    rng = np.random.default_rng(seed)
+    near, between = domain(rng, n), domain(rng, n // 3, shift=1.0)
+    X, y = domain(rng, n, shift=2.0)
+    return [near, (X, 1 - y), between], domain(rng, n, shift=0.2)
+
+
+def task_of(sources, target, **how):
+    X, y = (np.concatenate([s[i] for s in sources]) for i in (0, 1))
+    return Task.from_arrays(X, y, target[0], ds=np.repeat(np.arange(len(sources)), [len(s[1]) for s in sources]), **how)
+
+
+@pytest.mark.reference(
+    method="msda_kmm",
+    source="Sun et al. 2011 (2SW-MDA), section 3, computed by scikit-learn and scipy's SLSQP",
+    compared="source weights to 1e-4, sample weights of each source those of kmm to 1e-8, on 3 sources of unlike size",
+    differs="no labelled target samples; classes one-hot for ±1; the graph, which is left open, of 10 neighbours",
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_two_stage_weights_are_the_papers(seed):
+    sources, target = two_near_and_far(seed)
+    method, task = MsdaKmm(), task_of(sources, target)
+    w = method.fit(task).weights_.numpy()
+    H, own = [], []
+    for X, y in sources:
+        alpha = Kmm().fit(Task.from_arrays(X, y, target[0])).weights_.numpy()
+        model = LogisticRegression(max_iter=1000).fit(X.astype(float), y, sample_weight=alpha)
+        H.append(2 * model.predict(target[0].astype(float)) - 1)  # the paper's -1 and 1
+        own.append(alpha)
+    H = np.stack(H, 1)
+    W = knn_graph(task.Xt, 10).to_dense().numpy()
+
+    def change(beta):  # over all pairs of target samples
+        f = H @ beta
+        return ((f[:, None] - f[None]) ** 2 * W).sum() / len(f)
+
+    best = minimize(
+        change, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, tol=1e-14,
+        constraints={"type": "eq", "fun": lambda b: b.sum() - 1},
+    )  # fmt: skip
+    beta = np.array([method.certificate_[f"source_{i}"] for i in range(3)])
+    assert change(beta) <= best.fun + 1e-6
+    np.testing.assert_allclose(beta, best.x, atol=1e-3)
+    for i, alpha in enumerate(own):  # β_s / n_s Σ α
+        mine = w[task.ds.numpy() == i]
+        np.testing.assert_allclose(mine, beta[i] * alpha / len(alpha) * len(w), rtol=1e-6, atol=1e-8)
+    assert w.mean() == pytest.approx(1)
+
+
+def test_two_stage_weights_of_one_source_are_kmms():
+    sources, target = two_near_and_far()
+    one = task_of(sources[:1], target)
+    torch.testing.assert_close(MsdaKmm().fit(one).weights_, Kmm().fit(one).weights_.double())
+
+
+def test_two_stage_weights_leave_a_contrary_source_out():
+    shares, gains = [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        large, _ = domain(rng, 200, shift=0.6, noise=0.4)
+        sources = [domain(rng, 100, noise=0.4), (large, rng.integers(0, 2, 200))]  # whose labels say nothing
+        target = domain(rng, 150, shift=0.3, noise=0.4)
+        task = task_of(sources, target)
+        method = MsdaKmm().fit(task)
+        shares.append(method.certificate_["source_0"])  # of 1/3 of the samples
+        plain = task.learner.fit(task.Xs, task.ys, 2)
+        gains.append(right(method, *target) - float((plain.predict(task.Xt).argmax(1).numpy() == target[1]).mean()))
+    assert min(shares) > 0.5
+    assert np.mean(shares) > 0.8
+    assert np.mean(gains) > 0.02
+
+
+# domain_aggregation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.reference(
+    method="domain_aggregation",
+    source="Mansour et al. 2008, section 3; Cortes et al. 2021: scikit-learn's classifiers, scipy's SLSQP",
+    compared="scores of 90 target samples from 3 sources of unlike size, and the mixture, to 1e-4",
+    differs="the mixture is the target's most likely, where Cortes et al. balance the sources' errors",
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_combination_is_the_papers(seed):
+    sources, target = two_near_and_far(seed)
+    method, task = DomainAggregation(), task_of(sources, target)
+    found = method.fit(task).predict(task.Xt).numpy()
+    X, Xt, ds = np.concatenate([X for X, _ in sources]).astype(float), target[0].astype(float), task.ds.numpy()
+    q = LogisticRegression(max_iter=1000).fit(X, ds).predict_proba(Xt)
+    ratio = q / (np.bincount(ds) / len(ds))  # proportional to D_i(x)
+    best = minimize(
+        lambda z: -np.log(ratio @ z).mean(), np.full(3, 1 / 3), bounds=[(0, 1)] * 3, tol=1e-14,
+        constraints={"type": "eq", "fun": lambda z: z.sum() - 1},
+    )  # fmt: skip
+    np.testing.assert_allclose(method.z_.numpy(), best.x, atol=1e-3)
+    h = [LogisticRegression(max_iter=1000).fit(X.astype(float), y).predict_proba(Xt) for X, y in sources]
+    weight = ratio * method.z_.numpy()
+    expected = sum(weight[:, i, None] * h[i] for i in range(3)) / weight.sum(1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_the_combination_serves_a_mixture_that_no_fixed_one_serves():
+    # Mansour et al. (2008), two sources on apart inputs, each right at home and wrong abroad.
+    rng = np.random.default_rng(0)
+    left, right_ = domain(rng, 200), domain(rng, 200, shift=6.0)
+    right_ = (right_[0], 1 - right_[1])
+    parts = [domain(rng, 90), domain(rng, 30, shift=6.0)]
+    target = np.concatenate([parts[0][0], parts[1][0]]), np.concatenate([parts[0][1], 1 - parts[1][1]])
+    task = task_of([left, right_], target)
+    method = DomainAggregation().fit(task)
+    assert method.certificate_["source_0"] == pytest.approx(0.75, abs=0.03)
+    assert right(method, *target) > 0.85
+    scores = [m.predict(task.Xt).numpy() for m in method.models_]
+    for share in np.linspace(0, 1, 11):
+        fixed = (share * scores[0] + (1 - share) * scores[1]).argmax(1)
+        assert (fixed == target[1]).mean() < right(method, *target) - 0.1
+
+
+def test_the_combination_of_one_source_is_its_classifier():
+    sources, target = two_near_and_far()
+    task = task_of(sources[:1], target)
+    plain = task.learner.fit(task.Xs, task.ys, 2)
+    torch.testing.assert_close(DomainAggregation().fit(task).predict(task.Xt), plain.predict(task.Xt).double())
+
+
+def test_the_mixture_is_the_targets_or_equal():
+    sources, target = two_near_and_far()
+    assert DomainAggregation("equal").fit(task_of(sources, target)).z_.tolist() == [1 / 3] * 3
+    with pytest.raises(BadInput, match="mixture is 'target' or 'equal', got 'source'"):
+        DomainAggregation("source").fit(task_of(sources, target))
