@@ -284,3 +284,10 @@ def test_a_run_of_each_source_is_planned_anew_to_be_verified(zoo, each, tmp_path
     done = zoo("verify", tmp_path / "run", "--cells", "3")
     assert done.code == 0, done.out + done.err
     assert "unchecked" not in done.out
+
+
+def test_a_batch_too_small_for_the_sources_is_in_the_plan(zoo, written):  # noqa: F811
+    suite = written("pairs: ['a+b+c:d', 'a:d']\nbatch_size: 5\n", a="AB", b="AB", c="AB", d="AB")
+    found = zoo("run", suite, "--methods", "mdan", "--dry-run", "--json").json["unsupported"]
+    why = "needs two samples and more of each of 3 sources in a batch, and batch_size is 5"
+    assert [(u["label"], u["pair"], u["reason"]) for u in found] == [("mdan", "a+b+c:d", why)]

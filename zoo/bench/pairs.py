@@ -43,6 +43,19 @@ def expanded(given: Iterable[str], domains: Sequence[str]) -> list[str]:
     return found
 
 
+def crowded(source: str, batch_size: int) -> str:
+    """Why batches cannot hold an equal part of each source, as methods that are told them apart need; '' if they can.
+
+    >>> crowded("a+b", 64), crowded("a+b+c", 5)
+    ('', 'needs two samples and more of each of 3 sources in a batch, and batch_size is 5')
+    """
+    k = len(origins(source))
+    few = k > 1 and batch_size // k < 2
+    return (
+        f"needs two samples and more of each of {k} sources in a batch, and batch_size is {batch_size}" if few else ""
+    )
+
+
 def alone(sources: str, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The pairs of one source each that a suite's ``sources: each`` has beside those of several; none are twice.
 

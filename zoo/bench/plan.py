@@ -10,7 +10,7 @@ from typing import Any
 from zoo import discover, plain
 from zoo.access import setting_of
 from zoo.bench import search
-from zoo.bench.pairs import alone, expanded
+from zoo.bench.pairs import alone, crowded, expanded
 from zoo.bench.suite import Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
@@ -245,6 +245,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 grants.append(row.info.needs | {"Xl", "yl"})
             bare: list[tuple[str, str]] = []
             few: list[tuple[str, str]] = []
+            many: dict[tuple[str, str], str] = {}
             for grant in grants:
                 each = [] if "ds" in grant else alone(suite.sources, pairs)
                 for source, target in (p for p in [*pairs, *each] if p not in data.refused):
@@ -254,6 +255,9 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                     if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
                         bare.append((source, target))
                         continue
+                    if "ds" in grant and use == "net" and (why := crowded(source, suite.batch_size)):
+                        many[source, target] = why
+                        continue
                     for one in _tried(row, trials[row.label]):
                         for seed in _seeds(suite, one, use):
                             cell = _cell(suite, one, use, grant, source, target, seed, data, code[row.label][learner])
@@ -262,6 +266,9 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 lacks = "needs source samples, which a pretrained network does not bring"
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
+            for (source, target), why in many.items():
+                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
+                unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
             for source, target in dict.fromkeys(few):
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
                 why = next(filter(None, (data.withheld(grant, target) for grant in grants)))
