@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import label_sets, records
 from zoo.bench.plan import Cell
-from zoo.bench.view.growth import Growth, tried
+from zoo.bench.view.growth import Growth, answered, tried
 from zoo.data._room import memory
 from zoo.errors import BadInput
 from zoo.kinds import unknown
@@ -156,12 +156,10 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     for left_out in (1, 0):  # the first pays for imports and warm-up; a row less, or the second would be shared
         rows = {k: v if k == "As" else v[left_out:] for k, v in arrays.items()}
         channel.send(message | {"arrays": rows if use == "base" else arrays})
-        (ready,) = executor.wait([channel], None)
         try:
-            while "note" in (answer := ready.receive()):
-                pass
+            answer = answered(executor, channel)
         except EOFError:
-            raise BadInput(f"source_only, timed for the estimate, gave no answer: {ready.obituary()}") from None
+            raise BadInput(f"source_only, timed for the estimate, gave no answer: {channel.obituary()}") from None
         times.append(answer["fit_s"] + answer.get("shared_s", 0.0))
     channel.close()
     return times[1] * (suite.steps / budget["steps"] if use == "net" else 1)

@@ -12,6 +12,7 @@ from zoo.bench import messages
 from zoo.graph import is_sparse
 
 if TYPE_CHECKING:
+    from zoo.bench.executors import Channel, Executor
     from zoo.bench.plan import Cell
     from zoo.bench.run import Benchmark
 
@@ -72,9 +73,7 @@ def tried(benchmark: Benchmark, cell: Cell) -> tuple[Growth, int] | None:
         channel = executor.open()  # a new process, whose peak is that of this fit
         channel.send(message)
         try:
-            (ready,) = executor.wait([channel], None)
-            while "note" in (answer := ready.receive()):
-                pass
+            answer = answered(executor, channel)
         except EOFError:
             return None
         finally:
@@ -84,6 +83,20 @@ def tried(benchmark: Benchmark, cell: Cell) -> tuple[Growth, int] | None:
         answers.append((float(answer["fit_s"]), float(answer["peak_rss_mb"] or 0.0)))
     took, peaks = zip(*answers, strict=True)
     return Growth(took, peaks), n
+
+
+def answered(executor: Executor, channel: Channel) -> dict[str, Any]:
+    """The answer after all notes; each is waited for, since a worker that is in the middle of one is given seconds.
+
+    Raises
+    ------
+    EOFError
+        The worker has died.
+    """
+    while True:
+        (ready,) = executor.wait([channel], None)
+        if "note" not in (answer := ready.receive()):
+            return answer
 
 
 def _some(X: Any, share: float) -> Any:
