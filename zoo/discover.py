@@ -28,7 +28,8 @@ FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS, LABEL_SETS = ("base", "net", "both", "own"), ("closed", "partial", "open", "universal")
 SETS = ("needs", "tasks", "label_sets")
 FLAGS = ("deterministic", "transductive_only", "stream", "sparse")
-ATTRIBUTES = (*SETS, "learner", "cite", "space", "source_model", *FLAGS)
+STEPS = ("before", "after")  # a step, of a stream
+ATTRIBUTES = (*SETS, "learner", "cite", "space", "source_model", "predicts", *FLAGS)
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -109,6 +110,7 @@ class MethodInfo:
     tasks: frozenset[str]
     label_sets: frozenset[str]
     stream: bool
+    predicts: str
     sparse: bool
     forward: str
     summary: str
@@ -348,6 +350,7 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
     check("space", set(said["space"]) - set(takes), takes)
     if why := untrainable(said["source_model"], said["needs"]):
         refuse(*where(lineage, "source_model"), f"source_model: {why}")
+    check("predicts", ({said["predicts"]} if said["stream"] else set()) - set(STEPS), STEPS)
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))
     return MethodInfo(
         **(_face(file, cls) | {"name": name}),

@@ -254,6 +254,7 @@ class Benchmark:
                     "parameters": r.parameters,
                     "code": p.code.get(r.label, {}),
                     "cells": p.ids(r),
+                    **({"predicts": r.info.predicts} if self.suite.order and r.info.stream else {}),
                     **({"trials": p.trials[r.label]} if len(p.trials[r.label]) > 1 else {}),
                     **({"plugin": f"plugins/{self._code(r)[:16]}/{r.info.path.name}"} if r.info.plugin else {}),
                 }

@@ -41,7 +41,7 @@ DENSE = 1 << 30  # bytes that sparse samples may take when they are made dense
 class Samples(Kind):
     """Rows of numbers with a class, or a value, each."""
 
-    protocols = ("holdout", "transductive", streams.NAME)
+    protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive", streams.NAME)
     tasks = ("classification", "regression")
     label_sets: ClassVar[tuple[str, ...]] = ("closed", "partial", "open", "universal")
 
@@ -255,7 +255,7 @@ class Protocol(Draws):
         sources, asked = origins(source), f":{target}" if target in self.data.targets else target
         number = partial(unknown.numbers, self.data, source)
         streamed = suite.protocol == streams.NAME
-        unseen = self._unseen(sources if streamed else (*sources, asked), seed)
+        unseen = self._unseen((*sources,) if streamed else (*sources, asked), seed)
         X, adapt, held = self._own(asked, seed, frozen, unseen)
         if streamed:  # in the order in which they arrive, and none to adapt to before
             adapt, held = held[:0], _arrivals.arrival(suite.order, t, seed)
