@@ -101,7 +101,9 @@ class Session:
         tensors, source = self._granted(message)
         seed = message["seed"]
         _seed_everything(seed)
-        known = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
+        known = (
+            (tensors["Xs"], tensors["ys"], source) if source is not None and {"Xs", "ys"} <= tensors.keys() else None
+        )
         task = Task(
             {**tensors, "model": source},
             needs=set(message["needs"]),
