@@ -101,9 +101,7 @@ class Session:
         tensors, source = self._granted(message)
         seed = message["seed"]
         _seed_everything(seed)
-        known = (
-            (tensors["Xs"], tensors["ys"], source) if source is not None and {"Xs", "ys"} <= tensors.keys() else None
-        )
+        known = (tensors["Xs"], tensors["ys"], source) if source is not None and "ys" in tensors else None
         task = Task(
             {**tensors, "model": source},
             needs=set(message["needs"]),
