@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, conv2d, grid_sample, max_pool2d, pad
+from torch.nn.functional import affine_grid, conv2d, grid_sample, max_pool2d, pad
 
 STRENGTHS = ("weak", "medium", "strong")
 
@@ -45,7 +45,7 @@ def blur(x: Tensor, s: int, g: torch.Generator) -> Tensor:
 
 def motion_blur(x: Tensor, s: int, g: torch.Generator) -> Tensor:
     """Means over a line in a random direction."""
-    length, angle = (3.0, 6.0, 9.0)[s], math.pi * torch.rand(len(x), generator=g)
+    length, angle = (3.0, 5.0, 7.0)[s], math.pi * torch.rand(len(x), generator=g)
     steps = [_moved(x, k * length * angle.cos() / 2, k * length * angle.sin() / 2) for k in torch.linspace(-1, 1, 9)]
     return torch.stack(steps).mean(0)
 
@@ -68,7 +68,7 @@ def shear(x: Tensor, s: int, g: torch.Generator) -> Tensor:
 
 def scale(x: Tensor, s: int, g: torch.Generator) -> Tensor:
     """Smaller or larger."""
-    factor = torch.tensor((1.25, 1.5, 1.8)[s]) ** _sign(x, g)
+    factor = torch.tensor((1.2, 1.35, 1.5)[s]) ** _sign(x, g)
     return _warped(x, factor, 0 * factor, 0 * factor, factor)
 
 
@@ -83,13 +83,14 @@ def brightness(x: Tensor, s: int, g: torch.Generator) -> Tensor:
 
 def thick(x: Tensor, s: int, g: torch.Generator) -> Tensor:
     """Strokes grown by a pixel, two, three."""
-    k = 2 * s + 3
-    return max_pool2d(x, k, 1, k // 2)
+    k = s + 2
+    return max_pool2d(pad(x, (k // 2, (k - 1) // 2) * 2), k, 1)
 
 
 def thin(x: Tensor, s: int, g: torch.Generator) -> Tensor:
-    """Strokes that lose their rims, more and more of them."""
-    return ((x - avg_pool2d(1 - x, 3, 1, 1) * (0.6, 1.0, 1.4)[s]) * (1.2, 1.5, 1.9)[s]).clamp(0, 1)
+    """Strokes that lose half a pixel, one, one and a half."""
+    less, least = (-max_pool2d(pad(-x, (k // 2, (k - 1) // 2) * 2), k, 1) for k in (2, 3))
+    return ((x + less) / 2, less, (less + least) / 2)[s]
 
 
 def occlusion(x: Tensor, s: int, g: torch.Generator) -> Tensor:
