@@ -73,6 +73,10 @@ def test_a_good_plugin_passes(name):
         ("knows_all", "open sets", "in 50.0% of pairs"),
         ("never_says", "open sets", "its last column is the highest of no sample"),
         ("always_column", "shapes", "predict(X) has shape [600, 4], not [600, 3]"),
+        ("hoards", "a long stream", "numbers, after 40"),
+        ("rewrites", "a stream", "changed after they were given"),
+        ("wants_many", "a stream", "observe(X) of 2 samples has shape [4, 3], not [2, 3]"),
+        ("draws_by_batch", "a stream again", "draw from task.generator"),
     ],
 )
 def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
@@ -85,7 +89,7 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
     "name",
     [
         *("leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"),
-        *("no_column", "knows_all", "never_says"),
+        *("no_column", "knows_all", "never_says", "hoards", "wants_many"),
     ],
 )
 def test_it_fails_no_other(name):

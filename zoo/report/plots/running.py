@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,8 @@ def draw(run: Run, beside: Beside) -> Figure:
         axes.locator_params(axis="x", nbins=4)
     styles = ["--" if line.family == "baseline" else "-" for line, _ in rows]
     shown = [panels[0].plot([], [], s, color=drawing.shade(i, len(rows)), lw=1)[0] for i, s in enumerate(styles)]
-    names = [drawing.drawable(rowcells.name(line)) for line, _ in rows]
+    labels = Counter(line.label for line, _ in rows)
+    names = [drawing.drawable(rowcells.name(line) if labels[line.label] > 1 else line.label) for line, _ in rows]
     figure.legend(shown, names, loc="outside lower center", ncols=4 if max(map(len, names)) < 20 else 2)
     order = stream.ORDERS.get(suite.get("order") or "", "")
     what = f"accuracy over the samples so far of {len(rows)} rows, in a stream that comes {order}"
