@@ -368,7 +368,7 @@ def test_a_method_for_streams_says_when_it_predicts(tmp_path):
     path.write_text(
         (Path(__file__).parent / "plugins" / "hoards.py").read_text().replace('    predicts = "before"\n', "")
     )
-    with pytest.raises(BadInput, match="silent.py:4: a method with stream = True says predicts"):
+    with pytest.raises(BadInput, match=r"silent\.py:4: a method with stream = True says predicts"):
         discover.methods([path])
 
 
