@@ -259,8 +259,7 @@ class Driver:
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         job.kept += [self.store.keep_model(job.key, m) for m in [answer["kept"]] if m is not None and self.keep]
         self._seen(job, answer)
-        secret = self.protocol.data.domains[job.cell.target].secret
-        rng = secret.generator("chunks", job.cell.id, job.round)
+        rng = self.protocol.data.domains[job.cell.target].secret.generator("chunks", job.cell.id, job.round)
         job.parts.extend(messages.parts(now, job.cell, rng))
         if self.probes and "yt" not in job.cell.grant and self.suite.kind.learners and not now.folds:
             self._send_probe(slot, job)

@@ -122,10 +122,8 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        found: dict[str, Any] = {"n": self.X.shape[0]}
-        if self.groups is not None:
-            found["groups"] = len(np.unique(self.groups))
-        return found | ({"notes": list(self.notes)} if self.notes else {})
+        groups = {} if self.groups is None else {"groups": len(np.unique(self.groups))}
+        return {"n": self.X.shape[0]} | groups | ({"notes": list(self.notes)} if self.notes else {})
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What is drawn as one, of all labelled samples or of some: the stratum of each such unit, the unit of each."""

@@ -24,9 +24,9 @@ import numpy as np
 from zoo import streams
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
-from zoo.kinds import _arrivals, base, unknown
+from zoo.kinds import _arrivals, _rows, base, unknown
 from zoo.kinds._classes import judged, matched, shared, sided
-from zoo.kinds._rows import FOLDS, adapt_rows, divided, folded, imputed, rank_in_class, row_norms, take, training_rows
+from zoo.kinds._rows import FOLDS, adapt_rows, folded, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
 from zoo.tasks import Problem, problem
 
@@ -93,14 +93,7 @@ class Samples(Kind):
 
     def fits(self, suite: Suite, shape: tuple[int, ...]) -> None:
         """Refuse samples that the network cannot read."""
-        if (net := suite.network) is None:
-            return
-        what = ""
-        if net.smallest and (len(shape) != 3 or min(shape[1:]) < net.smallest):
-            what = f"takes images of {net.smallest}×{net.smallest} pixels and more"
-        if net.shortest and (len(shape) != 2 or shape[1] < net.shortest):
-            what = f"takes series, channels × {net.shortest} steps and more"
-        if what:
+        if suite.network is not None and (what := _rows.unreadable(suite.network, shape)):
             got = "×".join(map(str, shape))
             raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
 
@@ -325,14 +318,7 @@ class Protocol(Draws):
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
-        if self.suite.labels == "all":
-            return adapt, adapt
-        y, unit = t.units(adapt)
-        rank = rank_in_class(y, t.secret.generator("labels", seed))
-        counts, k = np.bincount(y, minlength=int(t.strata.max(initial=0)) + 1), int(self.suite.labels)
-        # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
-        chosen = ((rank < k) & (counts > k)[y])[unit]
-        return adapt[chosen], adapt[~chosen]
+        return _rows.labelled(self.suite, t, adapt, seed)
 
     def _unseen(self, names: tuple[str, ...], seed: int) -> tuple[int, ...]:
         """Columns of words that no training part of these domains holds: in what is held out they count as none."""
@@ -348,7 +334,7 @@ class Protocol(Draws):
         X = domain.frozen if frozen and domain.frozen is not None else domain.X
         data = self.suite.data
         if data is not None and data.imputes:
-            X = imputed(X, training_rows(self.suite, domain, seed), data.impute)
+            X = _rows.imputed(X, training_rows(self.suite, domain, seed), data.impute)
         if unseen:
             X = X.copy()
             X[:, list(unseen)] = 0
@@ -365,7 +351,7 @@ class Protocol(Draws):
             return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
-            X = divided(X, row_norms(X, orders[how]))
+            X = _rows.divided(X, _rows.row_norms(X, orders[how]))
         return X
 
     def _normalised_by_own(
