@@ -76,6 +76,10 @@ def test_a_good_plugin_passes(name):
         ("blocks", "several sources", "source samples with their domains in another order give other scores"),
         ("two_sources", "several sources", "two_sources.py:15"),
         ("always_column", "shapes", "predict(X) has shape [600, 4], not [600, 3]"),
+        ("hoards", "a long stream", "numbers, after 40"),
+        ("rewrites", "a stream", "changed after they were given"),
+        ("wants_many", "a stream", "observe(X) of 2 samples has shape [4, 3], not [2, 3]"),
+        ("draws_by_batch", "a stream again", "draw from task.generator"),
     ],
 )
 def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
@@ -88,7 +92,7 @@ def test_a_broken_promise_fails_its_test_and_says_why(name, test, says):
     "name",
     [
         *("leaks", "leaks_quietly", "draws", "cpu_labels", "cpu_projection", "cites", "writes", "counts_stored"),
-        *("no_column", "knows_all", "never_says", "first_source", "blocks", "two_sources"),
+        *("no_column", "knows_all", "never_says", "first_source", "blocks", "two_sources", "hoards", "wants_many"),
     ],
 )
 def test_it_fails_no_other(name):

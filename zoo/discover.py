@@ -26,9 +26,9 @@ from zoo.source import code_hash as code_hash
 
 FAMILIES = ("baseline", "instance", "feature", "parameter", "relational")
 LEARNERS, LABEL_SETS = ("base", "net", "both", "own"), ("closed", "partial", "open", "universal")
-SETS = ("needs", "tasks", "label_sets")
+SETS, STEPS = ("needs", "tasks", "label_sets"), ("before", "after")  # a step, of a stream
 FLAGS = ("deterministic", "transductive_only", "stream", "sparse")
-ATTRIBUTES = (*SETS, "learner", "cite", "space", "source_model", *FLAGS)
+ATTRIBUTES = (*SETS, "learner", "cite", "space", "source_model", "predicts", *FLAGS)
 FORMATS, PLOTS = ("md", "latex"), ("bars", "gains", "time")  # those that are named first
 KINDS = {"Reweighting": "reweighting", "Mapping": "mapping", "DeepAdapter": "deep", "Tuning": "parameter"}
 
@@ -109,6 +109,7 @@ class MethodInfo:
     tasks: frozenset[str]
     label_sets: frozenset[str]
     stream: bool
+    predicts: str
     sparse: bool
     forward: str
     summary: str
@@ -348,6 +349,8 @@ def _method(path: Path, module: str = "", shown: str = "") -> MethodInfo:
     check("space", set(said["space"]) - set(takes), takes)
     if why := untrainable(said["source_model"], said["needs"]):
         refuse(*where(lineage, "source_model"), f"source_model: {why}")
+    if said["stream"] and said["predicts"] not in STEPS:
+        refuse(file, cls.lineno, "a method with stream = True says predicts = 'before' or 'after' the step of a batch")
     check("forward", {said.get("forward", "joint")} - {"separate", "joint"}, ("separate", "joint"))
     return MethodInfo(
         **(_face(file, cls) | {"name": name}),

@@ -22,7 +22,7 @@ from zoo import __version__, discover, source
 from zoo.access import FIELDS
 from zoo.discover import FAMILIES, LEARNERS, MethodInfo
 
-TEXTS = ("name", "family", "kind", "learner", "cite", "forward", "summary", "doc", "cls", "module", "title")
+TEXTS = ("name", "family", "kind", "learner", "cite", "forward", "predicts", "summary", "doc", "cls", "module", "title")
 FLAGS = ("deterministic", "transductive_only", "stream", "sparse", "plugin")
 SETS = {"needs": FIELDS, "tasks": discover.names("tasks"), "label_sets": discover.LABEL_SETS}
 LITERALS = ("space", "source_model", "parameters")

@@ -48,7 +48,10 @@ class Adapter:
     sparse : bool
         Sparse samples come to it as sparse CSR tensors; to others dense, where these are of a reasonable size.
     stream : bool
-        It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores.
+        It has ``observe(X)``, which sees the next batch, may adapt, and returns its scores. Its `needs` may name Xt: a
+        fit for a stream is not granted it, and asks ``task.has("Xt")``.
+    predicts : {'before', 'after'}
+        Of a stream method: whether the scores of a batch are those before the step that it gives, or after.
     title : str
         As papers write its name, where that is not the file's with spaces; it is no part of a cell.
     cite : key in ``zoo/refs.bib``
@@ -65,6 +68,7 @@ class Adapter:
     tasks: ClassVar[set[str]] = {"classification"}
     label_sets: ClassVar[set[str]] = {"closed"}
     stream: ClassVar[bool] = False
+    predicts: ClassVar[str] = ""
     sparse: ClassVar[bool] = False
     host_sync: ClassVar[bool] = False
     source_model: ClassVar[dict[str, Any]] = {}
@@ -89,6 +93,10 @@ class Adapter:
     def predict_source(self, X: Tensor) -> Tensor:
         """Class scores of source samples that were held out (source validation)."""
         return self.predict(X)
+
+    def observe(self, X: Tensor) -> Tensor:
+        """Class scores of the next batch of a stream, of 2 samples and more, to which it may adapt."""
+        raise NotImplementedError
 
     def get_params(self) -> dict[str, Any]:
         """The constructor's parameters as stored."""

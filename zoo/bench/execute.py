@@ -185,6 +185,7 @@ class Driver:
         message |= messages.fit(suite, cell, job.op, job.round > 0, arrays, model, features is None)
         message |= {
             "checkpoint_s": self.checkpoint_s,
+            "shape": list(now.sets["test"].shape[1:]) if now.batches else None,
             "state": self.store.checkpoint(job.key) if cell.use == "net" or trains else None,
             "keep": self.keep and job.op == "fit" and not job.stranger and not now.folds,
         }
@@ -258,9 +259,8 @@ class Driver:
         job.explanations += [e for e in [answer["explanation"]] if e is not None]
         job.kept += [self.store.keep_model(job.key, m) for m in [answer["kept"]] if m is not None and self.keep]
         self._seen(job, answer)
-        secret = self.protocol.data.domains[job.cell.target].secret
-        rng = secret.generator("chunks", job.cell.id, job.round)
-        job.parts.extend(messages.parts(now, job.stranger, rng))
+        rng = self.protocol.data.domains[job.cell.target].secret.generator("chunks", job.cell.id, job.round)
+        job.parts.extend(messages.parts(now, job.cell, rng))
         if self.probes and "yt" not in job.cell.grant and self.suite.kind.learners and not now.folds:
             self._send_probe(slot, job)
         else:

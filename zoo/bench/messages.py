@@ -104,7 +104,8 @@ def sets(now: Round, features: dict[str, np.ndarray] | None) -> dict[str, Any]:
 def predict(cell: Cell, now: Round, part: Part, rows: dict[str, Any], graphs: dict[str, Any]) -> dict[str, Any]:
     """What is asked of a fitted method: scores of some rows of its sets."""
     return {
-        "op": "predict",
+        "op": "observe" if now.batches else "predict",
+        "adapts": cell.row.info.stream,
         "arrays": {name: rows[name][of] for name, of in part.items()},
         "context": {k: v for k, v in now.context.items() if k in part},
         "graphs": graphs,
@@ -127,14 +128,19 @@ def probe(
     return message | {"op": "probe", "arrays": known, "seed": cell.seed or 0}
 
 
-def parts(now: Round, apart: bool, rng: np.random.Generator) -> list[Part]:
+def parts(now: Round, cell: Cell, rng: np.random.Generator) -> list[Part]:
     """The messages in which the sets of a round are predicted.
+
+    A stream comes batch by batch, each once what the last one scores is there, which nothing changes any more.
 
     A stranger's unseen rows come in random chunks and some of them twice, in other company: scores that hang on who
     else is asked for differ then. What its fit has seen comes whole.
     """
+    info = cell.row.info
+    if now.batches and (info.stream or not info.plugin):
+        return [{"test": rows} for rows in now.batches]
     whole = {name: np.arange(n) for name, rows in now.sets.items() if (n := rows.shape[0])}
-    if not apart:
+    if not info.plugin:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
     known = {name: rows for name, rows in whole.items() if name not in unseen}

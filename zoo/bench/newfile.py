@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import machine, records
+from zoo import machine, records, streams
 from zoo.bench import predict
 from zoo.bench.again import Rebuilt, Unplanned, rebuilt
 from zoo.bench.execute import STATE_LIMIT, Driver
@@ -101,6 +101,10 @@ def predicted(
         for record in every:
             if record["cell"] not in planned.cells:
                 raise BadInput(f"{folder}: {method} cannot be had again: {planned.absent(record).reason}")
+        if planned.plan.suite.protocol == streams.NAME:
+            raise BadInput(
+                f"{folder}: protocol: stream: a stream ends with its last batch, and new rows are none of it"
+            )
         if planned.cells[every[0]["cell"]].row.info.transductive_only:
             raise BadInput(f"{folder}: {method} has no rule for new samples")
         for found in cells.values():

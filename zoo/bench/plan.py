@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, plain
+from zoo import discover, plain, streams
 from zoo.access import setting_of
 from zoo.bench import search
 from zoo.bench.pairs import alone, crowded, expanded
-from zoo.bench.suite import Suite
+from zoo.bench.suite import STREAM_KEYS, Suite
 from zoo.document import scalar
 from zoo.errors import BadInput
 from zoo.kinds import unknown
@@ -21,6 +21,7 @@ from zoo.records.ids import canonical
 from zoo.vault import plugins
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
+MODEL_FREE = {"labels"} | STREAM_KEYS  # keys of a suite that no source model depends on
 HERE = Path(__file__).parent.parent
 
 
@@ -114,13 +115,18 @@ def parse_pairs(suite: Suite) -> list[tuple[str, str]]:
         source, colon, target = text.partition(":")
         if not (source and colon and target):
             raise BadInput(f"pair {text!r}: write SOURCE:TARGET, such as {domains[0]}:{domains[1]}")
-        for name in (*origins(source), target):
+        parts = streams.parts(target)
+        if len(parts) > 1 and suite.protocol != streams.NAME:
+            raise BadInput(f"pair {text!r}: several targets arrive one after another: that is protocol: stream")
+        for name in (*origins(source), *parts):
             if name not in domains:
                 raise discover.unknown(f"domain in pair {text!r}:", name, domains)
         if twice := [s for s in origins(source) if origins(source).count(s) > 1]:
             raise BadInput(f"pair {text!r}: {twice[0]} stands twice among the sources")
-        if target in source.split("+"):
+        if {*parts} & {*source.split("+")}:
             raise BadInput(f"pair {text!r}: the target is also a source")
+        if len({*parts}) < len(parts):
+            raise BadInput(f"pair {text!r}: a target stands twice")
         if source == PRETRAINED:
             _stands_alone(suite, text)
         pairs.append((source, target))
@@ -240,7 +246,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
                 unsupported.append({"label": row.label, "learner": learner, "reason": reason})
                 continue
             code.setdefault(row.label, {})[learner] = _code(suite, row, use)
-            grants = [row.info.needs]
+            grants = [streams.grant(suite, row.info)]
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
             bare: list[tuple[str, str]] = []
@@ -356,7 +362,7 @@ def _cell(
         "data": content,
         "source": source,
         "target": target,
-        "setting": setting_of(grant),
+        "setting": setting_of(streams.sees(suite, row.info, grant)),
         "method": row.info.name,
         "learner": learner_name(suite, use),
         "seed": seed,
@@ -373,7 +379,7 @@ def _cell(
                 "source": source,
                 "seed": seed,
                 "classes": unknown.names(data, source),
-                "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k != "labels"},
+                "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k not in MODEL_FREE},
                 "trained": row.info.source_model,
                 "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),
             }

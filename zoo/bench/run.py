@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, machine, plain, records, select
+from zoo import discover, machine, plain, records, select, streams
 from zoo.bench import plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
@@ -84,6 +84,9 @@ class Benchmark:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
         if self.judges and self.suite.open:
             raise BadInput(f"--validators: they judge scores of known classes, not label_sets: {self.suite.label_sets}")
+        if self.suite.protocol == streams.NAME and (validators or keep):
+            option, why = ("--validators", "to judge by") if validators else ("--keep", "to keep anything of")
+            raise BadInput(f"{option}: protocol: stream: no target sample is there {why} beside the stream itself")
         if odd := set(keep) - {"features", "model"}:
             raise BadInput(f"--keep {min(odd)}: features and model can be kept, and nothing else")
         self.keep, self.keep_models = "features" in keep, "model" in keep
@@ -254,6 +257,7 @@ class Benchmark:
                     "parameters": r.parameters,
                     "code": p.code.get(r.label, {}),
                     "cells": p.ids(r),
+                    **({"predicts": r.info.predicts} if self.suite.order and r.info.stream else {}),
                     **({"trials": p.trials[r.label]} if len(p.trials[r.label]) > 1 else {}),
                     **({"plugin": f"plugins/{self._code(r)[:16]}/{r.info.path.name}"} if r.info.plugin else {}),
                 }

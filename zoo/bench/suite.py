@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from zoo import discover, document, plain
+from zoo import discover, document, plain, streams
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
 from zoo.label_sets import OPEN
@@ -45,9 +45,10 @@ BACKBONE_KEYS = frozenset({"weights", "trainable", "bottleneck"})
 NET_KEYS = BUDGET_KEYS | BACKBONE_KEYS | {"net"}
 BASE_KEYS = frozenset({"base", "features"})
 KIND_KEYS = frozenset({"examples", "negative_ratio", "window", "step", "rate"})  # of kinds that say so
-TABLE_KEYS = frozenset(
+STREAM_KEYS = frozenset({"order", "stream_batch"})  # of a stream
+TABLE_KEYS = frozenset(  # or are in the data
     ["name", "pairs", "methods", "seeds", "trials", "reference", "classes", "sources"]
-)  # or are in the data
+)
 BACKBONE_RATE = 0.1  # of a pretrained backbone that is trained, unless the suite says otherwise: the field's
 DICT = Path("the suite given as a dict")
 BOTTLENECK = 256  # of torchvision's models, unless the suite says otherwise: the field's usual width
@@ -74,7 +75,9 @@ class Suite(BaseModel):
     normalise_by: Literal["domain", "source"] = "domain"
     pairs: tuple[str, ...] = ()
     sources: Literal["pooled", "each"] = "pooled"
-    protocol: Literal["", "holdout", "transductive", "folds"] = ""
+    protocol: Literal["", "holdout", "transductive", "folds", "stream"] = ""
+    order: Literal["", "shuffled", "by_class", "by_domain"] = ""
+    stream_batch: int = Field(0, ge=0, le=MANY)
     task: str = "classification"
     label_sets: Literal["closed", "partial", "open", "universal"] = "closed"
     reject: Literal["", "entropy"] = ""
@@ -148,6 +151,13 @@ class Suite(BaseModel):
         if value in ("", "shared") or isinstance(value, Sides) or (sides and all(map(_is_list, value.values()))):
             return value
         raise ValueError("write shared, or the classes of each side, as in {source: [a, b], target: [a]}")
+
+    @field_validator("stream_batch")
+    @classmethod
+    def _has_a_variance(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("batches of a stream are of 2 samples and more")
+        return value
 
     @field_validator("labels")
     @classmethod
@@ -225,6 +235,7 @@ class Suite(BaseModel):
         unused = NET_KEYS - ({"net", "weights"} if base and self.features == "frozen" else set())
         drop = TABLE_KEYS | {"data"} | (frozenset() if net else unused) | (frozenset() if base else BASE_KEYS)
         drop |= KIND_KEYS - self.kind.keys
+        drop |= frozenset() if self.protocol == streams.NAME else STREAM_KEYS
         drop |= frozenset() if self.open else {"reject"}
         drop -= frozenset() if self.sides is None else {"classes"}  # a domain is not other data on another side
         said = self.model_dump(mode="json") | {"weights": self.pretrained}
@@ -333,6 +344,7 @@ def _resolved(suite: Suite) -> Suite:
     found = {"net": net, "trainable": trainable, "features": features, "bottleneck": bottleneck, "backbone_rate": rate}
     if suite.reject and not suite.open:
         raise BadInput(f"reject: {suite.reject} needs label_sets: open or universal, where something is unknown")
+    found |= streams.resolved(suite, protocol)
     found |= {"protocol": protocol, "reference": reference, "base": base, "reject": "entropy" if suite.open else ""}
     return suite.model_copy(update=found | kind.resolved(suite))
 

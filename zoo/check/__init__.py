@@ -6,12 +6,12 @@ no line of it runs, from the scores that come back; the labels that they are com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from zoo import discover, select
-from zoo.check import judge
+from zoo.check import judge, streams
 from zoo.check.contract import contracts
 from zoo.check.subject import LIMIT, Outcome, Subject, citation, needs, outcome
 
@@ -43,7 +43,7 @@ def run(method: str | Path, plugins: Sequence[Path] = (), limit: float = LIMIT) 
             raise discover.unknown("method", str(method), [*known, *select.validators()])
         info = known[str(method)]
     found: list[Outcome] = []
-    for c in contracts(info):
+    for c in contracts(info)[: 1 if streams.only(info) else None]:
         found += _tried(Subject(info, limit, c), anew=not found or c.task != "classification")
         if len(found) == 1:  # it did not fit
             break
@@ -56,7 +56,13 @@ def _tried(subject: Subject, anew: bool) -> list[Outcome]:
     try:
         found = [outcome(needs, subject)] if anew else []
         if not found or (found[0].ok and not found[0].skipped):  # else it did not fit, so nothing else can be said
-            found += [outcome(test, subject) for test in subject.contract.tests]
+            found += [_outcome(test, subject) for test in subject.contract.tests]
     finally:
         subject.end()
     return [replace(o, name=f"{what}{o.name}") for o in found]
+
+
+def _outcome(test: Callable[[Subject], str | None], subject: Subject) -> Outcome:
+    if streams.alone(subject) and test.__name__ in streams.OTHERS:
+        return Outcome(test.__name__.replace("_", " "), True, "adapts to streams alone", skipped=True)
+    return outcome(test, subject)

@@ -125,6 +125,32 @@ class Runs:
             return {"gives": type(found).__name__, "scores": None}
         return {"gives": "Tensor", "scores": found.detach().cpu().double().numpy()}
 
+    def stream(self, name: str, batches: list[Any]) -> dict[str, Any]:
+        """What a copy of a fitted adapter gives of batches that come one by one, and what it holds after each."""
+        import numpy as np
+        import torch
+
+        adapter, given, scores, held = copy.deepcopy(self.fitted[name]), [], [], []
+        for batch in batches:
+            with torch.enable_grad():
+                found = adapter.observe(batch.clone())
+            if not isinstance(found, torch.Tensor):
+                return {"gives": type(found).__name__, "held": [], "final": False}
+            given.append(found)
+            scores.append(found.detach().cpu().double().numpy().copy())
+            held.append(self._held(adapter))
+        now = [part.detach().cpu().double().numpy() for part in given]
+        final = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(scores, now, strict=True))
+        told = {f"scores {i}": part for i, part in enumerate(scores)}
+        return {"gives": "Tensor", "held": held, "final": final, **told}
+
+    def _held(self, adapter: Any) -> int:
+        """How many numbers and objects an adapter and its file hold."""
+        from zoo.vault.shared import parts
+
+        own = {k: v for k, v in vars(sys.modules[self.cls.__module__]).items() if not k.startswith("__")}
+        return sum(_numbers(part) for part in parts([adapter, self.cls.__dict__.copy(), own]))
+
     def params(self, name: str = "") -> dict[str, Any]:
         """The parameters of a fitted adapter, or of a new one."""
         return {"params": (self.fitted[name] if name else self.cls()).get_params()}
@@ -219,6 +245,15 @@ class Runs:
         if key not in self.models:
             self.models[key] = Learner(**options).fit(fields["Xs"], fields["ys"], n_classes)
         return copy.deepcopy(self.models[key])
+
+
+def _numbers(part: Any) -> int:
+    import numpy as np
+    import torch
+
+    if isinstance(part, torch.Tensor):
+        return part.untyped_storage().nbytes() // part.element_size() if part.device.type != "meta" else 0
+    return part.size if isinstance(part, np.ndarray) else len(part) if isinstance(part, str | bytes) else 1
 
 
 def start(end: socket.socket) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.check import streams
 from zoo.check.contract import Contract
 from zoo.check.subject import (
     BRIEF,
@@ -40,7 +41,9 @@ OPENLY = "under open label sets"
 
 
 def scores(s: Subject, fitted: Fitted, pair: Any = None) -> Tensor:
-    """Scores of the target samples that it was fitted on."""
+    """Scores of the target samples that it was fitted on; of a method for streams alone, of these as a stream."""
+    if streams.alone(s):
+        return streams.whole(s, fitted, (pair or s.pair).Xt)
     if s.info.transductive_only:
         return s.predict(fitted, rule="scores_t")
     return s.predict(fitted, (pair or s.pair).Xt)
@@ -49,6 +52,8 @@ def scores(s: Subject, fitted: Fitted, pair: Any = None) -> Tensor:
 def accuracy(s: Subject, fitted: Fitted, pair: Any = None) -> float:
     """On the test set, or on Xt where it has no rule for other samples."""
     pair = pair or s.pair
+    if streams.alone(s):
+        return right(streams.whole(s, fitted, pair.X), pair.y)
     if s.info.transductive_only:
         return right(s.predict(fitted, rule="scores_t"), pair.yt)
     return right(s.predict(fitted, pair.X), pair.y)
@@ -308,6 +313,8 @@ def process_state(s: Subject) -> None:
 def _spoils(s: Subject, what: str) -> list[str]:
     if s.info.transductive_only:
         return s.spoils(what, s.task(s.pair, budget=BRIEF), "scores_t")
+    if streams.alone(s):
+        return s.spoils(what, s.task(s.pair, budget=BRIEF), "observe", *s.pair.asked)
     return s.spoils(what, s.task(s.pair, budget=BRIEF), "predict", *s.pair.asked)
 
 
@@ -365,6 +372,7 @@ class Plain(Contract):
         process_state,
         labels_too,
         device_agnostic,
+        *streams.TESTS,
     )
 
     def toy(self, **how: Any) -> Any:
@@ -378,6 +386,8 @@ def _survives(s: Subject, pair: Any, or_says_why: bool = False) -> None:
         if or_says_why:
             return
         raise
+    if streams.alone(s):
+        return require_scores(("Tensor", scores(s, fitted, pair)), len(pair.Xt), s.columns, "the scores")
     only = s.info.transductive_only
     given = s.given(fitted, "scores_t") if only else s.given(fitted, "predict", pair.X)
     require_scores(given, len(pair.Xt) if only else len(pair.X), s.columns, "the scores")

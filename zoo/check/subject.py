@@ -114,11 +114,20 @@ class Subject:
             self._first = self.fit()
         return self._first
 
-    def task(self, pair: Any, *, seed: int = 0, budget: Budget = BUDGET, more: Iterable[str] = (), **rest: Any) -> Any:
+    def task(
+        self,
+        pair: Any,
+        *,
+        seed: int = 0,
+        budget: Budget = BUDGET,
+        more: Iterable[str] = (),
+        without: Iterable[str] = (),
+        **rest: Any,
+    ) -> Any:
         """What the far side makes a task of: no label of the target but for a method that is granted them."""
         fields, _ = pair.fields("cpu", self.use)
         granted = {*self.info.needs, *more} | ({"Xs", "ys"} if "model" in self.info.needs else set())
-        granted |= self.contract.beside(self.use)
+        granted = granted.union(self.contract.beside(self.use)) - {*without}
         return {
             "fields": {k: v for k, v in fields.items() if k in granted},
             "budget": budget,

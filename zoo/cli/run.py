@@ -30,7 +30,9 @@ def run(
         int | None, typer.Option(help="Trials a method: its defaults, and N - 1 points of its space.")
     ] = None,
     data_root: Data = None,
-    protocol: Annotated[str | None, typer.Option(help="holdout, transductive or folds.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="holdout, transductive, folds or stream.")] = None,
+    order: Annotated[str | None, typer.Option(help="Of a stream: shuffled, by_class or by_domain.")] = None,
+    stream_batch: Annotated[int | None, typer.Option(help="Target samples that arrive at a time.")] = None,
     label_sets: Annotated[
         str | None, typer.Option(help="closed, partial, open or universal: whose classes differ.")
     ] = None,
@@ -98,6 +100,8 @@ def run(
         fresh=fresh,
         shard=shard,
         protocol=protocol,
+        order=order,
+        stream_batch=stream_batch,
         label_sets=label_sets,
         labels=int(labels) if labels and re.fullmatch("-?[0-9]{1,18}", labels) else labels,
         examples=examples,

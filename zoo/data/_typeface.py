@@ -41,6 +41,26 @@ def render(per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     >>> X.shape, bool(((X * 16) % 1 == 0).all()), y[:3]
     ((210, 1, 8, 8), True, array([0, 0, 0]))
     """
+    ink, digit = _drawn(per_class, seed, 32, 1.0)
+    return ink.reshape(-1, 1, 8, 4, 8, 4).mean((3, 5), dtype=np.float32), digit
+
+
+def framed(per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same digits at 28×28, within about 20 pixels in the middle, as MNIST has them; values k/16.
+
+    >>> X, y = framed(2, seed=0)
+    >>> X.shape, bool((X[:, :, :2] == 0).all())
+    ((20, 1, 28, 28), True)
+    """
+    ink, digit = _drawn(per_class, seed, 112, 112 / 32 * 20 / 28)
+    return ink.reshape(-1, 1, 28, 4, 28, 4).mean((3, 5), dtype=np.float32), digit
+
+
+def _drawn(per_class: int, seed: int, side: int, zoom: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels [10 * per_class, side, side] have ink, in digits `zoom` times as large as in a box of 32, and these.
+
+    Every digit is drawn from every typeface equally often, give or take one.
+    """
     from scipy.ndimage import map_coordinates
 
     digit, face = np.divmod(np.arange(10 * per_class), per_class)
@@ -52,14 +72,13 @@ def render(per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     height, width, slant, stroke = draw(*HEIGHT), draw(*WIDTH), draw(*SLANT), draw(*STROKE)
     across, down = draw(*SHIFT), draw(*SHIFT)
     # Each pixel's centre, taken back to the upright digit of height 1 about its middle, and so to cells of its field.
-    centre = np.arange(32) - 15.5
+    centre = (np.arange(side) - (side - 1) / 2) / zoom
     v = (centre[:, None] - down) / height
     u = ((centre[None, :] - across) / height + slant * v) / width
-    which = np.broadcast_to((face % len(TYPEFACES) * 10 + digit)[:, None, None], (n, 32, 32))
+    which = np.broadcast_to((face % len(TYPEFACES) * 10 + digit)[:, None, None], (n, side, side))
     cells = [which, *np.broadcast_arrays(_cell(v), _cell(u))]
     distance = map_coordinates(fields(), cells, order=1, mode="nearest")
-    ink = distance < stroke / height
-    return ink.reshape(n, 1, 8, 4, 8, 4).mean((3, 5), dtype=np.float32), digit
+    return distance < stroke / height, digit
 
 
 def fields() -> np.ndarray:

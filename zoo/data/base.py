@@ -56,6 +56,13 @@ class Dataset:
         """Columns that stand for a word of a category each, once a domain is loaded."""
         return ()
 
+    def parts(self, domain: str) -> np.ndarray | None:
+        """Which of several things that a domain is made of each of its samples is, in their order; see `zoo.streams`.
+
+        In the order in which `load` gives the samples; None: it is one thing.
+        """
+        return None
+
     def places(self, domain: str, n: int) -> tuple[list[str], np.ndarray]:
         """The file of each of a domain's `n` samples, none where that goes without saying, and its number there."""
         return [], np.arange(n)

@@ -85,8 +85,8 @@ def sided(suite: Suite, domains: dict[str, Domain], classes: list[str]) -> Data:
 def _part(d: Domain, kept: np.ndarray, number: np.ndarray) -> Domain:
     """Some of a domain's labelled samples, with classes numbered anew, and all that have no label."""
     rows = np.concatenate([np.flatnonzero(kept), np.arange(len(d.y), d.X.shape[0])])
-    seen, groups = (None if x is None else x[rows] for x in (d.frozen, d.groups))
-    return replace(d, X=d.X[rows], y=number[d.y[kept]], rows=d.rows[rows], frozen=seen, groups=groups)
+    seen, groups, parts = (None if x is None else x[rows] for x in (d.frozen, d.groups, d.parts))
+    return replace(d, X=d.X[rows], y=number[d.y[kept]], rows=d.rows[rows], frozen=seen, groups=groups, parts=parts)
 
 
 def judged(suite: Suite, target: Domain) -> np.ndarray | None:
@@ -162,7 +162,11 @@ def matched(suite: Suite, pairs: list[tuple[str, str]], data: Data, remark: str 
                 where = suite.source.place(name) or suite.dataset
                 raise BadInput(f"{where}: domain {name}: one sample of a class: none is left for source validation")
         n = len(t.y)
-        if target not in blind and suite.protocol != "transductive" and len(adapt_rows(suite, t, 0)) == n:
+        if (
+            target not in blind
+            and suite.protocol not in ("transductive", "stream")
+            and len(adapt_rows(suite, t, 0)) == n
+        ):
             where = suite.source.place(target) or suite.dataset
             raise BadInput(
                 f"{where}: domain {target} has {n} labelled sample{'s'[: n > 1]}, one of a class: none is left "

@@ -10,6 +10,7 @@ from zoo.graph import is_sparse
 
 if TYPE_CHECKING:
     from zoo.bench.suite import Suite
+    from zoo.discover import NetInfo
     from zoo.kinds.base import Domain
 
 FOLDS = 5
@@ -94,3 +95,24 @@ def folded(domain: Domain) -> np.ndarray:
     start = (generator.integers(FOLDS) + generator.permutation(y.max(initial=-1) + 1))[y]
     found: np.ndarray = ((rank_in_class(y, generator) + start) % FOLDS)[unit]
     return found
+
+
+def unreadable(net: NetInfo, shape: tuple[int, ...]) -> str:
+    """What a network takes where samples of a shape are none of it; '' where it reads them."""
+    if net.smallest and (len(shape) != 3 or min(shape[1:]) < net.smallest):
+        return f"takes images of {net.smallest}×{net.smallest} pixels and more"
+    if net.shortest and (len(shape) != 2 or shape[1] < net.shortest):
+        return f"takes series, channels × {net.shortest} steps and more"
+    return ""
+
+
+def labelled(suite: Suite, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
+    if suite.labels == "all":
+        return adapt, adapt
+    y, unit = t.units(adapt)
+    rank = rank_in_class(y, t.secret.generator("labels", seed))
+    counts, k = np.bincount(y, minlength=int(t.strata.max(initial=0)) + 1), int(suite.labels)
+    # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
+    chosen = ((rank < k) & (counts > k)[y])[unit]
+    return adapt[chosen], adapt[~chosen]

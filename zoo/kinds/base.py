@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from zoo import streams
 from zoo.errors import BadInput
 from zoo.graph import is_sparse
 from zoo.label_sets import Sets
@@ -54,6 +55,8 @@ class Domain:
         Columns of X that stand for a word of a category each.
     asked : int
         How many of the last rows of X are not the domain's: they are normalised as it is, predicted, and nothing else.
+    parts : int array [n], optional
+        Which of the domains that a stream is made of each sample is from, by the order in which they are named.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Domain:
     notes: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
     asked: int = 0
+    parts: np.ndarray | None = None
 
     @classmethod
     def build(
@@ -118,10 +122,8 @@ class Domain:
 
     def described(self) -> dict[str, Any]:
         """What run.json and captions say of it, beside its content and its classes."""
-        found: dict[str, Any] = {"n": self.X.shape[0]}
-        if self.groups is not None:
-            found["groups"] = len(np.unique(self.groups))
-        return found | ({"notes": list(self.notes)} if self.notes else {})
+        groups = {} if self.groups is None else {"groups": len(np.unique(self.groups))}
+        return {"n": self.X.shape[0]} | groups | ({"notes": list(self.notes)} if self.notes else {})
 
     def units(self, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What is drawn as one, of all labelled samples or of some: the stratum of each such unit, the unit of each."""
@@ -193,6 +195,7 @@ class Round:
     whole : of nodes, the graphs in which the sets are numbered
     fitted : the set that is the Xt of the fit, if one is
     folds : whether it only scores source samples out of fold, by which a method for closed sets rejects
+    batches : of a stream, the places of the test rows that arrive together, one batch after another
     """
 
     fields: dict[str, Any]
@@ -201,6 +204,7 @@ class Round:
     whole: dict[str, Graph] = field(default_factory=dict)
     fitted: str | None = None
     folds: bool = False
+    batches: tuple[np.ndarray, ...] = ()
 
 
 class Pair:
@@ -360,7 +364,7 @@ class Kind:
             return f"is for label sets that are {' or '.join(sorted(info.label_sets))}, not {suite.label_sets}"
         if missing := info.needs - self.gives:
             return f"needs {', '.join(sorted(missing))}, which {suite.dataset} does not have"
-        return ""
+        return streams.refusal(suite, info)
 
     def rounds(self, suite: Suite, domain: Any, info: MethodInfo) -> int:
         """How often a cell of this target is fitted."""
@@ -383,7 +387,7 @@ class Kind:
 
 def needed(suite: Suite, pairs: list[tuple[str, str]]) -> list[str]:
     """The domains of the pairs, in the data set's order."""
-    return [d for d in suite.source.domains if any(d in (*origins(s), t) for s, t in pairs)]
+    return [d for d in suite.source.domains if any(d in (*origins(s), *streams.parts(t)) for s, t in pairs)]
 
 
 def origins(source: str | None) -> list[str]:

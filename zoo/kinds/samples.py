@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from zoo import streams
 from zoo.errors import BadInput
 from zoo.graph import is_sparse, stacked
-from zoo.kinds import base, unknown
+from zoo.kinds import _arrivals, _rows, base, unknown
 from zoo.kinds._classes import judged, matched, shared, sided
-from zoo.kinds._rows import FOLDS, adapt_rows, divided, folded, imputed, rank_in_class, row_norms, take, training_rows
+from zoo.kinds._rows import FOLDS, adapt_rows, folded, take, training_rows
 from zoo.kinds.base import Data, Domain, Draws, Kind, Round, needed, origins
 from zoo.tasks import Problem, problem
 
@@ -40,6 +41,7 @@ DENSE = 1 << 30  # bytes that sparse samples may take when they are made dense
 class Samples(Kind):
     """Rows of numbers with a class, or a value, each."""
 
+    protocols: ClassVar[tuple[str, ...]] = ("holdout", "transductive", streams.NAME)
     tasks = ("classification", "regression")
     label_sets: ClassVar[tuple[str, ...]] = ("closed", "partial", "open", "universal")
 
@@ -79,7 +81,9 @@ class Samples(Kind):
             built = self.domain(suite, name, X, ys[name], classes, device)
             notes, levels = (*built.notes, *suite.source.notes(name), *filter(None, [remark])), suite.source.levels()
             rows = kept[name][built.rows] if kept else built.rows
-            domains[name] = replace(built, notes=notes, levels=levels, rows=rows)
+            parts = None if (came := suite.source.parts(name)) is None else came[rows]
+            domains[name] = replace(built, notes=notes, levels=levels, rows=rows, parts=parts)
+        domains = _arrivals.targets(suite, pairs, domains)
         data = Data(domains, classes) if suite.sides is None else sided(suite, domains, classes)
         return matched(suite, pairs, replace(data, open=suite.open), remark)
 
@@ -89,14 +93,7 @@ class Samples(Kind):
 
     def fits(self, suite: Suite, shape: tuple[int, ...]) -> None:
         """Refuse samples that the network cannot read."""
-        if (net := suite.network) is None:
-            return
-        what = ""
-        if net.smallest and (len(shape) != 3 or min(shape[1:]) < net.smallest):
-            what = f"takes images of {net.smallest}×{net.smallest} pixels and more"
-        if net.shortest and (len(shape) != 2 or shape[1] < net.shortest):
-            what = f"takes series, channels × {net.shortest} steps and more"
-        if what:
+        if suite.network is not None and (what := _rows.unreadable(suite.network, shape)):
             got = "×".join(map(str, shape))
             raise BadInput(f"net {suite.net}: {what}, but samples of {suite.dataset} are {got}")
 
@@ -169,6 +166,7 @@ class Pair(base.Pair):
     classes: np.ndarray | None = None  # over which metrics of each class are averaged, where not over all
     open: bool = False  # the last column of scores is unknown
     source_folds: np.ndarray | None = None  # of the rows of Xs, where there is no source validation to reject by
+    batches: tuple[np.ndarray, ...] = ()  # of a stream, the places of test rows that arrive together
 
     def n_rounds(self, oracle: bool, rejects: bool = False) -> int:
         """How often a cell is fitted: oracles are judged out of fold where the test is what they train on."""
@@ -183,6 +181,8 @@ class Pair(base.Pair):
 
     def _round(self, i: int, oracle: bool) -> Round:
         fields, folds = self.oracle if oracle else self.fields, self.oracle_folds
+        if self.batches:
+            return Round(fields, {"test": self.test}, batches=self.batches)
         if folds is None:
             adapt = self.fields["Xt"] if self.adapt is None else self.adapt
             sets = {"test": self.test, "adapt": adapt, "validation": self.validation}
@@ -218,7 +218,8 @@ class Pair(base.Pair):
         """Metrics of the scores of the test rows."""
         if self.open:
             return unknown.metrics(scores, self.y_test)
-        return self.solved.metrics(scores, self.y_test, self.classes)
+        found = self.solved.metrics(scores, self.y_test, self.classes)
+        return found | _arrivals.metrics(scores, self.y_test) if self.batches else found
 
     def rejected(self, scores: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
         return unknown.rejected(scores)
@@ -246,8 +247,11 @@ class Protocol(Draws):
         suite, t = self.suite, self.data.target(target)
         sources, asked = origins(source), f":{target}" if target in self.data.targets else target
         number = partial(unknown.numbers, self.data, source)
-        unseen = self._unseen((*sources, asked), seed)
+        streamed = suite.protocol == streams.NAME
+        unseen = self._unseen((*sources,) if streamed else (*sources, asked), seed)
         X, adapt, held = self._own(asked, seed, frozen, unseen)
+        if streamed:  # in the order in which they arrive, and none to adapt to before
+            adapt, held = held[:0], _arrivals.arrival(suite.order, t, seed)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(asked, seed, self._statistics(sources, seed, frozen, unseen), frozen, unseen)
         labelled, unlabelled = self._labelled(t, adapt, seed)
@@ -267,6 +271,8 @@ class Protocol(Draws):
             "yt": number(t.y[adapt]),
         }
         rows = {"test": t.rows[test], "adapt": t.rows[all_of_it]} | ({"asked": np.arange(t.asked)} if t.asked else {})
+        if streamed:
+            del rows["adapt"], fields["Xt"]
         validation = X[:0]
         if sources:
             parts = [(self._domain(name), *self._own(name, seed, frozen, unseen)) for name in sources]
@@ -302,6 +308,7 @@ class Protocol(Draws):
             source_folds=np.concatenate([folded(d)[train] for d, _, train, _ in parts])
             if transductive and sources and self.data.open
             else None,
+            batches=tuple(_arrivals.batches(len(held), suite.stream_batch)) if streamed else (),
         )
 
     def _domain(self, name: str) -> Domain:
@@ -311,14 +318,7 @@ class Protocol(Draws):
 
     def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
-        if self.suite.labels == "all":
-            return adapt, adapt
-        y, unit = t.units(adapt)
-        rank = rank_in_class(y, t.secret.generator("labels", seed))
-        counts, k = np.bincount(y, minlength=int(t.strata.max(initial=0)) + 1), int(self.suite.labels)
-        # Of a class with no more than K nothing is reserved: no cell of this target is granted labels.
-        chosen = ((rank < k) & (counts > k)[y])[unit]
-        return adapt[chosen], adapt[~chosen]
+        return _rows.labelled(self.suite, t, adapt, seed)
 
     def _unseen(self, names: tuple[str, ...], seed: int) -> tuple[int, ...]:
         """Columns of words that no training part of these domains holds: in what is held out they count as none."""
@@ -334,7 +334,7 @@ class Protocol(Draws):
         X = domain.frozen if frozen and domain.frozen is not None else domain.X
         data = self.suite.data
         if data is not None and data.imputes:
-            X = imputed(X, training_rows(self.suite, domain, seed), data.impute)
+            X = _rows.imputed(X, training_rows(self.suite, domain, seed), data.impute)
         if unseen:
             X = X.copy()
             X[:, list(unseen)] = 0
@@ -351,7 +351,7 @@ class Protocol(Draws):
             return X
         orders = {"l1": 1, "l2": 2}
         for how in (h for h in self.suite.normalise if h in orders):
-            X = divided(X, row_norms(X, orders[how]))
+            X = _rows.divided(X, _rows.row_norms(X, orders[how]))
         return X
 
     def _normalised_by_own(

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class Text(Samples):
     """Sentences or documents."""
 
+    protocols = ("holdout", "transductive")  # the weights of words are those of all of a target
+
     def features(self, suite: Suite) -> str:
         return "frozen" if suite.encodes else "tfidf"
 

@@ -50,6 +50,8 @@ class Suite(Part):
     sources: str | None = None
     steps: Count | None = None
     batch_size: Count | None = None
+    order: str | None = None
+    stream_batch: Count | None = None
     learning_rate: float | None = None
     backbone_rate: float | None = None
     data: dict[str, Any] | None = None
@@ -71,6 +73,7 @@ class Row(Part):
     parameters: dict[str, Any]
     code: dict[str, str]
     cells: Ids | None = None  # no run of before wrote them
+    predicts: str = ""  # of a stream: scores of before or after its step
     trials: list[dict[str, Any]] | None = None  # parameters of a search, the row's own first; none: no search
 
 

@@ -16,7 +16,7 @@ Record = dict[str, Any]
 VERSION = 2  # 1: before lines had a `v` and a `digest`
 FINAL = ("ok", "unsupported")  # a cell in any other status did not finish, and the next run tries it again
 STATUSES = (*FINAL, "failed", "timeout", "oom", "diverged")
-FRACTIONS = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece")
+FRACTIONS = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece", "accuracy_last")
 DEEPEST = 64  # levels of nesting, in a record or in run.json
 
 BROKEN = "no record: broken, or nested too deeply"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from zoo import label_sets
+from zoo.report import stream
 
 PROTOCOLS = {
     "holdout": "holdout (source 80 % train, 20 % validation; target 80 % adapt, 20 % test, used once)",
@@ -44,7 +45,7 @@ def caption(
     parts = [
         f"{suite.get('name')}: {title}",
         f"Data: {suite.get('dataset') or 'own'} ({sizes})",
-        f"Protocol: {PROTOCOLS.get(protocol, protocol)}",
+        f"Protocol: {stream.said(meta) if stream.streams(suite) else PROTOCOLS.get(protocol, protocol)}",
     ]
     if window := suite.get("window"):
         parts.append(

@@ -9,7 +9,7 @@ from zoo.errors import printable
 
 STUB = ("method", "learner", "family")  # heads of the columns that name a row
 OPEN = ("os", "os_star", "unk", "hos", "auroc_unknown")
-PERCENT = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece", *OPEN)
+PERCENT = ("accuracy", "accuracy_last", "balanced_accuracy", "f1_macro", "auroc", "auprc", "ece", *OPEN)
 LOWER = ("nll", "ece", "mae", "rmse")
 EQUAL = 1e-9  # means of equal numbers may differ by rounding
 

@@ -26,6 +26,9 @@ PROTOCOLS = {
     "without labels, and 20 % for the test, used once; splits are stratified and redrawn with every seed.",
     "transductive": "The protocol is transductive: methods train on the whole source, and adapt to and are tested on "
     "the whole target; what trains on the target's labels is judged out of 5 stratified folds.",
+    "stream": "Of each source 80 % are for training and 20 % for validation. The samples of each target arrive once, "
+    "in batches, and are scored as they do, without labels; no target sample is there before the stream, none comes "
+    "twice, and the scores of a batch are final before the next is there.",
 }
 
 

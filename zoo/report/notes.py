@@ -76,6 +76,8 @@ def _legend(run: Run, table: Table, better: str) -> Iterator[str]:
     if any(cell.n for cell in cells.get("negative_transfer", [])):
         reference = run.meta["suite"].get("reference", "source_only")
         yield f"negative transfer: pairs on which a row is worse than {reference} of the same learner"
+    if any(cell.n for cell in cells.get("accuracy_last", [])):
+        yield "last tenth: accuracy over the last tenth of the stream, averaged over pairs; batch: seconds for one"
     if any(cell.n for cell in cells.get("time_s", [])):
         yield "time: mean fit of a cell, shared artefacts included; memory: highest peak of a cell's process"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import BadInput
 from zoo.records import Run, main_metric
-from zoo.report import singles
+from zoo.report import singles, stream
 from zoo.report.caption import abbreviations, caption
 from zoo.report.cells import EQUAL, LOWER, PERCENT, Cell, Column, Row, Table
 from zoo.report.formats import render
@@ -57,6 +57,7 @@ def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] =
     unit = "%" if metric in PERCENT else ""
     columns = [Column(pair, head, unit) for pair, head in heads.items()]
     columns += [Column("average", "average", unit), Column("negative_transfer", "negative transfer", "pairs")]
+    columns += stream.columns(suite, cost)
     columns += [Column("time_s", "time (s)", "s"), Column("memory_mb", "memory (MB)", "MB")] if cost else []
     groups = []
     for setting, members in groupby(rows, key=lambda line: line.setting):
@@ -69,6 +70,9 @@ def build(run: Run, metric: str = "", cost: bool = True, select: Sequence[str] =
             cells = [_pair(line, pair, metric, planned, n) for pair in pairs]
             cells.append(averaged(line, common, metric, planned, n, len(pairs)) if common and done else Cell())
             cells.append(_negative(line, reference_of(line, rows, suite), pairs, metric))
+            if stream.streams(suite):
+                last = averaged(line, common, stream.LAST, planned, n, len(pairs)) if common and done else Cell()
+                cells += [last, stream.seconds(line, suite)] if cost else [last]
             cells += [_time(line), _memory(line)] if cost else []
             if not singles.ranked(line.rule):
                 cells = [replace(cell, ranked=False) for cell in cells]

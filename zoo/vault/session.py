@@ -19,7 +19,7 @@ from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
 from zoo.tasks import problem
-from zoo.vault import account, kept, probe
+from zoo.vault import account, kept, probe, stream
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
 
@@ -28,7 +28,7 @@ DENSE = 1 << 30  # bytes of a sparse matrix that is filled up
 
 class Session:
     """Answers the driver's messages: ``check``, ``model``, ``extract``, ``fit``, ``restore``, ``probe``, ``predict``,
-    ``validate``.
+    ``observe``, ``validate``.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Session:
         tensors, source = self._granted(message)
         seed = message["seed"]
         _seed_everything(seed)
-        known = None if source is None or "Xs" not in tensors else (tensors["Xs"], tensors["ys"], source)
+        known = (tensors["Xs"], tensors["ys"], source) if source is not None and "ys" in tensors else None
         task = Task(
             {**tensors, "model": source},
             needs=set(message["needs"]),
@@ -172,6 +172,10 @@ class Session:
             self.adapter = self.graphs = None
         spent = {"predict_s": clock.wall, "shared_s": self.shared.wall - charged}
         return {"scores": scores, **spent, **self._peaks()}
+
+    def on_observe(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Class scores of the next batch of a stream."""
+        return stream.observed(self, message)
 
     def _granted(self, message: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """Tensors of a fit as the learner sees them, and the source model where it was sent."""
@@ -247,10 +251,10 @@ class Session:
         place = {"Xs": "As", "Xt": "At", "Xl": "At"}[field]
         return self.arrays[field][1] + (self.arrays[place][1] if self.nodes and place in self.arrays else "")
 
-    def _scores(self, rule: Callable[[Any], Any], X: Any) -> np.ndarray:
+    def _scores(self, rule: Callable[[Any], Any], X: Any, learns: bool = False) -> np.ndarray:
         import torch
 
-        with torch.no_grad():
+        with torch.set_grad_enabled(learns):
             scores = rule(X) if len(X) else torch.zeros(0, self.n_classes)
         scores = scores.detach().double().cpu().numpy()
         if scores.shape != (len(X), self.n_classes):
@@ -326,7 +330,8 @@ class Session:
 
         from zoo import nets
 
-        shape = next(tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors)
+        granted = [tuple(tensors[k].shape[1:]) for k in ("Xs", "Xt", "Xl") if k in tensors]
+        shape = granted[0] if granted else tuple(message["shape"])  # of a stream there is no sample yet
         options = message["learner"]["backbone"] | ({} if self.graphs is None else {"graphs": self.graphs})
         spec = message["learner"]
         n_classes = message.get("of_model", message["n_classes"])

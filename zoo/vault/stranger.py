@@ -44,7 +44,7 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     session, me, first = Session(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
-            asked = message["op"] in ("predict", "probe")
+            asked = message["op"] in ("predict", "probe") or not message.get("adapts", True)
             if asked and not (first and message.get("last")) and _may_fork(message):
                 _apart(session, message, line, opened)
             else:

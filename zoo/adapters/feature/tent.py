@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from zoo.adapters._streaming import by_batch, descend, entropy, optimiser
 from zoo.adapters.base import DeepAdapter
 from zoo.adapters.feature.ada_bn import recount
 from zoo.errors import Unsupported
+from zoo.train import autocast
 
 if TYPE_CHECKING:
     from zoo.nets import Net
@@ -20,13 +24,16 @@ class Tent(DeepAdapter):
 
     Source-free. Each batch gives one step, under its own statistics; there are as many as the target fills, the last
     filled up with samples seen before. In the end statistics are those of the whole target, for `predict`, in which
-    nothing moves and no sample sees another. (The authors predict each batch before its step, under its statistics.)
+    nothing moves and no sample sees another. Of a stream each batch is predicted under its own statistics before the
+    step that it gives, as the authors do, at a rate that stays.
 
     Source: Wang et al. (2021), section 3, and their code.
     """
 
     needs = {"model", "Xt"}
     passes = 1
+    stream = True
+    predicts = "before"
     title = "TENT"
     cite = "wang2021tent"
 
@@ -48,6 +55,26 @@ class Tent(DeepAdapter):
         return -(log.exp() * log).sum(1).mean()
 
     def fit(self, task: Task) -> Tent:
+        if not task.has("Xt"):
+            return self._begin(task)
         super().fit(task)
         recount(self.model_, task.Xt)
         return self
+
+    def _begin(self, task: Task) -> Tent:
+        """Wait for a stream."""
+        net = copy.deepcopy(task.model).eval()
+        self.setup(net, task)
+        by_batch(net)
+        self.opt_ = optimiser([p for p in net.parameters() if p.requires_grad], task)
+        self.amp_ = autocast(task.learner.budget.precision, torch.device(task.device))
+        self.model_ = net
+        return self
+
+    @torch.enable_grad()
+    def observe(self, X: Tensor) -> Tensor:
+        with self.amp_():
+            logits = self.model_(X.to(next(self.model_.parameters()).device))
+            loss = entropy(logits).mean()
+        descend(loss, self.opt_)
+        return logits.detach().float().softmax(1)
