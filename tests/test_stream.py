@@ -258,7 +258,7 @@ def test_who_reads_ahead_finds_nothing(suite, tmp_path):
     scope: dict = {}
     exec(compile(plugin.read_text(), "x", "exec"), scope)
     method, X = scope["ReadsAhead"](), torch.randn(4, 6)
-    there = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    there = torch.randn(9, 6)
     task = SimpleNamespace(n_classes=4, Xs=torch.zeros(2, 6))
     assert method.fit(task).observe(X).argmax(1).tolist() == [0] * 4
     assert len(there) == 9
