@@ -135,7 +135,7 @@ def _fit_toy(name, device, *, precision="fp32", steps=6, deterministic=True):
     from zoo.train import Budget
 
     info, pair = discover.methods()[name], toy(n_s=60, n_t=60)
-    fields = {k: getattr(pair, k).to(device) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+    fields, _ = pair.fields(device, "base")
     budget = Budget(steps=steps, batch_size=16, precision=precision, deterministic=deterministic)
     options = {"net": "mlp", "budget": budget, "device": device}
     if "model" in info.needs:

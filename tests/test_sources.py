@@ -291,3 +291,16 @@ def test_a_batch_too_small_for_the_sources_is_in_the_plan(zoo, written):  # noqa
     found = zoo("run", suite, "--methods", "mdan", "--dry-run", "--json").json["unsupported"]
     why = "needs two samples and more of each of 3 sources in a batch, and batch_size is 5"
     assert [(u["label"], u["pair"], u["reason"]) for u in found] == [("mdan", "a+b+c:d", why)]
+
+
+def test_an_oracle_has_no_single_sources(zoo, written, tmp_path):  # noqa: F811
+    """It learns from the target, though under source features a cell of it hangs on a source."""
+    more = "pairs: ['a+b:c']\nsources: each\nfeatures: source\nnet: mlp\nsteps: 3\n"
+    suite = written(more, a="AB", b="AB", c="AB")
+    done = zoo("run", suite, "--methods", "target_only", "--executor", "local", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    there = {(r["method"], r["source"]) for r in read(tmp_path / "run").records}
+    assert {s for m, s in there if m == "target_only"} == {"a+b"}
+    assert {s for m, s in there if m == "source_only"} == {"a+b", "a", "b"}
+    assert "not judged" not in done.out
+    assert "target_only [" not in done.out

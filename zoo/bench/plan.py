@@ -253,7 +253,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             few: list[tuple[str, str]] = []
             many: dict[tuple[str, str], str] = {}
             for grant in grants:
-                each = [] if "ds" in grant else alone(suite.sources, pairs)
+                each = [] if grant & {"ds", "yt"} else alone(suite.sources, pairs)
                 for source, target in (p for p in [*pairs, *each] if p not in data.refused):
                     if data.withheld(grant, target):
                         few.append((source, target))

@@ -70,7 +70,7 @@ def beside(run: Run, rows: Sequence[Line], select: Sequence[str], metric: str) -
     notes: Counter[tuple[str, str]] = Counter()
     for row, after in zip(rows, [*rows[1:], None], strict=True):
         found.append(row)
-        if row.key not in known or (after is not None and after.key == row.key):
+        if row.oracle or row.key not in known or (after is not None and after.key == row.key):
             continue
         search = known[row.key]
         made = [best(run, search, pairs, rule, metric, bool(select), notes) for rule in choosing(run, select)]
