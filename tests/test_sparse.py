@@ -78,6 +78,7 @@ def test_neighbours_by_scikit_learn(pair, monkeypatch):
 def fit(name, pair, base, task):
     info, columns = discover.methods()[name], CLASSES if problem(task).classes else 1
     fields = {k: getattr(pair, k) for k in ("Xs", "ys", "Xt", "yt", "Xl", "yl")}
+    fields["ds"] = torch.zeros(len(fields["ys"]), dtype=torch.long)
     fields |= {} if problem(task).classes else {k: fields[k].double() for k in ("ys", "yt", "yl")}
     learner = Learner(base=base, budget=Budget(), task=task)
     return discover.load(info)().fit(Task(fields, needs=info.needs, learner=learner, n_classes=columns))

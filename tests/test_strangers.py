@@ -25,8 +25,9 @@ from zoo.vault import answers, confine, wire
 ATTACKS = Path(__file__).parent / "attacks"
 OWN = ["source_only", "coral", "kmm", "target_only"]
 ON_FACTS = {"remembers_folds", "spoils_facts"}
+STREAMS = {"keeps_batches", "reads_ahead"}  # tests/test_stream.py
 ALONE = {"deletes_the_run", "reads_everything", "walk", "keep", "neighbours", "unpermute", "_knn"}
-EVERYONE = sorted({p.stem for p in ATTACKS.glob("*.py")} - ON_FACTS - ALONE)
+EVERYONE = sorted({p.stem for p in ATTACKS.glob("*.py")} - ON_FACTS - ALONE - STREAMS)
 SPENT = {"fit_s", "fit_cpu_s", "shared_s", "predict_s", "peak_rss_mb", "digest"}
 SUITE = """\
 dataset: office_caltech
