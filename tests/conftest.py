@@ -128,7 +128,7 @@ def _fit_toy(name, device, *, precision="fp32", steps=6, deterministic=True):
     """A method on the toy pair, after few steps: its scores of a test set, and the set's labels."""
     import torch
 
-    from zoo import discover
+    from zoo import discover, streams
     from zoo.check.toys import CLASSES, toy
     from zoo.learners import Learner
     from zoo.task import Task
@@ -144,6 +144,8 @@ def _fit_toy(name, device, *, precision="fp32", steps=6, deterministic=True):
     learner = Learner(**options, use="net" if trains else "base")
     task = Task(fields, needs=info.needs, learner=learner, n_classes=CLASSES, device=device, seed=0)
     adapter = discover.load(info)().fit(task)
+    if streams.only(info):
+        return adapter.observe(pair.X.to(device)).double(), pair.y
     with torch.no_grad():
         if info.transductive_only:
             return adapter.scores_t().double(), pair.yt

@@ -17,14 +17,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import zoo
-from zoo import discover, estimators
+from zoo import discover, estimable, estimators, streams
 from zoo.bench import suite
 from zoo.errors import BadInput
 from zoo.task import Task
 
-NOUNS = set(estimators.NOUNS)
+NOUNS = set(estimable.NOUNS)
 CLASSIFIERS = {k: m for k, m in discover.methods().items() if "classification" in m.tasks}
-KNOWN = {k: m for k, m in CLASSIFIERS.items() if "closed" in m.label_sets}
+KNOWN = {k: m for k, m in CLASSIFIERS.items() if "closed" in m.label_sets and not streams.only(m)}
 METHODS = {k: m for k, m in KNOWN.items() if "yt" not in m.needs and not m.needs & NOUNS}
 BRIEF = {"steps": 30, "batch_size": 16, "learning_rate": 0.01}
 PLAIN = [name for name, m in METHODS.items() if not m.needs & {"Xl", "model"} and m.learner != "net"]
@@ -366,3 +366,10 @@ def test_a_run_of_a_dict_and_what_it_gives(surf, server, tmp_path, monkeypatch, 
             suite.load(wrong, {})
         assert str(error.value).startswith(says)
         assert "\n" not in str(error.value)
+
+
+def test_a_method_for_streams_alone_is_refused_in_a_line():
+    with pytest.raises(
+        BadInput, match="lame adapts to batches as they arrive: it runs in zoo run with"
+    ):
+        zoo.estimator("lame")

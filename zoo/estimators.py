@@ -23,6 +23,7 @@ from zoo import arrays, discover
 from zoo.access import trained
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput
+from zoo.estimable import refusal
 from zoo.parameters import cast
 from zoo.seeds import derive
 from zoo.task import Task
@@ -32,7 +33,6 @@ from zoo.train import Budget, seeded
 
 # Of a network; a method's own parameter comes before one of them. Smoothing is for source models that ask for it.
 BUDGET = {f.name: f.default for f in fields(Budget) if f.name != "label_smoothing"}
-NOUNS = ("As", "At", "Fs", "Ft")
 
 
 def estimator(name: str, **parameters: Any) -> Estimator:
@@ -337,14 +337,8 @@ def _class(name: str) -> type[Estimator]:
     if name not in known:
         raise discover.unknown("method", name, known)
     info = known[name]
-    if "yt" in info.needs:
-        raise BadInput(f"{name} reads the target's labels (oracle): zoo run grants them, an estimator does not")
-    if "closed" not in info.label_sets:
-        raise BadInput(f"{name} is for open label sets, and arrays have no unknown class: it runs in zoo run")
-    if "classification" not in info.tasks:
-        raise BadInput(f"{name} predicts values: it runs in zoo run with task: regression; estimators are classifiers")
-    if beside := info.needs & set(NOUNS):
-        raise BadInput(f"{name} needs {', '.join(sorted(beside))}: graphs and facts are no arrays; it runs in zoo run")
+    if why := refusal(info):
+        raise BadInput(f"{name} {why}")
     defaults = _defaults(info)
 
     def __init__(self: Any, **given: Any) -> None:

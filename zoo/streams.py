@@ -53,11 +53,15 @@ def resolved(suite: Suite, protocol: str) -> dict[str, object]:
     return {"order": suite.order or ORDERS[0], "stream_batch": suite.stream_batch or BATCH}
 
 
+def only(info: MethodInfo) -> bool:
+    """Whether a method adapts to streams and to nothing else."""
+    return info.stream and not info.needs & WAITS
+
+
 def refusal(suite: Suite, info: MethodInfo) -> str:
     """Why a method cannot run, for the stream that there is or is not; empty if it can."""
     if suite.protocol != NAME:
-        alone = info.stream and not info.needs & WAITS
-        return "adapts to batches as they arrive, and to nothing else (protocol: stream)" if alone else ""
+        return "adapts to batches as they arrive, and to nothing else (protocol: stream)" if only(info) else ""
     waits = sorted(grant(suite, info) & WAITS)
     return f"needs {', '.join(waits)}: target samples before the first is predicted (protocol: stream)" if waits else ""
 

@@ -14,22 +14,16 @@ from torch import Tensor
 
 from zoo.check.near import clean
 from zoo.check.subject import Fitted, Skip, Subject, difference, expect, require, require_scores
-from zoo.streams import WAITS
+from zoo.streams import only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo.discover import MethodInfo
 
 SIZE = 32  # samples of a batch
 LONG, TWICE = 40, 80  # batches, after which what is held is compared
 MALFORMED = "the method's process gives a malformed answer"
 GROWTH = 1.2  # what is held may be in the end, times what it was half-way
-
-
-def only(info: MethodInfo) -> bool:
-    """Whether a method adapts to streams and to nothing else."""
-    return info.stream and not info.needs & WAITS
 
 
 def alone(s: Subject) -> bool:
