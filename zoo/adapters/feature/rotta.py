@@ -84,7 +84,7 @@ class Rotta(Streaming):
                 m.training = isinstance(m, Robust)  # dropout stays out of it
         with torch.no_grad():
             said = self.teacher_(X)
-        w = torch.sigmoid(-X.new_tensor(ages, dtype=torch.float32))
+        w = torch.sigmoid(-torch.tensor(ages, dtype=torch.float32, device=X.device))
         loss = (w * cross_entropy(self.model_(jittered(X, self.generator_, self.flip)), said)).mean()
         descend(loss, self.opt_)
         follow(self.teacher_, self.model_, self.nu)
