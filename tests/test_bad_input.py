@@ -14,7 +14,7 @@ MINE = ("{tiny}", "--plugin", "{mine}", "--methods", "mine")
     [
         ("quickstrt", "unknown suite 'quickstrt': did you mean 'quickstart' or 'quickstart_all'?"),
         ("nowhere.yaml", "suite file nowhere.yaml is not there"),
-        ("{tiny} --methods corla", "unknown method 'corla': did you mean 'coral' or 'lora'?"),
+        ("{tiny} --methods corla", "unknown method 'corla': did you mean 'coral' or 'lora' or 'cotta'?"),
         ("{tiny} --methods coral,coral", "'coral' stands twice"),
         ("{tiny} --pairs amazon:webcan", "unknown domain in pair 'amazon:webcan': 'webcan': did you mean 'webcam'?"),
         ("{tiny} --pairs amazon", "pair 'amazon': write SOURCE:TARGET, such as caltech:amazon"),

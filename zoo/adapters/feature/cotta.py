@@ -30,7 +30,7 @@ class Cotta(Streaming):
 
     title = "CoTTA"
     cite = "wang2022continual"
-    space = {"restore": ("log", 1e-3, 0.1), "confidence": ("lin", 0.5, 1.0)}
+    space = {"restore": ("log", 1e-3, 0.1), "confidence": ("uniform", 0.5, 1.0)}
 
     def __init__(
         self, decay: float = 0.999, restore: float = 0.01, confidence: float = 0.92, views: int = 32, flip: bool = True

@@ -32,7 +32,7 @@ class Eata(Streaming):
     needs = {"model", "Xs"}
     title = "EATA"
     cite = "niu2022efficient"
-    space = {"margin": ("lin", 0.1, 1.0), "similarity": ("log", 0.02, 1.0), "weight": ("log", 0.1, 5000)}
+    space = {"margin": ("uniform", 0.1, 1.0), "similarity": ("log", 0.02, 1.0), "weight": ("log", 0.1, 5000)}
 
     def __init__(
         self, margin: float = 0.4, similarity: float = 0.4, weight: float = 1.0, samples: int = 2000, decay: float = 0.9

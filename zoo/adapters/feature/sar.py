@@ -31,7 +31,7 @@ class Sar(Streaming):
     deterministic = True
     title = "SAR"
     cite = "niu2023towards"
-    space = {"margin": ("lin", 0.1, 1.0), "rho": ("log", 0.005, 0.5)}
+    space = {"margin": ("uniform", 0.1, 1.0), "rho": ("log", 0.005, 0.5)}
 
     def __init__(self, margin: float = 0.4, rho: float = 0.05, reset: float = 0.2, decay: float = 0.9) -> None:
         self.margin = margin
