@@ -27,6 +27,12 @@ def two_near_and_far(seed=0, n=90):
     return [near, (X, 1 - y), between], domain(rng, n, shift=0.2)
 
 
+def least_on_simplex(of):
+    """Where a function of three weights of sum 1 is least, by SLSQP."""
+    whole = {"type": "eq", "fun": lambda z: z.sum() - 1}
+    return minimize(of, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, tol=1e-14, constraints=whole)
+
+
 def task_of(sources, target, **how):
     X, y = (np.concatenate([s[i] for s in sources]) for i in (0, 1))
     return Task.from_arrays(X, y, target[0], ds=np.repeat(np.arange(len(sources)), [len(s[1]) for s in sources]), **how)
@@ -56,10 +62,7 @@ def test_two_stage_weights_are_the_papers(seed):
         f = H @ beta
         return ((f[:, None] - f[None]) ** 2 * W).sum() / len(f)
 
-    best = minimize(
-        change, np.full(3, 1 / 3), bounds=[(0, 1)] * 3, tol=1e-14,
-        constraints={"type": "eq", "fun": lambda b: b.sum() - 1},
-    )  # fmt: skip
+    best = least_on_simplex(change)
     beta = np.array([method.certificate_[f"source_{i}"] for i in range(3)])
     assert change(beta) <= best.fun + 1e-6
     np.testing.assert_allclose(beta, best.x, atol=1e-3)
@@ -109,10 +112,7 @@ def test_the_combination_is_the_papers(seed):
     X, Xt, ds = np.concatenate([X for X, _ in sources]).astype(float), target[0].astype(float), task.ds.numpy()
     q = LogisticRegression(max_iter=1000).fit(X, ds).predict_proba(Xt)
     ratio = q / (np.bincount(ds) / len(ds))  # proportional to D_i(x)
-    best = minimize(
-        lambda z: -np.log(ratio @ z).mean(), np.full(3, 1 / 3), bounds=[(0, 1)] * 3, tol=1e-14,
-        constraints={"type": "eq", "fun": lambda z: z.sum() - 1},
-    )  # fmt: skip
+    best = least_on_simplex(lambda z: -np.log(ratio @ z).mean())
     np.testing.assert_allclose(method.z_.numpy(), best.x, atol=1e-3)
     h = [LogisticRegression(max_iter=1000).fit(X.astype(float), y).predict_proba(Xt) for X, y in sources]
     weight = ratio * method.z_.numpy()

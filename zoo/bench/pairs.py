@@ -9,9 +9,7 @@ from zoo.kinds.base import origins
 
 ALL, ONE = "all", "one"
 LEAVE_ONE_OUT = f"{ALL}:{ONE}"
-CHOOSING = (
-    "info_max",
-)  # judges the cells of single sources where no validator is asked for: it compares unlike sources
+CHOOSING = ("info_max",)  # judge single sources where none is asked for: it compares fits of unlike sources
 MEANING = f"{LEAVE_ONE_OUT} is each domain once the target, all others together its sources"
 
 
@@ -50,10 +48,9 @@ def crowded(source: str, batch_size: int) -> str:
     ('', 'needs two samples and more of each of 3 sources in a batch, and batch_size is 5')
     """
     k = len(origins(source))
-    few = k > 1 and batch_size // k < 2
-    return (
-        f"needs two samples and more of each of {k} sources in a batch, and batch_size is {batch_size}" if few else ""
-    )
+    if k == 1 or batch_size // k > 1:
+        return ""
+    return f"needs two samples and more of each of {k} sources in a batch, and batch_size is {batch_size}"
 
 
 def alone(sources: str, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

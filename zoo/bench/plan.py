@@ -239,6 +239,7 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
     trials = {r.label: search.trials(r.info, r.parameters, r.fixed, suite.trials) for r in rows}
     asked = {_use(r.info.learner) for r in rows if r.info.learner != "both"}
     uses = (asked or {suite.kind.use}) if suite.kind.learners else {"base"}
+    single = alone(suite.sources, pairs)
     for row in rows:
         for use in sorted(uses if row.info.learner == "both" else {_use(row.info.learner)}):
             learner = learner_name(suite, use)
@@ -249,39 +250,32 @@ def build(suite: Suite, rows: list[Row], pairs: list[tuple[str, str]], data: Dat
             grants = [streams.grant(suite, row.info)]
             if row.info.kind == "deep" and suite.labels and "Xl" not in row.info.needs:
                 grants.append(row.info.needs | {"Xl", "yl"})
-            bare: list[tuple[str, str]] = []
-            few: list[tuple[str, str]] = []
-            many: dict[tuple[str, str], str] = {}
+            lacking: dict[tuple[str, str, str], None] = {}
             for grant in grants:
-                each = [] if grant & {"ds", "yt"} else alone(suite.sources, pairs)
+                each = [] if grant & {"ds", "yt"} else single
                 for source, target in (p for p in [*pairs, *each] if p not in data.refused):
-                    if data.withheld(grant, target):
-                        few.append((source, target))
-                        continue
-                    if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
-                        bare.append((source, target))
-                        continue
-                    if "ds" in grant and use == "net" and (why := crowded(source, suite.batch_size)):
-                        many[source, target] = why
+                    if why := _lacks(suite, data, grant, use, source, target):
+                        lacking[source, target, why] = None
                         continue
                     for one in _tried(row, trials[row.label]):
                         for seed in _seeds(suite, one, use):
                             cell = _cell(suite, one, use, grant, source, target, seed, data, code[row.label][learner])
                             cells.setdefault(cell.id, cell)
-            for source, target in dict.fromkeys(bare):
-                lacks = "needs source samples, which a pretrained network does not bring"
+            for source, target, why in lacking:
                 where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
-                unsupported.append({"label": row.label, "learner": learner, "reason": lacks, **where})
-            for (source, target), why in many.items():
-                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
-                unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
-            for source, target in dict.fromkeys(few):
-                where = {} if len(pairs) == 1 else {"pair": f"{source}:{target}"}
-                why = next(filter(None, (data.withheld(grant, target) for grant in grants)))
                 unsupported.append({"label": row.label, "learner": learner, "reason": why, **where})
     for (source, target), reason in data.refused.items():
         unsupported.append({"label": "every method", "learner": "", "reason": reason, "pair": f"{source}:{target}"})
     return Plan(suite, pairs, rows, list(cells.values()), unsupported, code, trials)
+
+
+def _lacks(suite: Suite, data: Data, grant: frozenset[str], use: str, source: str, target: str) -> str:
+    """Why a pair has not what a grant needs; empty if it has."""
+    if why := data.withheld(grant, target):
+        return why
+    if source == PRETRAINED and (grant & SAMPLES or ("model" in grant and "Xl" not in grant)):
+        return "needs source samples, which a pretrained network does not bring"
+    return crowded(source, suite.batch_size) if "ds" in grant and use == "net" else ""
 
 
 def _tried(row: Row, trials: list[dict[str, Any]]) -> list[Row]:

@@ -77,7 +77,8 @@ class Benchmark:
         adapters, judges = select.parted(plugins)
         self.known = discover.methods(adapters)
         rows, pairs_ = plan.parse_rows(self.suite, self.known, list(settings)), plan.parse_pairs(self.suite)
-        if alone(self.suite.sources, pairs_) and self.suite.problem.classes and not self.suite.open:
+        each = alone(self.suite.sources, pairs_)
+        if each and self.suite.problem.classes and not self.suite.open:
             validators = validators or CHOOSING
         self.judges = select.chosen(validators, select.validators(judges))
         if self.judges and not self.suite.problem.classes:
@@ -102,7 +103,6 @@ class Benchmark:
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
-            each = alone(self.suite.sources, pairs_)
             self.data = self.suite.kind.load(self.suite, [*pairs_, *each], self.root, self.device)
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.codes = self._judged()

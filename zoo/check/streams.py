@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zoo.check.near import clean
 from zoo.check.subject import Fitted, Skip, Subject, difference, expect, require, require_scores
+from zoo.kinds._arrivals import batches
 from zoo.streams import only
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ GROWTH = 1.2  # what is held may be in the end, times what it was half-way
 
 
 def alone(s: Subject) -> bool:
-    """Whether the one at hand does."""
+    """Whether the one at hand adapts to streams and to nothing else."""
     return only(s.info)
 
 
 def cut(X: Tensor) -> list[Tensor]:
-    """Batches; a last one of a single sample joins the one before, as the harness has it, and a single one is two."""
+    """Batches as the harness has them; of a single sample they are two of it."""
     X = X if len(X) > 1 else X.repeat_interleave(2, 0)
-    return [X[k : len(X) if len(X) - k - SIZE < 2 else k + SIZE] for k in range(0, max(len(X) - 1, 1), SIZE)]
+    return list(X.split([len(b) for b in batches(len(X), SIZE)]))
 
 
 def waiting(s: Subject, pair: Any = None, **how: Any) -> Fitted:

@@ -13,8 +13,8 @@ import numpy as np
 
 from zoo.errors import BadInput
 from zoo.graph import Graph, is_sparse, joined
+from zoo.kinds import _rows
 from zoo.kinds._classes import judged
-from zoo.kinds._rows import folded
 from zoo.kinds.base import Data, Domain, Kind, origins
 from zoo.kinds.samples import Pair, Protocol, Samples
 
@@ -94,7 +94,7 @@ class Nodes(Protocol):
         X, adapt, held = self._own(target, seed, True)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(target, seed, self._statistics(sources, seed, True), True)
-        labelled, unlabelled = self._labelled(t, adapt, seed)
+        labelled, unlabelled = _rows.labelled(suite, t, adapt, seed)
         whole = {"At": _with(t, X)}
         At = whole["At"] if transductive else whole["At"].induced(adapt)
         fields: dict[str, Any] = {"Xt": np.searchsorted(adapt, unlabelled), "At": At}
@@ -131,7 +131,7 @@ class Nodes(Protocol):
             t.y[test],
             validation,
             rows,
-            folded(t) if transductive else None,
+            _rows.folded(t) if transductive else None,
             np.isin(adapt, test) if transductive else None,
             unlabelled,
             whole,

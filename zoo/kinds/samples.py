@@ -136,8 +136,7 @@ class Samples(Kind):
 
     def _folds(self, suite: Suite, info: MethodInfo) -> bool:
         """Whether a method is fitted without a fold of the source in turn, to say what is unknown to it."""
-        closed = "yt" not in info.needs and not unknown.native(info)
-        return suite.open and suite.protocol == "transductive" and closed
+        return suite.open and suite.protocol == "transductive" and unknown.helped(info)
 
 
 @dataclass(frozen=True)
@@ -254,7 +253,7 @@ class Protocol(Draws):
             adapt, held = held[:0], _arrivals.arrival(suite.order, t, seed)
         if suite.normalise_by == "source" and sources:
             X = self._normalised(asked, seed, self._statistics(sources, seed, frozen, unseen), frozen, unseen)
-        labelled, unlabelled = self._labelled(t, adapt, seed)
+        labelled, unlabelled = _rows.labelled(suite, t, adapt, seed)
         transductive = suite.protocol == "transductive"
         test = unlabelled if transductive else held
         all_of_it, scored = unlabelled, None
@@ -315,10 +314,6 @@ class Protocol(Draws):
         """A domain as a source; with a colon before its name, as a target."""
         found: Domain = self.data.target(name[1:]) if name[0] == ":" else self.data.source(name)
         return found
-
-    def _labelled(self, t: Domain, adapt: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the K labelled units per class, and those of Xt, from which they are taken."""
-        return _rows.labelled(self.suite, t, adapt, seed)
 
     def _unseen(self, names: tuple[str, ...], seed: int) -> tuple[int, ...]:
         """Columns of words that no training part of these domains holds: in what is held out they count as none."""

@@ -26,6 +26,11 @@ def native(info: MethodInfo) -> bool:
     return bool(info.label_sets & OPEN)
 
 
+def helped(info: MethodInfo) -> bool:
+    """Whether the harness says for a method what is unknown: it neither is made for that nor sees it."""
+    return "yt" not in info.needs and not native(info)
+
+
 def known(data: Data, source: str | None) -> np.ndarray:
     """The classes that a pair's methods know: under open label sets those of its source, else all."""
     if not data.open:

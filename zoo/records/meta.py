@@ -13,15 +13,8 @@ from zoo.records.schema import Refused, check_tree
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Ids = dict[str, dict[str, list[str]]]  # of cells, by learner and setting
-FREE = {
-    "name",
-    "methods",
-    "pairs",
-    "sources",
-    "seeds",
-    "trials",
-    "data",
-}  # may differ in one folder; data are known by content
+# May differ in one folder; data are known by content.
+FREE = {"name", "methods", "pairs", "sources", "seeds", "trials", "data"}
 
 
 class Part(BaseModel):

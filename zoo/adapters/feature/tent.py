@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from zoo.adapters._streaming import by_batch, descend, entropy, optimiser
+from zoo.adapters._streaming import by_batch, descend, entropy, moving, optimiser
 from zoo.adapters.base import DeepAdapter
 from zoo.adapters.feature.ada_bn import recount
 from zoo.errors import Unsupported
+from zoo.ops.doubt import nats
 from zoo.train import autocast
 
 if TYPE_CHECKING:
@@ -44,15 +45,10 @@ class Tent(DeepAdapter):
         norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.affine]
         if not norms:
             raise Unsupported("the network has no batch norm")
-        for p in net.parameters():
-            p.requires_grad_(False)
-        for norm in norms:
-            for p in norm.parameters():
-                p.requires_grad_(True)
+        moving(net, norms)
 
     def omega(self, b: Batch) -> Tensor:
-        log = b.lt.float().log_softmax(1)
-        return -(log.exp() * log).sum(1).mean()
+        return nats(b.lt.float().log_softmax(1)).mean()
 
     def fit(self, task: Task) -> Tent:
         if not task.has("Xt"):
