@@ -1,8 +1,9 @@
 """What stands between ``<!-- NAME ... -->`` and ``<!-- end -->`` in our pages: a function of that name for each kind.
 
 ``table RUN [METRIC]``, the table of results/RUN, of its own metric or another; ``gains RUN [over LABEL]``, what
-`zoo compare` says of it; ``curve FOLDER``, the runs within it over their labels; ``command RUN``, what makes it;
-``commands``, that of every run; ``steps``, benchmarks/steps.csv; ``methods FAMILY``, the zoo's part of that family.
+`zoo compare` says of it; ``rules RUN``, each row under each rule of selection; ``validators RUN``, what each rule is
+worth; ``curve FOLDER``, the runs within it over their labels; ``command RUN``, what makes it; ``commands``, that of
+every run; ``steps``, benchmarks/steps.csv; ``methods FAMILY``, the zoo's part of that family.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from zoo_page import section
 
 from zoo import records
 from zoo.report import compared, labels, standing
+from zoo.report import rules as selected
 from zoo.report import table as tables
+from zoo.report import validators as judged
 
 read = cache(records.read)
 
@@ -34,6 +37,14 @@ def table(results: Path, name: str, metric: str = "") -> str:
 
 def gains(results: Path, name: str, over: str = "", reference: str = "") -> str:
     return compared.gains(read(results / name), reference=reference)
+
+
+def rules(results: Path, name: str) -> str:
+    return tables.render(selected.build(read(results / name)), "md").strip() + "\n"
+
+
+def validators(results: Path, name: str) -> str:
+    return judged.render(read(results / name)).strip() + "\n"
 
 
 def curve(results: Path, name: str) -> str:

@@ -14,7 +14,7 @@ OPTIONS = ("protocol", "labels", "examples", "net", "weights", "trainable", "pre
 
 
 def commands(run: Run, name: str) -> list[str]:
-    """One line, or one for each number of seeds where rows differ in it.
+    """One line, or one for each number of seeds where rows differ in it, and for validators of some pairs only.
 
     Parameters
     ----------
@@ -30,15 +30,32 @@ def commands(run: Run, name: str) -> list[str]:
     for key in OPTIONS:
         if was.get(key, usual[key]) != usual[key]:
             words += [f"--{key.replace('_', '-')}", _value(was[key])]
-    if {*run.meta["pairs"]} != {*(usual["pairs"] or map(":".join, permutations(known.domains, 2)))}:
-        words += ["--pairs", ",".join(run.meta["pairs"])]
+    if was.get("trials", 1) > 1:  # old runs have 0
+        words += ["--trials", str(was["trials"])]
+    usual_pairs = {*(usual["pairs"] or map(":".join, permutations(known.domains, 2)))}
     own = {next(iter(m.values())).get("as", next(iter(m))) if isinstance(m, dict) else m for m in usual["methods"]}
     lines = []
     for seeds, labels in sorted(_by_seeds(run).items(), reverse=True):
         asked = [] if labels == own else ["--methods", ",".join(sorted(labels - {"source_only"}))]
         count = [] if seeds == usual["seeds"] else ["--seeds", str(seeds)]
-        lines.append(" ".join([*words, *asked, *count, "--out", f"results/{name}"]))
+        for pairs, validators in sorted(_judged(run).items(), key=lambda item: -len(item[0])):
+            on = [] if {*pairs} == usual_pairs else ["--pairs", ",".join(pairs)]
+            by = ["--validators", ",".join(validators)] if validators else []
+            lines.append(" ".join([*words, *on, *asked, *count, *by, "--out", f"results/{name}"]))
     return lines
+
+
+def _judged(run: Run) -> dict[tuple[str, ...], list[str]]:
+    """The validators that judged cells of the same pairs, sorted, by these pairs; an empty list where none has."""
+    pair_of = {r["cell"]: f"{r['source']}:{r['target']}" for r in run.records if r["source"]}
+    pairs: dict[str, set[str]] = defaultdict(set)
+    for cell, validator in run.values:
+        if cell in pair_of:
+            pairs[validator].add(pair_of[cell])
+    judged: dict[tuple[str, ...], list[str]] = {tuple(run.meta["pairs"]): []}
+    for validator, on in sorted(pairs.items()):
+        judged.setdefault(tuple(p for p in run.meta["pairs"] if p in on), []).append(validator)
+    return judged
 
 
 def _value(value: Any) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import ot
 import pytest
 import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from tests.test_fidelity_multi import domain, right
+from zoo.adapters.feature.jdot import Jdot
+from zoo.adapters.feature.wjdot import Wjdot, spread
 from zoo.adapters.instance.domain_aggregation import DomainAggregation
 from zoo.adapters.instance.kmm import Kmm
 from zoo.adapters.instance.msda_kmm import MsdaKmm
@@ -149,3 +152,85 @@ def test_the_mixture_is_the_targets_or_equal():
     assert DomainAggregation("equal").fit(task_of(sources, target)).z_.tolist() == [1 / 3] * 3
     with pytest.raises(BadInput, match="mixture is 'target' or 'equal', got 'source'"):
         DomainAggregation("source").fit(task_of(sources, target))
+
+
+# wjdot ----------------------------------------------------------------------------------------------------------------
+
+
+def begun_at(d, k, seed=0):
+    """The classifier that a method drew, anew."""
+    generator = torch.Generator().manual_seed(seed)
+    return ((2 * torch.rand(d + 1, k, generator=generator, dtype=torch.float64) - 1) / d**0.5).numpy()
+
+
+@pytest.mark.reference(
+    method="wjdot",
+    source="Turrisi et al. 2022 and their `WJDOT.py`: POT's plans, Adam by formula, the simplex by SLSQP",
+    compared="classifier and source weights after 6 steps, 3 sources of unlike size, to 1e-6",
+    differs="squared distances in the unit of `ot_sinkhorn`; it ends early by the samples that it adapts to",
+)
+@pytest.mark.parametrize("beta", [0.3, 1.0])
+def test_the_steps_of_weighted_joint_transport_are_the_authors(beta):
+    sources, target = two_near_and_far(n=45)
+    # No parts of both sides weigh the same, so that plan and potentials are the only ones.
+    sources = [(X[:k], y[:k]) for (X, y), k in zip(sources, (41, 13, 37), strict=True)]
+    target = target[0][:43], target[1][:43]
+    task = task_of(sources, target)
+    X, y = (np.concatenate([s[i] for s in sources]) for i in (0, 1))
+    X, Xt, Y, n = X.astype(float), target[0].astype(float), np.eye(2)[y], np.array([len(s[1]) for s in sources])
+    unit = X.var(0).sum() + Xt.var(0).sum()
+    share = np.repeat(np.eye(3) / n, n, axis=0)
+    W, alpha = begun_at(Xt.shape[1], 2, task.generator.initial_seed()), np.full(3, 1 / 3)
+    m, v, rate, ones = np.zeros_like(W), np.zeros_like(W), 0.05, np.c_[Xt, np.ones(len(Xt))]
+    for step in range(1, 7):
+        f = 1 / (1 + np.exp(-ones @ W))
+        M = ot.dist(X, Xt) / unit + ot.dist(Y, beta * f)
+        P, log = ot.emd(share @ alpha, ot.unif(len(Xt)), M, log=True)
+        slope = ones.T @ (2 * beta * (beta * f * P.sum(0)[:, None] - P.T @ Y) * f * (1 - f))
+        m, v = 0.9 * m + 0.1 * slope, 0.999 * v + 0.001 * slope**2
+        W = W - rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+        there = alpha - rate * share.T @ log["u"]
+        alpha = least_on_simplex(lambda z, there=there: ((z - there) ** 2).sum()).x
+    method = Wjdot(beta, lr=rate, max_iter=6).fit(task)
+    np.testing.assert_allclose(method.W_.numpy(), W, atol=1e-6)
+    np.testing.assert_allclose([method.certificate_[f"source_{i}"] for i in range(3)], alpha, atol=1e-6)
+
+
+def test_weighted_joint_transport_leaves_a_source_out_whose_labels_lie():
+    # As in their simulations: the weight goes to the sources that are near, which pooling and one joint plan cannot.
+    ours, pooled, joint = [], [], []
+    for seed in range(3):
+        sources, target = two_near_and_far(seed, n=60)
+        task = task_of(sources, target)
+        method = Wjdot(3.0, lr=0.05, max_iter=200).fit(task)
+        weights = [method.certificate_[f"source_{i}"] for i in range(3)]
+        assert weights[0] == max(weights) > 0.5
+        assert weights[1] < 0.15
+        assert method.objectives_[-1] < method.objectives_[0]
+        ours.append(right(method, *target))
+        pooled.append((task.learner.fit(task.Xs, task.ys, 2).predict(task.Xt).argmax(1).numpy() == target[1]).mean())
+        joint.append(right(Jdot().fit(task), *target))
+    assert np.mean(ours) > np.mean(pooled) + 0.1
+    assert np.mean(ours) > np.mean(joint) + 0.1
+
+
+def test_weighted_joint_transport_ends_at_the_tightest_classes():
+    sources, target = two_near_and_far(n=45)
+
+    def fitted(steps, patience):
+        """From one beginning: a task's generator goes on from fit to fit."""
+        return Wjdot(max_iter=steps, patience=patience).fit(task_of(sources, target))
+
+    X = task_of(sources, target).Xt.double()
+    ended, whole = fitted(400, 5), fitted(400, 400)
+    n = int(ended.certificate_["iterations"])
+    assert n < whole.certificate_["iterations"] == 400
+    spreads = [spread(X, fitted(steps, 400).predict(X).argmax(1), 2) for steps in range(1, n + 1)]
+    assert n == np.flatnonzero(spreads == np.min(spreads))[-1] + 1 + 6
+    assert spread(X, ended.predict(X).argmax(1), 2) == min(spreads) < spreads[-1]
+
+
+@pytest.mark.parametrize("wrong", [{"beta": 0.0}, {"lr": 0.0}, {"max_iter": 0}, {"patience": -1}])
+def test_weighted_joint_transport_says_what_is_wrong(wrong):
+    with pytest.raises(BadInput, match="wjdot: beta and lr are above 0"):
+        Wjdot(**wrong).fit(task_of(*two_near_and_far()))

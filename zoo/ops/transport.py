@@ -33,7 +33,7 @@ def scale(Xs: Tensor, Xt: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """A coupling [n, m]. `error`: L1 distance of its marginals from uniform; f [n], g [m]: potentials, if entropic."""
+    """A coupling [n, m]. `error`: L1 distance of its marginals from uniform; f [n], g [m]: dual potentials."""
 
     P: Tensor
     error: float
@@ -48,29 +48,36 @@ def marginal_error(P: Tensor) -> float:
     return float((P.sum(1) - 1 / n).abs().sum() + (P.sum(0) - 1 / m).abs().sum())
 
 
-def emd(C: Tensor) -> Plan:
+def emd(C: Tensor, a: Tensor | None = None) -> Plan:
     """The exact plan for a cost [n, m], by POT's network simplex on the CPU. Its time grows faster than n².
+
+    Parameters
+    ----------
+    a : masses of the rows [n], of sum 1; the same for all unless given. The error is of uniform ones.
 
     Raises
     ------
     FloatingPointError
         The solver stopped before the optimum.
 
-    >>> emd(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).P.tolist()
-    [[0.5, 0.0], [0.0, 0.5]]
+    >>> plan = emd(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    >>> plan.P.tolist(), bool((plan.f[:, None] + plan.g).isclose(plan.P.new_tensor([[0, 1], [1, 0]])).diagonal().all())
+    ([[0.5, 0.0], [0.0, 0.5]], True)
     """
     import ot
 
     C = C.double()
-    C = C - C.mean(1, keepdim=True)  # the same plans; keeps the solver's tolerance meaningful for far-apart domains
-    C = C - C.mean(0)
+    rows = C.mean(1, keepdim=True)  # the same plans; keeps the solver's tolerance meaningful for far-apart domains
+    columns = (C - rows).mean(0)
+    C = C - rows - columns
     n, m = C.shape
-    a, b = torch.full((n,), 1 / n, dtype=torch.float64).numpy(), torch.full((m,), 1 / m, dtype=torch.float64).numpy()
-    P, log = ot.emd(a, b, (C - C.min()).cpu().numpy(), numItermax=100_000_000, log=True)
+    masses = torch.full((n,), 1 / n, dtype=torch.float64) if a is None else a.double().cpu()
+    b = torch.full((m,), 1 / m, dtype=torch.float64).numpy()
+    P, log = ot.emd(masses.numpy(), b, (C - C.min()).cpu().numpy(), numItermax=100_000_000, log=True)
     if log["warning"] is not None:
         raise FloatingPointError(f"exact transport did not finish: {log['warning']}")
-    plan = torch.as_tensor(P, dtype=torch.float64, device=C.device)
-    return Plan(plan, marginal_error(plan), 0)
+    plan, f, g = (torch.as_tensor(x, dtype=torch.float64, device=C.device) for x in (P, log["u"], log["v"]))
+    return Plan(plan, marginal_error(plan), 0, f + rows[:, 0] + C.min(), g + columns)
 
 
 def _soft_min(C: Tensor, g: Tensor, reg: float, chunk: int = 1024) -> Tensor:
