@@ -251,6 +251,7 @@ def test_no_message_tells_how_many_samples_are_unknown(tmp_path, opener):
                 return channel
 
         asked = ["dummy", "source_only", "coral", "dann", "shot", "opener", "osbp", "ovanet", "dance", "uan"]
+        asked += ["unida_ot", "glc"]
         run = Benchmark(
             folder / "mine.yaml",
             methods=asked,
