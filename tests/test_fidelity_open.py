@@ -95,7 +95,7 @@ def test_osbp_is_the_authors(t):
     method="ovanet",
     source="Saito & Saenko 2021, section 3; VisionLearningGroup/OVANet: train.py, utils/loss.py, models/basenet.py",
     compared="the whole objective and its gradients, 31 classes × 256 features (rel. 1e-4)",
-    differs="a batch has as many source samples of each class, theirs on average",
+    differs="a batch has as many source samples of each class, theirs on average; theirs has no bottleneck",
 )
 def test_ovanet_is_the_authors():
     method = Ovanet()
@@ -125,7 +125,8 @@ def test_ovanet_is_the_authors():
     method="dance",
     source="Saito et al. 2020, section 3; VisionLearningGroup/DANCE: train_dance.py, utils/loss.py, LinearAverage.py",
     compared="the whole objective and its gradients, 31 prototypes, a memory of 40 and a batch of 12 (rel. 1e-4)",
-    differs="a batch has as many source samples of each class, theirs on average; first prototypes are normal",
+    differs="a batch has as many source samples of each class, theirs on average; first prototypes are normal; theirs "
+    "has no bottleneck",
 )
 def test_dance_is_the_authors():
     method = Dance()
@@ -211,8 +212,8 @@ def test_ovanets_classifiers_have_length_1_in_a_step():
     method="uan",
     source="You et al. 2019, section 3; thuml/Universal-Domain-Adaptation: main.py, lib.py, net.py",
     compared="the whole objective and its gradients, weights of both domains, both discriminators (rel. 1e-4)",
-    differs="warm-up over the run's progress, theirs over its first quarter; the bottleneck is the suite's; a batch has "
-    "as many source samples of each class, theirs on average",
+    differs="warm-up over the run's progress, theirs over its first quarter; the bottleneck is the suite's; "
+    "a batch has as many source samples of each class, theirs on average",
 )
 @pytest.mark.parametrize(("progress", "twice"), [(0.0, True), (0.3, True), (1.0, True), (0.3, False)])
 def test_uan_is_the_authors(progress, twice):

@@ -28,7 +28,9 @@ class Dance(Doubting):
     rows of a cosine classifier, of length 1 at the start of each step: the entropy of the similarities to all of them
     is minimised. That of the class scores is moved away from log(K) / 2 where it is further from it than `margin`,
     which with two classes it never is; above it a sample is unknown. Source batches hold as many samples of each class;
-    in the authors' code on average. Source and target pass the network one after the other.
+    in the authors' code on average. Source and target pass the network one after the other. Their classifier stands on
+    the backbone itself, which learns at a tenth of its rate; here on a suite's ``bottleneck``, where it has one, which
+    learns at the full rate and makes scores so certain that the limit rejects little.
 
     Parameters
     ----------

@@ -23,7 +23,8 @@ class Ovanet(Doubting):
     one that is nearest to yes learns no. On target samples the entropy of all is minimised, each by itself. Rows of
     these classifiers have length 1 at the start of each step, and neither they nor the closed-set classifier beside
     them have biases. Source batches hold as many samples of each class; in the authors' code on average. Source and
-    target pass the network one after the other.
+    target pass the network one after the other. Both stand on the backbone itself in their code; here on a suite's
+    ``bottleneck``, where it has one.
 
     Parameters
     ----------
