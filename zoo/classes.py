@@ -106,7 +106,7 @@ def _default(file: File, arg: ast.arg, default: ast.expr | None) -> Any:
     return value
 
 
-def summary(node: ast.ClassDef | ast.Module) -> str:
+def summary(node: ast.ClassDef | ast.FunctionDef | ast.Module) -> str:
     return printable((ast.get_docstring(node) or "").partition("\n")[0])
 
 

@@ -11,8 +11,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ class MethodInfo:
     parameters : the constructor's parameters and their defaults
     module : of an installed plugin; others are imported by their file
     title : how papers write its name
+    wraps, library : of what another library has: its dotted name there; that library by name, with its version
     """
 
     name: str
@@ -120,6 +121,8 @@ class MethodInfo:
     plugin: bool
     module: str = ""
     title: str = ""
+    wraps: str = ""
+    library: dict[str, str] = field(default_factory=dict)
 
     @property
     def setting(self) -> str:
@@ -268,6 +271,8 @@ def load(info: MethodInfo | FileInfo) -> Any:
     if not info.cls:
         return module
     cls = getattr(module, info.cls)
+    if isinstance(info, MethodInfo) and info.wraps:  # what its class says is checked where its name is found
+        return partial(cls, info.wraps)
     if isinstance(info, MethodInfo):
         got = {k: getattr(cls, k) for k in ATTRIBUTES}
         got["parameters"] = {p.name: p.default for p in inspect.signature(cls).parameters.values()}
@@ -294,18 +299,12 @@ def installed(group: str = "zoo.adapters") -> list[tuple[str, Path]]:
     """Module and file of each entry point of a group."""
     from importlib.metadata import entry_points
 
-    return [(e.module, _locate(e.module, f"{e.value} of group {group}")) for e in entry_points(group=group)]
-
-
-def _locate(module: str, shown: str) -> Path:
-    # find_spec of a dotted name imports the parents; searching each parent's folders does not.
-    top, *rest = module.split(".")
-    spec: ModuleSpec | None = importlib.util.find_spec(top)
-    for part in rest:
-        spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations or [])
-    if not spec or not spec.origin:
-        raise BadInput(f"entry point {shown}: there is no module {module}")
-    return Path(spec.origin)
+    found = []
+    for e in entry_points(group=group):
+        if not (path := source.locate(e.module)):
+            raise BadInput(f"entry point {e.value} of group {group}: there is no module {e.module}")
+        found.append((e.module, path))
+    return found
 
 
 def _import_file(path: Path) -> Any:

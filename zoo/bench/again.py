@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover
+from zoo import discover, wrappers
 from zoo.bench import plan
 from zoo.bench.executors import Executor
 from zoo.bench.known import again
@@ -85,6 +85,7 @@ def rebuilt(
         The data are not here, say; or the rows of run.json are none that a suite could have.
     """
     meta, known = run.meta, discover.methods(files)
+    known |= wrappers.here(row["method"] for row in meta["rows"].values())
     rows = {label: row for label, row in meta["rows"].items() if row["method"] in known}
     methods = tuple({row["method"]: {**row["parameters"], "as": label}} for label, row in rows.items())
     seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])

@@ -84,6 +84,7 @@ class Job:
             **self.costs,
             "shared_s": trained + self.costs.get("shared_s", 0.0),
             **common,
+            "versions": common["versions"] | self.cell.row.info.library,
             **({"models_sha256": [*self.kept]} if self.kept and status == "ok" else {}),
         }
 

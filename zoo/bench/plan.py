@@ -185,7 +185,7 @@ def parse_rows(suite: Suite, known: dict[str, discover.MethodInfo], settings: li
         rows[suite.reference] = Row(suite.reference, known[suite.reference], dict(known[suite.reference].parameters))
     for text in settings:
         target, equals, value = text.partition("=")
-        label, dot, parameter = target.partition(".")
+        label, dot, parameter = target.rpartition(".")  # names of other libraries' methods have dots
         if not (equals and dot and parameter):
             raise BadInput(f"--set {text}: write METHOD.PARAM=VALUE, such as coral.reg=0.1")
         hit = [r for r in rows.values() if label == r.label] or [r for r in rows.values() if label == r.info.name]
@@ -215,7 +215,8 @@ def _parameters(info: discover.MethodInfo, given: dict[str, Any], base: dict[str
     for name, value in given.items():
         if name not in info.parameters:
             raise discover.unknown(f"parameter of {info.name}", name, info.parameters)
-        resolved[name] = cast(f"{info.name}.{name}", value, info.parameters[name])
+        # Other libraries' defaults do not say of what type a value may be: 'auto' stands where a number could.
+        resolved[name] = cast(f"{info.name}.{name}", value, None if info.wraps else info.parameters[name])
     return resolved
 
 
@@ -306,11 +307,14 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
 
 
 def _code(suite: Suite, row: Row, use: str) -> str:
-    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what a plugin loads."""
+    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what a plugin loads;
+    the version of the library that a wrapper wraps."""
     own = _own_code(suite, row.info, use)
-    if not row.files:
+    beside = [row.info.library] if row.info.wraps else []
+    if not row.files and not beside:
         return own
-    return hashlib.sha256(repr((own, sorted(plugins.stamps(row.info, row.files).items()))).encode()).hexdigest()
+    loads = sorted(plugins.stamps(row.info, row.files).items())
+    return hashlib.sha256(repr((own, *beside, loads)).encode()).hexdigest()
 
 
 def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, machine, plain, records, select, streams
+from zoo import discover, machine, plain, records, select, streams, wrappers
 from zoo.bench import plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
@@ -75,7 +75,7 @@ class Benchmark:
         self.device, self.executor_name, self.timeout = machine.device(device), executor, timeout
         self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
         adapters, judges = select.parted(plugins)
-        self.known = discover.methods(adapters)
+        self.known = discover.methods(adapters) | wrappers.named(self.suite.methods)
         rows, pairs_ = plan.parse_rows(self.suite, self.known, list(settings)), plan.parse_pairs(self.suite)
         each = alone(self.suite.sources, pairs_)
         if each and self.suite.problem.classes and not self.suite.open:
@@ -269,7 +269,7 @@ class Benchmark:
             "files": self.watched,
             **({"validators": self.codes} if self.codes else {}),
             **({"keeps": True} if self.keep else {}),
-            "versions": machine.versions(),
+            "versions": machine.versions() | {k: v for r in p.rows for k, v in r.info.library.items()},
             "device": self.device,
             "git": machine.revision(),
             "command": " ".join(["zoo", *sys.argv[1:]]) if Path(sys.argv[0]).name == "zoo" else sys.argv[0],

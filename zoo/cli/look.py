@@ -61,10 +61,10 @@ def _of(family: str, methods: dict[str, MethodInfo]) -> dict[str, MethodInfo]:
 
 def info(method: str, plugin: Plugins = None) -> None:
     """All about one method: what it needs, its parameters, where it stands in our tables, its source."""
-    from zoo import discover
+    from zoo import discover, wrappers
     from zoo.report import standing
 
-    known = discover.methods(plugin or ())
+    known = discover.methods(plugin or ()) | wrappers.named([method])
     if method not in known:
         raise discover.unknown("method", method, known)
     m = known[method]

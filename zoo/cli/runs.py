@@ -63,14 +63,15 @@ def cite(
     out: Out = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover, records, select
+    from zoo import discover, records, select, wrappers
     from zoo.records import verdicts
     from zoo.report import cite as citations
 
     methods, judges = select.parted(plugin or ())
     texts = discover.datasets(), discover.references()
-    known = citations.Known(discover.methods(methods), *texts, select.validators(judges))
     run = records.read(folder)
+    wrapped = wrappers.here(row["method"] for row in run.meta["rows"].values())
+    known = citations.Known(discover.methods(methods) | wrapped, *texts, select.validators(judges))
     output(citations.bibtex(run, known, verdicts.verified(folder, run.records)), out)
 
 

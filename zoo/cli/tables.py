@@ -133,7 +133,7 @@ def report(
     plugin: Plugins = None,
 ) -> None:
     """One self-contained HTML page of a run; of several a site with a leaderboard."""
-    from zoo import discover, records, select
+    from zoo import discover, records, select, wrappers
     from zoo.bench.confused import confusions
     from zoo.records import verdicts
     from zoo.report import files, page
@@ -144,10 +144,11 @@ def report(
     files.page(place, several)
     methods, judges = select.parted(plugin or ())
     texts = discover.datasets(), discover.references()
-    known = Known(discover.methods(methods), *texts, select.validators(judges))
+    runs = {name: (folder, told(records.read(folder), folder)) for name, folder in page.names(folders).items()}
+    wrapped = wrappers.here(row["method"] for _, run in runs.values() for row in run.meta["rows"].values())
+    known = Known(discover.methods(methods) | wrapped, *texts, select.validators(judges))
     asked = {}
-    for name, folder in page.names(folders).items():
-        run = told(records.read(folder), folder)
+    for name, (folder, run) in runs.items():
         found, why = confusions(folder, run, data_root)
         asked[name] = page.Asked(run, verdicts.verified(folder, run.records), found, why)
     if not several:

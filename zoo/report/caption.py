@@ -14,6 +14,7 @@ PROTOCOLS = {
     "folds": "folds (one target fold to train, the others to test, in turn; metrics of each test fold, averaged)",
 }
 
+LIBRARIES = ("zoo", "torch", "scikit-learn", "numpy")  # whose versions are said, and those of what wrappers wrap
 REJECTED = "unknown is what has an entropy above the .95 quantile of source {}"
 OUT_OF_FOLD = "samples, each by a fit without its fold, one of 5"
 
@@ -78,7 +79,8 @@ def caption(
     if short:
         parts.append("Domains: " + ", ".join(f"{abbreviation} {name}" for name, abbreviation in sorted(short.items())))
     versions = meta.get("versions", {})
-    parts.append(", ".join(f"{x} {versions[x]}" for x in ("zoo", "torch", "scikit-learn", "numpy") if x in versions))
+    wrapped = sorted(versions.keys() - {*LIBRARIES, "python", "scipy"})
+    parts.append(", ".join(f"{x} {versions[x]}" for x in (*LIBRARIES, *wrapped) if x in versions))
     return ". ".join(part for part in parts if part) + "."
 
 

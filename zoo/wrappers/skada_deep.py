@@ -1,0 +1,61 @@
+"""SKADA's deep methods: ``skada:deep.DANN``, ``skada:deep.DeepCoral``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo import nets
+from zoo.train import seeded
+from zoo.wrappers.base import Wrapper
+
+if TYPE_CHECKING:
+    from zoo.task import Task
+
+
+class Deep(Wrapper):
+    """A deep method of SKADA on the suite's network, with its first weights, batch size, optimiser, rate and steps.
+
+    skorch trains in whole passes, to which the steps are rounded up, and at a constant rate, whatever the schedule.
+    """
+
+    root = "skada.deep"
+    distribution = "skada"
+    extra = "skada"
+    cite = "lalou2024skada"
+    learner = "net"
+    gives = ("module", "layer_name", "num_features")
+
+    def fit(self, task: Task) -> Deep:
+        learner, budget, Xs, Xt = task.learner, task.learner.budget, task.Xs.float(), task.Xt.float()
+        with seeded("init", learner.seed):
+            net = nets.build(learner.net, tuple(Xs.shape[1:]), task.n_classes, **learner.backbone)
+        named = {"num_features": net.width} if "num_features" in inspect.signature(self.made).parameters else {}
+        batch = min(budget.batch_size, len(Xs), len(Xt))
+        how = {"batch_size": batch, "max_epochs": -(-budget.steps // (max(len(Xs), len(Xt)) // batch))}
+        how |= {"lr": budget.learning_rate, "optimizer__weight_decay": budget.weight_decay, "verbose": 0}
+        optimizer = torch.optim.Adam if budget.optimiser == "adam" else torch.optim.SGD
+        fixed = {"optimizer": optimizer, "train_split": None, "device": str(task.device)}
+        X, y = torch.cat([Xs, Xt]).cpu().numpy(), np.append(task.ys.cpu().numpy(), np.full(len(Xt), -1))
+        model = self.made(_Split(net), "seen", **named, **self.given, **how, **fixed)
+        self.model_ = model.fit(X, y, sample_domain=np.repeat([1, -2], [len(Xs), len(Xt)]))
+        return self
+
+    def predict(self, X: Tensor, A: Any = None) -> Tensor:
+        found = self.model_.predict_proba(X.float().cpu().numpy(), sample_domain=np.full(len(X), -2))
+        return torch.as_tensor(found).double()
+
+
+class _Split(nn.Module):
+    """A network whose features pass a layer with a name, by which SKADA finds them."""
+
+    def __init__(self, net: nets.Net) -> None:
+        super().__init__()
+        self.net, self.seen = net, nn.Identity()
+
+    def forward(self, x: Tensor, sample_weight: Any = None) -> Tensor:
+        return self.net.head(self.seen(self.net.features(x)))
