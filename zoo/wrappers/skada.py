@@ -37,15 +37,14 @@ class Skada(Wrapper):
             base.set_fit_request(sample_weight=True)
         takes = "base_estimator" in inspect.signature(self.made).parameters
         given: dict[str, Any] = {"base_estimator": base} if takes else {}
-        model = self.made(**given, **self.given)
+        made = self.made(**given, **self.given)
+        self.model_ = made if takes else make_da_pipeline(made, base)
         Xs, Xt = rows(task.Xs), rows(task.Xt)
         domains, labels = ([a] * len(Xs) + [b] * len(Xt) for a, b in ((SOURCE, TARGET), (0, MASKED)))
         labels[: len(ys)] = ys
         self.classes_, self.columns_ = np.unique(ys), task.columns
         try:
-            self.model_ = (model if takes else make_da_pipeline(model, base)).fit(
-                np.concatenate([Xs, Xt]), np.array(labels), sample_domain=np.array(domains)
-            )
+            self.model_.fit(np.concatenate([Xs, Xt]), np.array(labels), sample_domain=np.array(domains))
         except UnsetMetadataPassedError as error:
             raise Unsupported(f"weighs samples, which the base {task.learner.base} cannot use") from error
         return self

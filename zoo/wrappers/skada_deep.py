@@ -46,8 +46,7 @@ class Deep(Wrapper):
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        found = self.model_.predict_proba(X.float().cpu().numpy(), sample_domain=np.full(len(X), -2))
-        return torch.as_tensor(found).double()
+        return torch.as_tensor(self.model_.predict_proba(X.cpu().float().numpy(), np.full(len(X), -2)))
 
 
 class _Split(nn.Module):

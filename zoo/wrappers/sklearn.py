@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,12 +29,12 @@ class Classifier(_Sklearn):
     needs = {"Xs", "ys"}
 
     def fit(self, task: Task) -> Classifier:
-        self.classes_, self.columns_ = np.unique(task.ys.cpu()), task.columns
+        self.columns_ = task.columns
         self.model_ = self.made(**self.given).fit(rows(task.Xs), task.ys.cpu().numpy())
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:
-        return scored(self.model_, rows(X), self.classes_, self.columns_)
+        return scored(self.model_, rows(X), self.model_.classes_, self.columns_)
 
 
 class Regressor(Classifier):
