@@ -17,7 +17,6 @@ class Adapt(Wrapper):
     """A method of ADAPT around the suite's base classifier; its networks of TensorFlow are not wrapped."""
 
     root = "adapt"
-    modules = True
     distribution = "adapt"
     extra = "adapt"
     cite = "mathelin2021adapt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ class Wrapper(Adapter):
     root : str
         The module in which names are looked up.
     modules : bool
-        Its modules have names, too: ``LIBRARY:module.Name``.
+        Whether the modules below it have names, too: ``LIBRARY:module.Name``.
     distribution : str
         What is installed, whose version is part of a cell's identity.
     extra : str
@@ -35,7 +36,7 @@ class Wrapper(Adapter):
     """
 
     root: ClassVar[str] = ""
-    modules: ClassVar[bool] = False
+    modules: ClassVar[bool] = True
     distribution: ClassVar[str] = ""
     extra: ClassVar[str] = ""
     of: ClassVar[tuple[str, ...]] = ()
@@ -50,6 +51,11 @@ class Wrapper(Adapter):
 
     def get_params(self) -> dict[str, Any]:
         return dict(self.given)
+
+
+def takes(function: Any, parameter: str) -> bool:
+    """Whether something of a library has a parameter of that name."""
+    return parameter in inspect.signature(function).parameters
 
 
 def rows(X: Tensor) -> Any:

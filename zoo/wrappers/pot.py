@@ -21,6 +21,7 @@ class Pot(Wrapper, Mapping):
     """
 
     root = "ot.da"
+    modules = False
     distribution = "pot"
     cite = "flamary2021pot"
     of = ("BaseTransport", "MappingTransport")

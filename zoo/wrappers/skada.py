@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from zoo.errors import Unsupported
-from zoo.wrappers.base import Wrapper, rows, scored
+from zoo.wrappers.base import Wrapper, rows, scored, takes
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -21,6 +20,7 @@ class Skada(Wrapper):
     """A SKADA estimator or adapter around the suite's base classifier, whatever SKADA's own default for that is."""
 
     root = "skada"
+    modules = False
     distribution = "skada"
     extra = "skada"
     cite = "lalou2024skada"
@@ -29,24 +29,20 @@ class Skada(Wrapper):
 
     def fit(self, task: Task) -> Skada:
         from skada import make_da_pipeline
-        from sklearn.exceptions import UnsetMetadataPassedError
 
-        ys = task.ys.cpu().numpy()
+        ys, Xs, Xt = task.ys.cpu().numpy(), rows(task.Xs), rows(task.Xt)
         base = task.learner.problem.estimator(task.learner.base, ys)
-        if "sample_weight" in inspect.signature(base.fit).parameters:
+        if weighted := takes(base.fit, "sample_weight"):
             base.set_fit_request(sample_weight=True)
-        takes = "base_estimator" in inspect.signature(self.made).parameters
-        given: dict[str, Any] = {"base_estimator": base} if takes else {}
-        made = self.made(**given, **self.given)
-        self.model_ = made if takes else make_da_pipeline(made, base)
-        Xs, Xt = rows(task.Xs), rows(task.Xt)
-        domains, labels = ([a] * len(Xs) + [b] * len(Xt) for a, b in ((SOURCE, TARGET), (0, MASKED)))
-        labels[: len(ys)] = ys
+        whole = takes(self.made, "base_estimator")
+        made = self.made(base_estimator=base, **self.given) if whole else self.made(**self.given)
+        self.model_ = made if whole else make_da_pipeline(made, base)
+        steps = (getattr(step, "base_estimator", None) for _, step in getattr(self.model_, "steps", ()))
+        if not weighted and any(hasattr(step, "compute_weights") for step in steps):
+            raise Unsupported(f"weighs samples, which the base {task.learner.base} cannot use")  # SKADA drops them
         self.classes_, self.columns_ = np.unique(ys), task.columns
-        try:
-            self.model_.fit(np.concatenate([Xs, Xt]), np.array(labels), sample_domain=np.array(domains))
-        except UnsetMetadataPassedError as error:
-            raise Unsupported(f"weighs samples, which the base {task.learner.base} cannot use") from error
+        y, domains = np.append(ys, np.full(len(Xt), MASKED)), np.repeat([SOURCE, TARGET], [len(Xs), len(Xt)])
+        self.model_.fit(np.concatenate([Xs, Xt]), y, sample_domain=domains)
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:

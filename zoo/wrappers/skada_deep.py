@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo import nets
 from zoo.train import seeded
-from zoo.wrappers.base import Wrapper
+from zoo.wrappers.base import Wrapper, takes
 
 if TYPE_CHECKING:
     from zoo.task import Task
@@ -24,6 +23,7 @@ class Deep(Wrapper):
     """
 
     root = "skada.deep"
+    modules = False
     distribution = "skada"
     extra = "skada"
     cite = "lalou2024skada"
@@ -31,18 +31,17 @@ class Deep(Wrapper):
     gives = ("module", "layer_name", "num_features")
 
     def fit(self, task: Task) -> Deep:
-        learner, budget, Xs, Xt = task.learner, task.learner.budget, task.Xs.float(), task.Xt.float()
+        Xs, Xt, learner, budget = task.Xs.float(), task.Xt.float(), task.learner, task.learner.budget
         with seeded("init", learner.seed):
             net = nets.build(learner.net, tuple(Xs.shape[1:]), task.n_classes, **learner.backbone)
-        named = {"num_features": net.width} if "num_features" in inspect.signature(self.made).parameters else {}
         batch = min(budget.batch_size, len(Xs), len(Xt))
-        how = {"batch_size": batch, "max_epochs": -(-budget.steps // (max(len(Xs), len(Xt)) // batch))}
-        how |= {"lr": budget.learning_rate, "optimizer__weight_decay": budget.weight_decay, "verbose": 0}
-        optimizer = torch.optim.Adam if budget.optimiser == "adam" else torch.optim.SGD
-        fixed = {"optimizer": optimizer, "train_split": None, "device": str(task.device)}
-        X, y = torch.cat([Xs, Xt]).cpu().numpy(), np.append(task.ys.cpu().numpy(), np.full(len(Xt), -1))
-        model = self.made(_Split(net), "seen", **named, **self.given, **how, **fixed)
-        self.model_ = model.fit(X, y, sample_domain=np.repeat([1, -2], [len(Xs), len(Xt)]))
+        how: dict[str, Any] = {"lr": budget.learning_rate, "optimizer__weight_decay": budget.weight_decay, "verbose": 0}
+        how |= {"batch_size": batch, "max_epochs": -(-budget.steps // (max(len(Xs), len(Xt)) // batch))}
+        how |= {"optimizer": torch.optim.Adam if budget.optimiser == "adam" else torch.optim.SGD, "train_split": None}
+        how |= {"device": task.device, **({"num_features": net.width} if takes(self.made, "num_features") else {})}
+        y, domains = np.append(task.ys.cpu(), np.full(len(Xt), -1)), np.repeat([1, -2], [len(Xs), len(Xt)])
+        self.model_ = self.made(_Split(net), "seen", **self.given, **how)
+        self.model_.fit(torch.cat([Xs, Xt]).cpu().numpy(), y, domains)
         return self
 
     def predict(self, X: Tensor, A: Any = None) -> Tensor:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 class _Sklearn(Wrapper):
     root = "sklearn"
-    modules = True
     distribution = "scikit-learn"
     cite = "pedregosa2011scikit"
 
