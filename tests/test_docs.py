@@ -20,7 +20,7 @@ import typer
 import zoo_page
 from ruamel.yaml import YAML as Yaml
 
-from zoo import check, cli, discover, select
+from zoo import check, cli, discover, select, wrappers
 from zoo.bench.suite import Suite
 
 ROOT = Path(__file__).parents[1]
@@ -101,8 +101,12 @@ def test_commands_parse(command):
     name, given = parse(command)
     known = {*discover.methods(), *(Path(file).stem for file in PLUGINS), "my_other", "my_judge", *select.validators()}
     if name == "run":
+        known |= wrappers.here((given["methods"] or "").split(",")).keys()
         assert given["suite"] in {*discover.suites(), "SUITE", "mine.yaml"}
-        assert {*(given["methods"] or "").split(","), *(s.split(".")[0] for s in given["set_"] or ())} - {""} <= known
+        assert {
+            *(given["methods"] or "").split(","),
+            *(s.partition("=")[0].rpartition(".")[0] for s in given["set_"] or ()),
+        } - {""} <= known
     if name in ("info", "check"):
         assert str(given.get("method") or given["what"]).removesuffix(".py") in {*known, "FILE", "METHOD"}
 

@@ -1,11 +1,13 @@
 """Methods of other libraries: found without importing them, the same as they are there, and strangers in the vault."""
 
+import doctest
 import importlib.util
 import json
 import subprocess
 import sys
 
 import numpy as np
+import peers
 import pytest
 import torch
 
@@ -332,3 +334,26 @@ def test_the_suites_of_peers_name_what_there_is():
 def test_without_skada_its_suite_says_what_to_install():
     with pytest.raises(BadInput, match=r"pip install 'zoo\[skada\]'"):
         zoo.run("peers")
+
+
+@pytest.mark.slow
+def test_rows_of_two_libraries_are_set_beside_each_other(server, tmp_path, capsys, monkeypatch):
+    rows = [{"ot_linear": {"reg": 1e-3}}, {"pot:LinearTransport": {"reg": 1e-3, "as": "ot_linear skada"}}]
+    given = {"dataset": "digits8", "pairs": ["typeface:optdigits"], "seeds": 2, "methods": rows}
+    frame = zoo.run(given, out=tmp_path / "run", quiet=True).frame().set_index("label").accuracy
+    monkeypatch.setattr(sys, "argv", ["peers", str(tmp_path / "run")])
+    assert peers.main() == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("| ot_linear")]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    ours, theirs = (frame.loc[label].to_numpy() for label in ("ot_linear", "ot_linear skada"))
+    gaps = ours - theirs
+    assert cells[1:5] == [
+        "defaults",
+        *(f"{100 * side.mean():.1f}" for side in (ours, theirs)),
+        f"{100 * max(gaps, key=abs):+.1f}",
+    ]
+    assert float(cells[5].split()[0]) > 90
+    assert not doctest.testmod(peers).failed
+    zoo.run(given | {"methods": ["source_only"]}, out=tmp_path / "other", quiet=True)
+    monkeypatch.setattr(sys, "argv", ["peers", str(tmp_path / "other")])
+    assert peers.main() == 2
