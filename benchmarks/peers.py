@@ -5,7 +5,8 @@
 Prints Markdown, a row for each pair of rows of a run, `kmm` and `kmm skada`, or `kmm same` and `kmm skada same` (where
 there is no such row, `kmm skada`: its defaults are the same then). Accuracies are means over the cells that both have;
 beside them stand the largest difference of a cell, the share of test samples of which both say the same class, and the
-ratio of the seconds of CPU that a fit took, features that both are given left out. Exit code 2: not a run of those.
+ratio of the seconds of their fits, shared artefacts included, but not the features that both are given. Exit code 2: not
+a run of those.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def compared(folder: Path) -> pd.DataFrame:
             continue
         a, b = ([rows[label][k] for k in both] for label in (ours, theirs))
         accuracy = np.array([[r["metrics"]["accuracy"] for r in side] for side in (a, b)])
-        seconds = [sum(r["fit_cpu_s"] for r in side) for side in (a, b)]
+        # A stranger shares nothing but the features that both are given: what ours share beside them is theirs to pay.
+        shared = sum(max(x["shared_s"] - y["shared_s"], 0.0) for x, y in zip(a, b, strict=True))
+        seconds = [sum(r["fit_s"] for r in a) + shared, sum(r["fit_s"] for r in b)]
         agree = [(said(folder, x) == said(folder, y)).mean() for x, y in zip(a, b, strict=True)]
         gap = accuracy[0] - accuracy[1]
         worst = gap[np.abs(gap).argmax()]
@@ -81,8 +84,9 @@ def compared(folder: Path) -> pd.DataFrame:
 
 
 def ratio(ours: float, theirs: float) -> str:
-    """How many times as long theirs took; two digits."""
-    return f"{theirs / max(ours, 1e-3):.2g}"
+    """How many times as long theirs took."""
+    found = theirs / max(ours, 1e-3)
+    return f"{found:.0f}" if found >= 10 else f"{found:.1f}"
 
 
 def said(folder: Path, record: dict) -> np.ndarray:

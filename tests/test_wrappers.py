@@ -149,6 +149,12 @@ def test_values_of_another_type_than_a_default_pass_and_names_with_dots_are_set(
         plan.parse_rows(loaded, known, ["sklearn:svm.SVC.gama=0.5"])
 
 
+@needs_skada
+def test_a_family_is_that_of_what_is_transferred():
+    found = {name: wrappers.method(f"skada:{name}").family for name in ("KMMReweight", "CORAL", "JDOTClassifier")}
+    assert found == {"KMMReweight": "instance", "CORAL": "feature", "JDOTClassifier": "feature"}
+
+
 # What they compute ----------------------------------------------------------------------------------------------------
 
 

@@ -82,10 +82,11 @@ def method(name: str) -> MethodInfo:
         wanted = " or ".join(dict.fromkeys(kind for w in wraps for kind in w.said["of"]))
         raise BadInput(f"{name}: is no {wanted}, and zoo wraps no other of {library}")
     said, own = chosen.said, summary(found[1])
+    families = (said["families"].get(part) for part in found[0].module.split("."))
     words = summary(chosen.lineage[0][1])
     return MethodInfo(
         name=name,
-        family=said["family"],
+        family=next(filter(None, families), said["family"]),
         kind="mapping" if "Mapping" in chosen.names else "adapter",
         forward="",
         summary=own or words,

@@ -22,6 +22,7 @@ class Adapt(Wrapper):
     cite = "mathelin2021adapt"
     of = ("BaseAdaptEstimator",)
     learner = "base"
+    families = {"instance_based": "instance", "parameter_based": "parameter"}
     gives = ("estimator", "Xt", "yt")
 
     def fit(self, task: Task) -> Adapt:

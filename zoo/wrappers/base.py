@@ -31,6 +31,8 @@ class Wrapper(Adapter):
         The extra of zoo that installs it; empty where zoo itself needs it.
     of : tuple of str
         Names of classes of which what it wraps descends from one; empty: whatever there is.
+    families : dict
+        The family of what is defined in a module of that name, or below it, where that is not `family`.
     gives : tuple of str
         The parameters that it gives itself, such as the base estimator.
     """
@@ -40,6 +42,7 @@ class Wrapper(Adapter):
     distribution: ClassVar[str] = ""
     extra: ClassVar[str] = ""
     of: ClassVar[tuple[str, ...]] = ()
+    families: ClassVar[dict[str, str]] = {}
     gives: ClassVar[tuple[str, ...]] = ()
     family: ClassVar[str] = "feature"
     deterministic: ClassVar[bool] = False  # nothing says so of another's code

@@ -25,6 +25,7 @@ class Skada(Wrapper):
     extra = "skada"
     cite = "lalou2024skada"
     learner = "base"
+    families = {"_reweight": "instance"}
     gives = ("base_estimator",)
 
     def fit(self, task: Task) -> Skada:
