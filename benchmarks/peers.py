@@ -5,8 +5,8 @@
 Prints Markdown, a row for each pair of rows of a run, `kmm` and `kmm skada`, or `kmm same` and `kmm skada same` (where
 there is no such row, `kmm skada`: its defaults are the same then). Accuracies are means over the cells that both have;
 beside them stand the largest difference of a cell, the share of test samples of which both say the same class, and the
-ratio of the seconds of their fits, shared artefacts included, but not the features that both are given. Exit code 2: not
-a run of those.
+ratio of the seconds of their fits, what is shared among methods included but for the features that both are given; and
+that of the fits' CPU seconds alone. Exit code 2: not a run of those.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.bench import predict
 from zoo.errors import BadInput
 
 THEIRS, SAME = " skada", " same"
-HEAD = ["method", "settings", "ours", "theirs", "largest difference", "same class", "time, theirs : ours"]
+HEAD = ["method", "settings", "ours", "theirs", "largest difference", "same class", "time, theirs : ours", "CPU"]
 
 
 def twins(labels: set[str]) -> list[tuple[str, str, str]]:
@@ -69,6 +69,7 @@ def compared(folder: Path) -> pd.DataFrame:
         accuracy = np.array([[r["metrics"]["accuracy"] for r in side] for side in (a, b)])
         # A stranger shares nothing but the features that both are given: what ours share beside them is theirs to pay.
         shared = sum(max(x["shared_s"] - y["shared_s"], 0.0) for x, y in zip(a, b, strict=True))
+        cpu = [sum(r["fit_cpu_s"] for r in side) for side in (a, b)]
         seconds = [sum(r["fit_s"] for r in a) + shared, sum(r["fit_s"] for r in b)]
         agree = [(said(folder, x) == said(folder, y)).mean() for x, y in zip(a, b, strict=True)]
         gap = accuracy[0] - accuracy[1]
@@ -76,7 +77,15 @@ def compared(folder: Path) -> pd.DataFrame:
         settings = "the same" if SAME in ours + theirs else "defaults"
         means = [f"{100 * m:.1f}" for m in accuracy.mean(1)]
         lines.append(
-            [method, settings, *means, f"{100 * worst:+.1f}", f"{100 * np.mean(agree):.1f} %", f"{ratio(*seconds)}"]
+            [
+                method,
+                settings,
+                *means,
+                f"{100 * worst:+.1f}",
+                f"{100 * np.mean(agree):.1f} %",
+                ratio(*seconds),
+                ratio(*cpu),
+            ]
         )
     if not lines:
         raise BadInput(f"{folder}: no row of another library beside one of ours")
@@ -101,7 +110,7 @@ def main() -> int:
         for folder in parser.parse_args().folders:
             table = compared(folder)
             print(f"\n{folder.name}\n")
-            print("| " + " | ".join(table.columns) + " |\n|" + " --- |" * 2 + " ---: |" * 5)
+            print("| " + " | ".join(table.columns) + " |\n|" + " --- |" * 2 + " ---: |" * 6)
             for line in table.itertuples(index=False):
                 print("| " + " | ".join(line) + " |")
     except BadInput as error:

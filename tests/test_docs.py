@@ -100,8 +100,8 @@ def test_other_code_runs(server, tmp_path, monkeypatch, capsys):
 def test_commands_parse(command):
     name, given = parse(command)
     known = {*discover.methods(), *(Path(file).stem for file in PLUGINS), "my_other", "my_judge", *select.validators()}
+    known |= wrappers.here([*(given.get("methods") or "").split(","), given.get("method") or ""]).keys()
     if name == "run":
-        known |= wrappers.here((given["methods"] or "").split(",")).keys()
         assert given["suite"] in {*discover.suites(), "SUITE", "mine.yaml"}
         assert {
             *(given["methods"] or "").split(","),
