@@ -286,6 +286,48 @@ def test_a_method_of_adapt_is_the_librarys(arrays, name):
     assert (method.predict(task.Xt).argmax(1).numpy() == direct.predict(Xt)).all()
 
 
+# As the base ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_estimator_is_a_base_that_methods_weigh_samples_with(arrays):
+    from sklearn.ensemble import RandomForestClassifier
+
+    name = "sklearn:ensemble.RandomForestClassifier(n_estimators=9)"
+    task = Task.from_arrays(*arrays, base=name)
+    method = discover.load(discover.methods()["kmm"])().fit(task)
+    forest = RandomForestClassifier(n_estimators=9, random_state=0)
+    forest.fit(task.Xs.double().numpy(), task.ys.numpy(), sample_weight=method.weights_.double().numpy())
+    np.testing.assert_allclose(method.predict(task.Xt), forest.predict_proba(task.Xt.double().numpy()), atol=1e-12)
+    if importlib.util.find_spec("skada"):
+        assert made("skada:CORAL").fit(task).model_.steps[-1][1].base_estimator.n_estimators == 9
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("sklearn:neighbors.KNeighborsClassifier", "takes no weights of samples"),
+        ("sklearn:linear_model.Ridge", "is no learner for task: classification"),
+        ("sklearn:decomposition.PCA", "is no learner for task"),
+        ("sklearn:svm.SVX", "or 'sklearn:svm.SVC'"),
+        ("sklearn:svm.SVC(D=2)", "unknown option of base: sklearn:svm.SVC: 'D'"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(base, said):
+    with pytest.raises(BadInput) as caught:
+        suite.load({"dataset": "digits8", "base": base}, {})
+    assert said in str(caught.value)
+
+
+def test_a_base_is_written_in_one_form_and_its_version_counts(monkeypatch):
+    given = {"sklearn:svm.SVC": {"gamma": 0.1, "C": 1.0}}  # C is the default
+    loaded = suite.load({"dataset": "digits8", "base": given, "methods": ["coral"]}, {})
+    assert loaded.base == "sklearn:svm.SVC(gamma=0.1)"
+    rows = {r.label: r for r in plan.parse_rows(loaded, discover.methods(), [])}
+    before = plan._code(loaded, rows["coral"], "base")
+    monkeypatch.setattr(wrappers, "_version", lambda distribution: "99.0")
+    assert plan._code(loaded, rows["coral"], "base") != before
+
+
 # In a run -------------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, plain, streams
+from zoo import discover, plain, streams, wrappers
 from zoo.access import setting_of
 from zoo.bench import search
 from zoo.bench.pairs import alone, crowded, expanded
@@ -18,6 +18,7 @@ from zoo.kinds import unknown
 from zoo.kinds.base import PRETRAINED, Data, Draws, Pair, origins
 from zoo.parameters import cast
 from zoo.records.ids import canonical
+from zoo.tasks import parted
 from zoo.vault import plugins
 
 SAMPLES = frozenset({"Xs", "ys", "ds"})
@@ -311,6 +312,8 @@ def _code(suite: Suite, row: Row, use: str) -> str:
     the version of the library that a wrapper wraps."""
     own = _own_code(suite, row.info, use)
     beside = [row.info.library] if row.info.wraps else []
+    if use == "base" and ":" in suite.base:
+        beside.append(wrappers.learner(parted(suite.base)[0], suite.task).library)
     if not row.files and not beside:
         return own
     loads = sorted(plugins.stamps(row.info, row.files).items())
@@ -325,7 +328,8 @@ def _own_code(suite: Suite, info: discover.MethodInfo, use: str) -> str:
         return discover.code_hash(info.path, *shared)
     base = HERE / "learners" / "base.py"  # of methods with a classifier of their own too: they may use both
     seen = net if suite.features == "source" else net[-1:] if suite.features == "frozen" else []
-    return discover.code_hash(info.path, *shared, base, *seen)
+    wrapped = [HERE / "learners" / "wrapped.py"] if ":" in suite.base else []
+    return discover.code_hash(info.path, *shared, base, *wrapped, *seen)
 
 
 def _shared_files(suite: Suite) -> tuple[Path, Path]:

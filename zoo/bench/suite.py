@@ -140,7 +140,7 @@ class Suite(BaseModel):
         if not isinstance(value, str):
             raise ValueError("expected one learner, such as svc, or one with its options, such as {svc: {C: 10}}")
         known = {base for task in discover.names("tasks") for base in problem(task).bases}
-        if value and (name := parted(value)[0]) not in known:
+        if value and ":" not in (name := parted(value)[0]) and name not in known:  # others' are looked up later
             raise ValueError(str(discover.unknown("base learner", name, known)))
         return value
 

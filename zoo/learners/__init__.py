@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,14 +80,25 @@ class Learner:
 
     def _base(self, X: torch.Tensor, y: torch.Tensor, n_classes: int, weight: torch.Tensor | None) -> Any:
         """Fit the base classifier; warns as scikit-learn does where its solver stops early."""
-        from zoo.learners.base import fit_base
-
-        model = fit_base(self.base, X, y, n_classes, weight, self.problem.name)
+        model = self.fitter(self.base, X, y, n_classes, weight, self.problem.name)
         if not model.converged:
             from sklearn.exceptions import ConvergenceWarning
 
             warnings.warn(f"{self.base} did not converge: scale the features", ConvergenceWarning, stacklevel=4)
         return model
+
+    @property
+    def fitter(self) -> Callable[..., Any]:
+        """What fits its base classifier: `zoo.learners.base.fit_base`, or, of another library's, `fit_wrapped`."""
+        from zoo.learners import base, wrapped
+
+        return wrapped.fit_wrapped if ":" in self.base else base.fit_base
+
+    def estimator(self, y: Any) -> Any:
+        """Its base classifier, not fitted, for labels y."""
+        from zoo.learners import wrapped
+
+        return wrapped.estimator(self.base) if ":" in self.base else self.problem.estimator(self.base, y)
 
     def train(self, task: Task, method: DeepAdapter) -> Net:
         """Train a network by ``min L_s + λ·L_t + Ω`` with the Ω of `method`."""

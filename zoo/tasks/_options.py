@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo import wrappers
 from zoo.errors import BadInput, unknown
 from zoo.parameters import cast
 from zoo.tasks import Problem, parted
@@ -18,6 +19,11 @@ def based(problem: Problem, text: str) -> str:
         Another name than those of the task, an option that it does not have, a value of the wrong type.
     """
     name, given = parted(text or problem.bases[0])
+    if ":" in name:
+        own = wrappers.learner(name, problem.name).parameters
+        if odd := [option for option in given if option not in own]:
+            raise unknown(f"option of base: {name}:", odd[0], own)
+        return joined(name, {k: v for k, v in sorted(given.items()) if v != own[k]})
     if name not in problem.bases:
         raise BadInput(f"base: {name}: task: {problem.name} has {', '.join(problem.bases)}")
     known, said = problem.options.get(name, {}), {}

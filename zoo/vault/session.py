@@ -359,7 +359,6 @@ def _learner(
     message: dict[str, Any], source: Any, watch: Told, shared: Shared | None = None, graphs: Any = None
 ) -> Any:
     from zoo.learners import Learner
-    from zoo.learners.base import fit_base
     from zoo.train import Budget
 
     class Sharing(Learner):
@@ -367,8 +366,8 @@ def _learner(
 
         def _base(self, X: Any, y: Any, n_classes: int, weight: Any) -> Any:
             if shared and weight is None:
-                return shared(fit_base, self.base, X, y, n_classes, task=self.problem.name)
-            return fit_base(self.base, X, y, n_classes, weight, self.problem.name)
+                return shared(self.fitter, self.base, X, y, n_classes, task=self.problem.name)
+            return self.fitter(self.base, X, y, n_classes, weight, self.problem.name)
 
     spec = dict(message["learner"])
     spec |= {"budget": Budget(**spec["budget"]), "graphs": graphs}

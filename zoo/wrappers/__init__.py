@@ -62,6 +62,26 @@ def here(names: Iterable[str]) -> dict[str, MethodInfo]:
     return found
 
 
+def learner(name: str, task: str) -> MethodInfo:
+    """What is known of a base learner of scikit-learn.
+
+    Raises
+    ------
+    BadInput
+        As `named`; what predicts something else than the task, or takes no weights.
+    """
+    info = method(name)
+    if info.learner != "own" or task not in info.tasks:
+        raise BadInput(f"base: {name}: is no learner for task: {task}")
+    module, _, leaf = info.wraps.rpartition(".")
+    found = _defined(module, leaf)
+    fits = (f for _, n in _lineage(*found) if isinstance(n, ast.ClassDef) for f in n.body) if found else ()
+    fit = next((f for f in fits if isinstance(f, ast.FunctionDef) and f.name == "fit"), None)
+    if fit is None or "sample_weight" not in {a.arg for a in (*fit.args.args, *fit.args.kwonlyargs)}:
+        raise BadInput(f"base: {name}: takes no weights of samples, which methods that reweigh need")
+    return info
+
+
 def method(name: str) -> MethodInfo:
     """What is known of a wrapped method; raises as `named`."""
     library, _, dotted = name.partition(":")

@@ -27,7 +27,7 @@ class Adapt(Wrapper):
 
     def fit(self, task: Task) -> Adapt:
         ys = task.ys.cpu().numpy()
-        base = task.learner.problem.estimator(task.learner.base, ys)
+        base = task.learner.estimator(ys)
         self.classes_, self.columns_ = np.unique(ys), task.columns
         self.model_ = self.made(estimator=base, Xt=rows(task.Xt), **self.given).fit(rows(task.Xs), ys)
         return self

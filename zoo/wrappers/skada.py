@@ -32,7 +32,7 @@ class Skada(Wrapper):
         from skada import make_da_pipeline
 
         ys, Xs, Xt = task.ys.cpu().numpy(), rows(task.Xs), rows(task.Xt)
-        base = task.learner.problem.estimator(task.learner.base, ys)
+        base = task.learner.estimator(ys)
         if weighted := takes(base.fit, "sample_weight"):
             base.set_fit_request(sample_weight=True)
         whole = takes(self.made, "base_estimator")
