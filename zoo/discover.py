@@ -21,6 +21,7 @@ from zoo.access import FIELDS, setting_of, untrainable
 from zoo.classes import Lineage, attributes, literals, parameters, public, summary, where
 from zoo.errors import BadInput, printable
 from zoo.errors import unknown as unknown
+from zoo.locating import locate
 from zoo.source import File, module_of, read, refuse
 from zoo.source import code_hash as code_hash
 
@@ -301,7 +302,7 @@ def installed(group: str = "zoo.adapters") -> list[tuple[str, Path]]:
 
     found = []
     for e in entry_points(group=group):
-        if not (path := source.locate(e.module)):
+        if not (path := locate(e.module)):
             raise BadInput(f"entry point {e.value} of group {group}: there is no module {e.module}")
         found.append((e.module, path))
     return found

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class File:
-    """A parsed source file. `name` is its module in the package, "" outside; `module` that of an installed file."""
+    """A parsed source file. `name` is its module in the package, "" outside; `module` an installed plugin's."""
 
     path: Path
     source: bytes = field(repr=False)
@@ -82,7 +80,7 @@ class File:
     def _origin(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
-        package = (self.name or self.module).split(".") + [""] * (self.path.name == "__init__.py")
+        package = self.name.split(".") + [""] * (self.path.name == "__init__.py")
         return ".".join([*package[: len(package) - node.level], *filter(None, [node.module])])
 
 
@@ -188,16 +186,6 @@ def find(module: str) -> Path | None:
     for path in looked_at:
         _note(path)
     return found
-
-
-def locate(module: str) -> Path | None:
-    """File of an installed module, which is not imported; None where there is none."""
-    # find_spec of a dotted name imports the parents; searching each parent's folders does not.
-    top, *rest = module.split(".")
-    spec: ModuleSpec | None = importlib.util.find_spec(top)
-    for part in rest:
-        spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations or [])
-    return Path(spec.origin) if spec and spec.origin else None
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,19 @@ from zoo import discover, plain, source
 from zoo.classes import UNREADABLE, Lineage, attributes, public, summary
 from zoo.discover import MethodInfo
 from zoo.errors import BadInput, unknown
+from zoo.locating import locate
 from zoo.source import File
 
 CONTRACT, DEEP = "zoo.wrappers.base", 20  # imports that are followed from one file to the next
+
+
+@dataclass(frozen=True)
+class Theirs(File):
+    """A file of a library, which resolves its relative imports by the module that it is."""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.module
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,11 @@ def _wrappings(name: str, library: str, inner: list[str]) -> tuple[list[Wrapping
     return found, inner[own:]
 
 
+@lru_cache(maxsize=256)
+def _theirs(path: Path, module: str) -> Theirs:
+    return Theirs(path, path.read_bytes(), str(path), module)
+
+
 def _public(name: str) -> bool:
     """Whether it is written as classes are, and what makes pipelines of them: other functions are no methods."""
     return name.isidentifier() and name[0].isupper()
@@ -145,10 +161,10 @@ def _public(name: str) -> bool:
 
 def _defined(module: str, name: str, depth: int = 0) -> tuple[File, ast.ClassDef | ast.FunctionDef] | None:
     """Where a name of an installed module is defined, through the imports that lead there."""
-    path = source.locate(module) if all(map(str.isidentifier, module.split("."))) else None
+    path = locate(module) if all(map(str.isidentifier, module.split("."))) else None
     if not path or path.suffix != ".py" or depth > DEEP:
         return None
-    file = source.read(path, module)
+    file = _theirs(path, module)
     defined = {n.name: n for n in file.tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
     if name in defined:
         return file, defined[name]
@@ -222,17 +238,17 @@ def _names(library: str) -> Iterator[str]:
 
 
 def _exported(module: str) -> list[str]:
-    path = source.locate(module)
+    path = locate(module)
     if not path or path.suffix != ".py":
         return []
-    file = source.read(path, module)
+    file = _theirs(path, module)
     return sorted(
         n for n in {*file.names, *file.classes} if _public(n) and not n.startswith("Base") and not n.endswith("Mixin")
     )
 
 
 def _modules(root: str) -> list[str]:
-    path = source.locate(root)
+    path = locate(root)
     return [m.name for m in pkgutil.iter_modules([str(Path(path).parent)] if path else []) if m.name[0] != "_"]
 
 
