@@ -378,12 +378,6 @@ def test_the_suites_of_peers_name_what_there_is():
             plan.parse_rows(loaded, discover.methods() | wrappers.named(loaded.methods), [])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("skada") is not None, reason="skada is installed")
-def test_without_skada_its_suite_says_what_to_install():
-    with pytest.raises(BadInput, match=r"pip install 'zoo\[skada\]'"):
-        zoo.run("peers")
-
-
 @pytest.mark.slow
 def test_rows_of_two_libraries_are_set_beside_each_other(server, tmp_path, capsys, monkeypatch):
     rows = [{"ot_linear": {"reg": 1e-3}}, {"pot:LinearTransport": {"reg": 1e-3, "as": "ot_linear skada"}}]
