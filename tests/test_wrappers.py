@@ -210,8 +210,8 @@ def test_a_transport_is_the_librarys(arrays, name, given):
 
 
 def test_ours_and_the_linear_transport_of_pot_agree(arrays):
-    Xs, ys, Xt = arrays
-    method, task = fitted("pot:LinearTransport", (Xs[: len(Xt)], ys[: len(Xt)], Xt), reg=1e-9)  # POT divides by n
+    even = *(a[: len(arrays[2])] for a in arrays[:2]), arrays[2]  # POT divides by n
+    method, task = fitted("pot:LinearTransport", even, reg=1e-9)
     ours = discover.load(discover.methods()["ot_linear"])(reg=1e-9).fit(task)
     np.testing.assert_allclose(ours.predict(task.Xt), method.predict(task.Xt), atol=1e-4)
 
@@ -362,8 +362,7 @@ def test_a_run_has_rows_records_versions_and_references_and_can_be_verified(zoo,
     entries = zoo("cite", tmp_path / "run").out
     assert "{flamary2021pot," in entries
     assert "{pedregosa2011scikit," in entries
-    done = zoo("verify", tmp_path / "run", "--all")
-    assert done.code == 0, done.out
+    assert (done := zoo("verify", tmp_path / "run", "--all")).code == 0, done.out
     assert "in the zoo that verifies" not in done.out
     again = zoo(*given, "--set", "sklearn:decomposition.PCA.n_components=9", "--out", tmp_path / "run", "--json")
     assert again.json["ran"] == 0
