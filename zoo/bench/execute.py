@@ -13,7 +13,7 @@ import numpy as np
 
 from zoo.bench import messages
 from zoo.bench.executors import Channel, Executor
-from zoo.bench.jobs import MAKERS, Job, Slot, View, add
+from zoo.bench.jobs import MAKERS, Job, Slot, View, add, has_room, planned
 from zoo.bench.plan import Cell
 from zoo.bench.turns import Turns
 from zoo.bench.view import cost
@@ -74,7 +74,7 @@ class Driver:
         try:
             while True:
                 for slot in slots:
-                    while slot.job is None and (job := self._next(slot)):
+                    while slot.job is None and has_room(slot, slots, self.executor) and (job := self._next(slot)):
                         if (mine := self.turns.mine(job)) is not False:
                             self._begin(slot, job) if mine else self._theirs(slot, job)
                 busy = {id(s.channel): s for s in slots if s.job}
@@ -105,15 +105,10 @@ class Driver:
         self._told(slot, None)
 
     def _enqueue(self, cells: Iterable[Cell]) -> None:
-        cells = sorted(cells, key=cost.order)
-        makers: dict[str, Job] = {}
-        for cell in cells:
-            features = messages.stranger_features(self.suite, cell)
-            makers |= {cell.model: Job(cell, cell.model, "model")} if cell.model else {}
-            makers |= {features: Job(cell, features, "extract", (str(cell.model),))} if features else {}
-            wants = tuple(k for k in (features, cell.model) if k)
-            self.users.update([features] if features else [])
-            self.queues.setdefault(cell.worker, deque()).append(Job(cell, wants=wants))
+        jobs, makers = planned(sorted(cells, key=cost.order), self.suite)
+        for job in jobs:
+            self.users.update(job.wants[:-1])  # but of the source model, which stays
+            self.queues.setdefault(job.worker, deque()).append(job)
         for key, maker in makers.items():
             if (arrays := self.store.artefact(key) if maker.op == "model" else None) is not None:
                 self.made[key] = arrays
@@ -299,30 +294,34 @@ class Driver:
         job.opened |= set(answer["opened"])
 
     def _died(self, slot: Slot, job: Job, channel: Channel) -> None:
-        """A worker has ended before it answered: its cell fails, unless its server took it along."""
+        """A worker has ended before it answered: its cell fails, unless that was not the cell's doing."""
         reason = channel.obituary()  # which waits for the server's word; a worker's end may be met before its server's
         if not channel.server_died:
             self._end(slot)
-            self._finish(slot, "failed", reason)
-            return
+            job.blame += channel.blame
+            return self._again(slot) if job.blame < 1 else self._finish(slot, "failed", reason)
         died = (s for s in self.slots if s.job and s.channel and s.channel.server_died)
         fallen = [s for s in died if s.job and s.job.stranger == job.stranger]
         if job.stranger and len(fallen) == 1:
             self.deaths[job.cell.row.info.name] += 1
         for other in fallen:
-            again, other.job = other.job, None
-            assert again
-            self.view.ended(self.slots.index(other))
+            assert other.job
             self._end(other)
-            again.tries += 1
-            if again.stranger and len(fallen) > 1:  # under whom, shows when they run one by one
+            other.job.tries += 1
+            if other.job.stranger and len(fallen) > 1:  # under whom, shows when they run one by one
                 self.one_stranger = True
-                again.tries -= 1
-            if again.tries >= DEATHS:
-                other.job = again
+                other.job.tries -= 1
+            if other.job.tries >= DEATHS:
                 self._finish(other, "failed", f"the server that forks workers died {DEATHS} times under it")
             else:
-                self.queues.setdefault(again.worker, deque()).appendleft(again)
+                self._again(other)
+
+    def _again(self, slot: Slot) -> None:
+        """Put a job back, to be the next of its queue."""
+        job, slot.job = slot.job, None
+        assert job
+        self.view.ended(self.slots.index(slot))
+        self.queues.setdefault(job.worker, deque()).appendleft(job)
 
     def _note(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
         """What a worker tells while it trains: the state to go on from after a kill, or how far it is."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench.executors import Channel
-from zoo.bench.messages import Part, rejects
+from zoo.bench.executors import Channel, Executor
+from zoo.bench.messages import Part, rejects, stranger_features
 from zoo.bench.plan import Cell
+from zoo.bench.suite import Suite
 from zoo.kinds.base import Data, Pair
 
 MAKERS = ("source models",)  # the workers that make what cells need
@@ -43,6 +44,7 @@ class Job:
     kept: list[str] = field(default_factory=list)  # hashes of the models of its rounds
     opened: set[str] = field(default_factory=set)
     tries: int = 0
+    blame: float = 0.0  # for workers that were lost under it
     started: float = 0.0
 
     @property
@@ -103,6 +105,17 @@ class Job:
             kept.clear()
 
 
+def planned(cells: Iterable[Cell], suite: Suite) -> tuple[list[Job], dict[str, Job]]:
+    """A job for each cell, in their order, and by their keys those that make what cells want."""
+    jobs, makers = [], dict[str, Job]()
+    for cell in cells:
+        features = stranger_features(suite, cell)
+        makers |= {cell.model: Job(cell, cell.model, "model")} if cell.model else {}
+        makers |= {features: Job(cell, features, "extract", (str(cell.model),))} if features else {}
+        jobs.append(Job(cell, wants=tuple(k for k in (features, cell.model) if k)))
+    return jobs, makers
+
+
 @dataclass
 class Slot:
     """A place for a worker; ``sent`` are the arrays it holds, by name."""
@@ -112,6 +125,11 @@ class Slot:
     job: Job | None = None
     deadline: float = float("inf")
     sent: dict[str, Any] = field(default_factory=dict)
+
+
+def has_room(slot: Any, slots: Iterable[Any], executor: Executor) -> bool:
+    """Whether a slot has a worker, or the executor room for one more."""
+    return slot.channel is not None or sum(s.channel is not None for s in slots) < executor.room
 
 
 def add(job: Job, answer: dict[str, Any], names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.bench import evidence, messages, reverse
 from zoo.bench.executors import Channel, Executor
+from zoo.bench.jobs import has_room
 from zoo.bench.plan import Cell
 from zoo.errors import one_line
 from zoo.kinds.base import Draws
@@ -81,7 +82,7 @@ class Judges:
         try:
             while True:
                 for slot in slots:
-                    if slot.task is None and (task := next(tasks, None)):
+                    if slot.task is None and has_room(slot, slots, self.executor) and (task := next(tasks, None)):
                         self._begin(slot, task)
                 busy = {id(s.channel): s for s in slots if s.task}
                 if not busy:

@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Benchmark:
         executor: str = "processes",
         workers: int | None = None,
         timeout: float | None = None,
+        ray_address: str | None = None,
         out: str | Path | None = None,
         fresh: bool = False,
         shard: str | None = None,
@@ -74,6 +75,10 @@ class Benchmark:
             raise BadInput("--fresh with --shard: one shard would delete what the others did; choose another --out")
         self.device, self.executor_name, self.timeout = machine.device(device), executor, timeout
         self.workers = workers or (machine.cores() if self.device == "cpu" else 1)
+        self.asked = workers if ray_address else self.workers  # a cluster knows itself how many it has room for
+        self.where = {"address": ray_address or "", "device": self.device}
+        if ray_address is not None and "address" not in self._kind(executor).takes:
+            raise BadInput(f"--ray-address: --executor {executor} joins no cluster; use --executor ray")
         adapters, judges = select.parted(plugins)
         self.known = discover.methods(adapters) | wrappers.named(self.suite.methods)
         rows, pairs_ = plan.parse_rows(self.suite, self.known, list(settings)), plan.parse_pairs(self.suite)
@@ -118,9 +123,13 @@ class Benchmark:
             raise
 
     def _executor(self, name: str = "") -> Executor:
-        name = name or self.executor_name
-        module = importlib.import_module(f"zoo.bench.executors.{name}")
-        return getattr(module, name.capitalize())(self.workers, self._hidden())
+        kind = self._kind(name or self.executor_name)
+        workers = self.asked if "address" in kind.takes else self.workers
+        return kind(workers, self._hidden(), **{k: self.where[k] for k in kind.takes})
+
+    @staticmethod
+    def _kind(name: str) -> Any:
+        return getattr(importlib.import_module(f"zoo.bench.executors.{name}"), name.capitalize())
 
     def _hidden(self) -> list[Path]:
         """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
@@ -153,31 +162,39 @@ class Benchmark:
     @property
     def unconfined(self) -> bool:
         """Whether plugins run in the vault on a kernel that cannot keep them from the data and the run folder."""
-        return self.executor_name == "processes" and self._strangers and not confine.abi()
+        return self._kind(self.executor_name).keeps_apart and self._strangers and not confine.abi()
 
     @property
     def _strangers(self) -> bool:
         return any(r.info.plugin for r in self.plan.rows) or any(i.plugin for i in self.judges)
 
+    def start(self) -> None:
+        """Have the workers' executor, before anything is written or shown: there may be no cluster to run on."""
+        if (self.todo or self.judges) and not self.executor:
+            try:
+                self.executor = self._executor()
+            except BaseException:
+                self.close()
+                raise
+            self.workers = self.workers if self.asked else self.executor.width
+
     def run(self, view: View | None = None) -> Results:
         """Run what is not done yet; `view` is told of every record, and how far trainings are."""
         try:
+            self.start()
             if self.fresh:
                 self.store.clear()
             self.store.begin(self._meta())
-            for row in self.plan.rows:
-                if row.info.plugin:
-                    plugins.keep(self.store.folder, self._code(row), row.info, row.files)
-            for info in self.judges:
-                if info.plugin:
-                    plugins.keep(self.store.folder, self.codes[info.name], info, self.loads[info.name])
+            for info, code, files in self._carried():
+                plugins.keep(self.store.folder, code, info, files)
+                if self.executor:
+                    self.executor.bring(info.path, plugins.sources(info, files))
             draws = self.suite.kind.draws(self.suite, self.data)
-            if self.todo:
-                executor = self.executor = self.executor or self._executor()
+            if self.todo and self.executor:
                 driver = Driver(
                     draws,
                     self.store,
-                    executor,
+                    self.executor,
                     common={"device": self.device, "versions": machine.versions()},
                     timeout=self.timeout,
                     view=view or View(),
@@ -191,11 +208,19 @@ class Benchmark:
             self.close()
         return Results(self.store.folder)
 
+    def _carried(self) -> Iterator[tuple[Any, str, Sequence[Path]]]:
+        """The plugins, each with the hash of its code and the files that importing it loads."""
+        for row in self.plan.rows:
+            if row.info.plugin:
+                yield row.info, self._code(row), row.files
+        for info in self.judges:
+            if info.plugin:
+                yield info, self.codes[info.name], self.loads[info.name]
+
     def _judge(self, draws: Any, view: View) -> None:
         """Let the validators that are asked for judge what this command planned."""
-        if not self.judges:
+        if not self.judges or not self.executor:
             return
-        self.executor = self.executor or self._executor()
         keep = self.keep or bool(self.old.get("keeps"))  # an earlier command may have asked for it
         judges = Judges(draws, self.store, self.executor, self.codes, self.device, self.timeout, keep, view.judged)
         self.unjudged = judges.failed
@@ -299,6 +324,7 @@ def run(suite: str | Path | Mapping[str, Any], *, quiet: bool = False, **options
         return benchmark.run()
     from zoo.bench.view.progress import progress
 
+    benchmark.start()
     with progress(benchmark) as view:
         return benchmark.run(view)
 

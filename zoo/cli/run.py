@@ -55,7 +55,10 @@ def run(
     keep: Annotated[
         str | None, typer.Option(help="features: what validators see; model: fits, for zoo predict of new files.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="processes (with the label vault) or local.")] = "processes",
+    executor: Annotated[str, typer.Option(help="processes (with the label vault), ray or local.")] = "processes",
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster's head; by default one is started here.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Default: one per core, one on a GPU.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds that one cell may take.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
@@ -96,6 +99,7 @@ def run(
         executor=executor,
         workers=workers,
         timeout=timeout,
+        ray_address=ray_address,
         out=out,
         fresh=fresh,
         shard=shard,
@@ -134,6 +138,7 @@ def _run(suite: str, benchmark: Any, as_json: bool) -> None:
         say("this kernel has no Landlock, so plugins are not kept from the data and the run folder")
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends, ends a run as Ctrl-C does
+        benchmark.start()
         with progress(benchmark) as view:
             results = benchmark.run(view)
     except KeyboardInterrupt:

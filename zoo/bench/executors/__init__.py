@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -11,6 +12,11 @@ class Channel(Protocol):
 
     @property
     def server_died(self) -> bool: ...
+
+    @property
+    def blame(self) -> float:
+        """What the worker's death counts against its cell, which runs again until it has come to 1."""
+        ...
 
     def send(self, message: dict[str, Any]) -> None: ...
 
@@ -40,22 +46,32 @@ class Channel(Protocol):
 
 
 class Executor:
-    """Opens workers and waits for their answers; ``width`` is how many work at once.
+    """Opens workers and waits for their answers; ``width`` is how many work at once, at most.
 
     Attributes
     ----------
     keeps_apart : whether a stranger's fit has a process of its own here
+    takes : the settings of a run that its constructor takes beside the workers and what is hidden
     """
 
     width: int = 1
     keeps_apart: bool = False
+    takes: Sequence[str] = ()
+
+    @property
+    def room(self) -> int:
+        """How many can work now; at least 1."""
+        return self.width
+
+    def bring(self, path: Path, files: Mapping[str, bytes]) -> None:
+        """Have a plugin's file, and those it loads by their names from its folder, where its workers will be."""
 
     def open(self, stranger: bool = False) -> Channel:
         """A fresh worker; for a plugin one that is confined and answers for one fit."""
         raise NotImplementedError
 
     def wait(self, channels: Sequence[Channel], timeout: float | None) -> Sequence[Channel]:
-        """Those channels that have an answer (or have died), waiting for the first."""
+        """Those channels that have an answer (or have died), waiting for the first; none where there is more room."""
         raise NotImplementedError
 
     def shutdown(self) -> None:

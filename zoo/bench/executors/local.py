@@ -30,6 +30,7 @@ class Local(Executor):
 
 class _Here:
     server_died = False
+    blame = 1.0
 
     def __init__(self) -> None:
         self.session, self.answer = Session(), None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,8 @@ class Processes(Executor):
 class Worker:
     """The driver's end of a worker's pipe; it never blocks, whatever the worker does."""
 
+    blame = 1.0  # its end is its cell's doing, unless its server ended
+
     def __init__(self, line: socket.socket, server: Server, pid: int, limits: wire.Limits | None) -> None:
         self.line, self.server, self.pid = line, server, pid
         line.setblocking(False)
@@ -124,7 +126,11 @@ class Worker:
         self.reader.limits = wire.Limits(self.reader.limits.header, arrays)
 
     def send(self, message: dict[str, Any]) -> None:
-        self.unsent.extend(wire.encode(message))
+        self.pass_on(wire.encode(message))
+
+    def pass_on(self, parts: Iterable[memoryview]) -> None:
+        """Send a message that another has written, or a part of it."""
+        self.unsent.extend(parts)
         self._write()
 
     def move(self, event: int) -> None:
@@ -303,7 +309,8 @@ class Apart(Server):
 def _start(end: socket.socket, role: str, mark: str) -> subprocess.Popen[bytes]:
     """A fresh interpreter that inherits one socket and neither the caller's environment of data nor its folder."""
     away = ("ZOO_DATA", "ZOO_CACHE", "PWD", "OLDPWD")
-    env = {k: v for k, v in os.environ.items() if k not in away} | dict.fromkeys(THREADS, "1") | {MARK: mark}
+    ours = {k: v for k, v in os.environ.items() if k not in away and not k.startswith("RAY_")}  # a cluster's secrets
+    env = ours | dict.fromkeys(THREADS, "1") | {MARK: mark}
     env.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # a fresh worker faults all its pages in; fewer, then
     code = (
         "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
