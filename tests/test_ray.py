@@ -280,10 +280,11 @@ def test_a_signal_ends_a_run_and_its_cluster(tmp_path, surf, suite_file, write_p
 @pytest.mark.faults
 def test_a_plugin_brings_the_files_beside_it_and_is_told_where_they_were(run, two, write_plugin, tmp_path):
     """Its folder on the node is another; what it opens and says is by the driver's names."""
-    (tmp_path / "beside.py").write_text("BY = 0.25\n")
+    (tmp_path / "beside.txt").write_text("0.25")
     (tmp_path / "uses.py").write_text(
-        '"""Uses another file."""\n\nimport beside\n\nfrom zoo.adapters.base import Mapping\n\n\n'
-        'class Uses(Mapping):\n    """Shifts."""\n\n    def fit_map(self, task):\n        self.by_ = beside.BY\n\n'
+        '"""Uses another file."""\n\nfrom pathlib import Path\n\nfrom zoo.adapters.base import Mapping\n\n'
+        'BY = float(Path(__file__).with_name("beside.txt").read_text())\n\n\n'
+        'class Uses(Mapping):\n    """Shifts."""\n\n    def fit_map(self, task):\n        self.by_ = BY\n\n'
         "    def target(self, X):\n        return X + self.by_\n"
     )
     broken = write_plugin(tmp_path / "broken.py", fit="raise ValueError('no')")
