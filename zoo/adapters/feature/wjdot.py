@@ -74,6 +74,7 @@ class Wjdot(Adapter):
             opt.zero_grad()
             loss.backward()
             opt.step()
+            assert plan.f is not None
             alpha = simplex(alpha - self.lr * (share.T @ plan.f))
             apart = spread(X, self._said(X.detach()).argmax(1), task.n_classes)
             if apart - 0.001 > best:
