@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import discover, document
+from zoo import discover, document, wrappers
 from zoo.bench import plan, suite
 from zoo.errors import BadInput
 
@@ -46,7 +46,7 @@ def test_every_suite_of_the_package_loads(name):
     s = suite.load(name, {})
     assert s.name == name
     assert plan.parse_pairs(s)
-    assert plan.parse_rows(s, discover.methods(), [])
+    assert plan.parse_rows(s, discover.methods() | wrappers.named(s.methods), [])
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,7 @@ def test_the_suites_of_peers_name_what_there_is():
 def test_rows_of_two_libraries_are_set_beside_each_other(server, tmp_path, capsys, monkeypatch):
     rows = [{"ot_linear": {"reg": 1e-3}}, {"pot:LinearTransport": {"reg": 1e-3, "as": "ot_linear skada"}}]
     given = {"dataset": "digits8", "pairs": ["typeface:optdigits"], "seeds": 2, "methods": rows}
-    frame = zoo.run(given, out=tmp_path / "run", quiet=True).frame().set_index("label").accuracy
+    frame = zoo.run(given, out=tmp_path / "run", quiet=True).frame().sort_values("seed").set_index("label").accuracy
     monkeypatch.setattr(sys, "argv", ["peers", str(tmp_path / "run")])
     assert peers.main() == 0
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("| ot_linear")]
