@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
+OWN = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "CITATION.cff")
 OUTSIDE = (*OWN, "results/README.md", "results/*/README.md", "results/*/*.png")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
