@@ -114,7 +114,7 @@ def _signed(content: bytes) -> bytes:
 
 def _key() -> list[Any]:
     """What an entry depends on beside the files: the versions, and the code that reads them."""
-    readers = ("access", "classes", "discover", "listing", "source")
+    readers = ("access", "classes", "discover", "infos", "listing", "source")
     here = Path(__file__).parent
     return [__version__, sys.version, [list(source.stamp(here / f"{name}.py") or ()) for name in readers]]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, wrappers
-from zoo.bench import plan
+from zoo import discover, plugged, wrappers
+from zoo.bench import foreign, plan
 from zoo.bench.executors import Executor
 from zoo.bench.known import again
 from zoo.bench.plan import Cell, Plan
@@ -84,14 +84,15 @@ def rebuilt(
     Unplanned
         The data are not here, say; or the rows of run.json are none that a suite could have.
     """
-    meta, known = run.meta, discover.methods(files)
-    known |= wrappers.here(row["method"] for row in meta["rows"].values())
+    meta, given = run.meta, plugged.parted(files)
+    known = discover.methods(given["method"]) | wrappers.here(row["method"] for row in meta["rows"].values())
     rows = {label: row for label, row in meta["rows"].items() if row["method"] in known}
     methods = tuple({row["method"]: {**row["parameters"], "as": label}} for label, row in rows.items())
     seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])
     trials = max(len(row.get("trials", ())) or 1 for row in [*rows.values(), {}])
     keys = {"trials": trials, "seeds": seeds, "methods": methods} | ({"weights": weights} if weights else {})
-    suite, pairs, data = loaded(run, root, device, **keys)
+    suite, pairs, data = loaded(run, root, device, files=given["dataset"], executor=executor, **keys)
+    executor.hide(foreign.hidden(suite.source))
     try:
         parsed = plan.parse_rows(suite, known, [])
     except BadInput as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from zoo import machine
-from zoo.bench import plan
+from zoo.bench import foreign, plan
+from zoo.bench.executors import Executor
 from zoo.bench.pairs import alone
 from zoo.bench.suite import BACKBONE_KEYS, Suite
 from zoo.errors import BadInput, one_line
@@ -32,16 +33,26 @@ def suite(meta: Mapping[str, Any], **keys: Any) -> Suite:
 
 
 def again(
-    meta: Mapping[str, Any], root: str | Path | None, device: str = "cpu", **keys: Any
+    meta: Mapping[str, Any],
+    root: str | Path | None,
+    device: str = "cpu",
+    files: Iterable[Path] = (),
+    executor: Executor | None = None,
+    **keys: Any,
 ) -> tuple[Suite, list[tuple[str, str]], Data]:
     """The suite of a run.json, with some keys as they are given, its pairs, and its data as they are here.
+
+    Parameters
+    ----------
+    files, executor : plugins, of which one may be the data set, and whose strangers load that
 
     Raises
     ------
     BadInput
         The keys are none of a suite, or the data are not here.
     """
-    made = suite(meta, **keys)
+    made = foreign.placed(suite(meta, **keys), foreign.known(files))
+    foreign.lend(made.source, executor)
     pairs = plan.parse_pairs(made)
     return made, pairs, made.kind.load(made, [*pairs, *alone(made.sources, pairs)], machine.data_root(root), device)
 

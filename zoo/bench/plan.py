@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo import discover, plain, streams, wrappers
 from zoo.access import setting_of
-from zoo.bench import search
+from zoo.bench import foreign, search
 from zoo.bench.pairs import alone, crowded, expanded
 from zoo.bench.suite import STREAM_KEYS, Suite
 from zoo.document import scalar
@@ -308,9 +308,11 @@ def _seeds(suite: Suite, row: Row, use: str) -> list[int | None]:
 
 
 def _code(suite: Suite, row: Row, use: str) -> str:
-    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what a plugin loads;
-    the version of the library that a wrapper wraps."""
+    """Hash of the adapter's file, the kind's and the learner's, with all zoo files they import; what plugins load; the
+    version of the library that a wrapper wraps."""
     own = _own_code(suite, row.info, use)
+    if data := foreign.code(suite.source):
+        own = hashlib.sha256(repr((own, data)).encode()).hexdigest()
     beside = [row.info.library] if row.info.wraps else []
     if use == "base" and ":" in suite.base:
         beside.append(wrappers.learner(parted(suite.base)[0], suite.task).library)

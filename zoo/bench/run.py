@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, machine, plain, records, select, streams, wrappers
-from zoo.bench import plan, suite
+from zoo import discover, machine, plain, plugged, records, select, streams, wrappers
+from zoo.bench import foreign, plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
@@ -62,7 +62,8 @@ class Benchmark:
         **overrides: Any,
     ) -> None:
         wanted = {"methods": methods, "pairs": pairs, "seeds": seeds, **overrides}
-        self.suite = suite.load(name, wanted)
+        given = plugged.parted(plugins)
+        self.suite = suite.load(name, wanted, given["dataset"])
         if executor not in (known := discover.executors()):
             raise discover.unknown("executor", executor, known)
         for option, value, most in (("--workers", workers, MOST_WORKERS), ("--timeout", timeout, MOST_SECONDS)):
@@ -79,13 +80,12 @@ class Benchmark:
         self.where = {"address": ray_address or "", "device": self.device}
         if ray_address is not None and "address" not in self._kind(executor).takes:
             raise BadInput(f"--ray-address: --executor {executor} joins no cluster; use --executor ray")
-        adapters, judges = select.parted(plugins)
-        self.known = discover.methods(adapters) | wrappers.named(self.suite.methods)
+        self.known = discover.methods(given["method"]) | wrappers.named(self.suite.methods)
         rows, pairs_ = plan.parse_rows(self.suite, self.known, list(settings)), plan.parse_pairs(self.suite)
         each = alone(self.suite.sources, pairs_)
         if each and self.suite.problem.classes and not self.suite.open:
             validators = validators or CHOOSING
-        self.judges = select.chosen(validators, select.validators(judges))
+        self.judges = select.chosen(validators, select.validators(given["validator"]))
         if self.judges and not self.suite.problem.classes:
             raise BadInput(f"--validators: they judge class scores, which task: {self.suite.task} does not have")
         if self.judges and self.suite.open:
@@ -108,7 +108,10 @@ class Benchmark:
         if executor == "processes":
             self.executor = self._executor()  # its imports run beside the loading of the data
         try:
+            foreign.lend(self.suite.source, self.executor)
             self.data = self.suite.kind.load(self.suite, [*pairs_, *each], self.root, self.device)
+            if self.executor:
+                self.executor.hide(foreign.hidden(self.suite.source))
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.codes = self._judged()
             self.watched = self._watched()
@@ -133,10 +136,11 @@ class Benchmark:
 
     def _hidden(self) -> list[Path]:
         """What no plugin may read, where the kernel can keep it from that: data, and records of this and other runs."""
-        own = self.suite.data.paths if self.suite.data else ()
+        own: Sequence[Any] = self.suite.data.paths if self.suite.data else ()
         runs = {p.parent for place in (self.store.folder.parent, Path("runs")) for p in place.glob("*/run.json")}
         others = [run / name for run in runs - {self.store.folder} for name in (*MADE, MODELS, "explanations")]
-        return [*filter(None, [self.root]), *map(Path, own), self.store.folder, *others, _cache.folder()]
+        own = [*map(Path, own), *foreign.hidden(self.suite.source)]
+        return [*filter(None, [self.root]), *own, self.store.folder, *others, _cache.folder()]
 
     def _tried(self, rows: list[plan.Row]) -> list[plan.Row]:
         """The rows, each plugin's with the files that importing it loads: in a process of its own, before all else."""
@@ -166,7 +170,8 @@ class Benchmark:
 
     @property
     def _strangers(self) -> bool:
-        return any(r.info.plugin for r in self.plan.rows) or any(i.plugin for i in self.judges)
+        own = foreign.hidden(self.suite.source)
+        return bool(own) or any(r.info.plugin for r in self.plan.rows) or any(i.plugin for i in self.judges)
 
     def start(self) -> None:
         """Have the workers' executor, before anything is written or shown: there may be no cluster to run on."""
@@ -189,6 +194,7 @@ class Benchmark:
                 plugins.keep(self.store.folder, code, info, files)
                 if self.executor:
                     self.executor.bring(info.path, plugins.sources(info, files))
+            foreign.keep(self.suite.source, self.store.folder)
             draws = self.suite.kind.draws(self.suite, self.data)
             if self.todo and self.executor:
                 driver = Driver(
@@ -292,6 +298,7 @@ class Benchmark:
             "partial": {f"{s}:{t}": why for (s, t), why in self.data.partial.items()},
             **({"label_sets": sets} if (sets := self.label_sets) else {}),
             "files": self.watched,
+            **foreign.place(self.suite.source),
             **({"validators": self.codes} if self.codes else {}),
             **({"keeps": True} if self.keep else {}),
             "versions": machine.versions() | {k: v for r in p.rows for k, v in r.info.library.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover, document, plain, streams
+from zoo.bench import foreign
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
 from zoo.label_sets import OPEN
@@ -180,7 +181,9 @@ class Suite(BaseModel):
     def source(self) -> Dataset:
         """The data set, or one's own data."""
         if self.data is None:
-            return cast("Dataset", discover.load(discover.datasets()[self.dataset])())
+            if self.dataset not in (known := foreign.known()):
+                raise BadInput(f"{discover.unknown('dataset', self.dataset, known)}; a plugin's wants --plugin FILE.py")
+            return foreign.made(known[self.dataset])
         from zoo.data import _own
 
         return _own.dataset(self.data.model_dump())
@@ -261,7 +264,7 @@ class Suite(BaseModel):
         return self.model_dump(mode="json") | {"weights": weights}
 
 
-def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Suite:
+def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any], plugins: Iterable[str | Path] = ()) -> Suite:
     """Read a suite by its name or file, or its keys as a dict; command line over file over defaults.
 
     Raises
@@ -279,7 +282,7 @@ def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Su
     except ValidationError as error:
         raise BadInput(_explain(error, path, lines, overrides)) from None
     suite = suite.model_copy(update={"dataset": suite.dataset or "own", "data": beside(path, suite.data)})
-    datasets = discover.datasets()
+    datasets = foreign.known(plugins)
     if suite.data is not None and suite.dataset in datasets:
         raise BadInput(f"{path}: dataset: {suite.dataset} is a known data set: give your own data: another name")
     if suite.data is None and suite.dataset not in datasets:
@@ -288,7 +291,7 @@ def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any]) -> Su
                 f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
-    suite = _resolved(suite)
+    suite = _resolved(foreign.placed(suite, datasets))
     suite.kind.check(suite)
     return suite
 

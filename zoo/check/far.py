@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import gc
 import importlib
+import io
 import os
 import pickle
 import random
@@ -27,7 +28,14 @@ from zoo.check import wire
 from zoo.noun import Noun
 
 HEAVY = ("torch", "torch._dynamo", "sklearn.linear_model", "sklearn.neighbors", "sklearn.svm", "ot", "zoo.learners.net")
-KINDS = ("BadInput", "Unsupported", "LeakError", "Diverged", "FloatingPointError")  # of errors that judges tell apart
+KINDS = (
+    "BadInput",
+    "Unsupported",
+    "LeakError",
+    "Diverged",
+    "Broken",
+    "FloatingPointError",
+)  # of errors that judges tell apart
 
 
 def serve(fd: int) -> None:
@@ -67,10 +75,12 @@ def _live(fd: int, before: Any) -> None:
     try:
         line = socket.socket(fileno=fd)
         read = line.makefile("rb")
-        runs = Runs(before)
+        runs, printed = Runs(before), Printed()
+        sys.stdout = io.TextIOWrapper(printed, "utf-8", "backslashreplace", write_through=True)
         while head := read.read(8):
             number, op, what = pickle.loads(read.read(struct.unpack("<Q", head)[0]))  # from the near side, ours
-            line.sendall(wire.encode({"number": number, **_answer(runs, op, what)}))
+            answer = _answer(runs, op, what)
+            line.sendall(wire.encode({"number": number, "printed": printed.lines, **answer}))
     finally:
         sys.stderr.flush()
         os._exit(1)
@@ -85,6 +95,20 @@ def _answer(runs: Runs, op: str, what: dict[str, Any]) -> dict[str, Any]:
         kind = next((c.__name__ for c in type(e).__mro__ if c.__name__ in KINDS), "")
         lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename == str(runs.path)]
         return {"error": kind or "Exception", "type": type(e).__name__, "says": str(e), "line": (lines or [0])[-1]}
+
+
+class Printed(io.RawIOBase):
+    """Where a method prints to while it is tried: what it prints is counted, and no answer."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        self.lines += bytes(text).count(b"\n")
+        return len(text)
 
 
 class Runs:
@@ -103,9 +127,11 @@ class Runs:
     def load(self, info: Any) -> dict[str, Any]:
         """Import the method."""
         from zoo import discover
+        from zoo.check import promised
 
         self.info, self.path = info, info.path
         self.cls = discover.load(info)
+        promised.watch(self.cls)
         return {}
 
     def fit(self, name: str, task: dict[str, Any], again: str = "", params: Any = None) -> dict[str, Any]:
@@ -159,6 +185,12 @@ class Runs:
         """What a fitted adapter explains."""
         explains = hasattr(self.fitted[name], "explanation_")
         return {"explains": explains, "explanation": getattr(self.fitted[name], "explanation_", None)}
+
+    def place(self, name: str, rule: str) -> dict[str, Any]:
+        """The line of the method's file in which a rule gives what it gives."""
+        from zoo.check import promised
+
+        return {"place": promised.where(getattr(self.fitted[name], rule))}
 
     def settle(self) -> dict[str, Any]:
         """Answer, so that what was said without being asked comes to light."""

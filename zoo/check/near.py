@@ -46,6 +46,7 @@ ERRORS: dict[str, type[Exception]] = {
     "Unsupported": Unsupported,
     "LeakError": LeakError,
     "Diverged": Diverged,
+    "Broken": Failure,
     "FloatingPointError": FloatingPointError,
 }
 
@@ -58,6 +59,7 @@ class Far:
         self.pid = _fork(theirs)
         theirs.close()
         self.ended, self.asked = False, 0
+        self.printed = 0  # lines, by its own word
 
     def ask(self, op: str, deadline: float, **what: Any) -> dict[str, Any]:
         """The answer to a request.
@@ -82,6 +84,8 @@ class Far:
             answer = wire.decode(self._read(total, deadline), n)
             if answer.pop("number", None) != self.asked:
                 raise Failure(STRAY)
+            lines = answer.pop("printed", 0)
+            self.printed = lines if type(lines) is int and 0 <= lines < 1 << 53 else self.printed
         except (wire.Malformed, OSError) as e:
             self.end()
             raise Failure(f"the method's process gives no answer that can be read: {e}") from None

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from zoo.check import streams
 from zoo.check.contract import Contract
+from zoo.check.promised import single
+from zoo.check.scored import accuracy, right, scores
 from zoo.check.subject import (
     BRIEF,
     BUDGET,
     EXACT,
     ROUNDING,
-    Fitted,
     Skip,
     Subject,
     difference,
@@ -32,37 +33,14 @@ from zoo.kinds import unknown
 from zoo.label_sets import OPEN
 from zoo.learners import Learner
 from zoo.ops.rows import thin
+from zoo.promises import counted
 
 CHANCE = 1 / CLASSES
 HARM, CLOSE = 0.05, 0.1  # differences in accuracy
 SOLVERS = 1e-3  # of scores, where rows of a solver's sums change places
 SOURCES = 3
+ROUNDED = 1e-2  # of scores, below which another order of float32 sums may be why
 OPENLY = "under open label sets"
-
-
-def scores(s: Subject, fitted: Fitted, pair: Any = None) -> Tensor:
-    """Scores of the target samples that it was fitted on; of a method for streams alone, of these as a stream."""
-    if streams.alone(s):
-        return streams.whole(s, fitted, (pair or s.pair).Xt)
-    if s.info.transductive_only:
-        return s.predict(fitted, rule="scores_t")
-    return s.predict(fitted, (pair or s.pair).Xt)
-
-
-def accuracy(s: Subject, fitted: Fitted, pair: Any = None, known: bool = False) -> float:
-    """On the test set, or on Xt where it has no rule for other samples; see `right`."""
-    pair = pair or s.pair
-    if s.info.transductive_only and not streams.alone(s):
-        return right(s.predict(fitted, rule="scores_t"), pair.yt, known)
-    return right(streams.whole(s, fitted, pair.X) if streams.alone(s) else s.predict(fitted, pair.X), pair.y, known)
-
-
-def right(found: Tensor, y: Tensor, known: bool = False) -> float:
-    """The share of samples whose highest score is that of their class; of `known` ones by known scores."""
-    require(len(found) == len(y), f"{len(found)} rows of scores for {len(y)} samples")
-    if known:
-        found, y = found[y < CLASSES, :CLASSES], y[y < CLASSES]
-    return float((found.argmax(1) == y).double().mean())
 
 
 def shapes(s: Subject) -> None:
@@ -81,11 +59,24 @@ def row_wise(s: Subject) -> None:
     if s.info.transductive_only:
         raise Skip("transductive only")
     X = s.pair.X
+    if s.info.kind == "mapping" and isinstance(s.pair, Pair):
+        for rule, part in (("target", X), ("source", s.pair.Xs)):
+            _maps_alone(s, rule, part)
     whole = s.predict(s.fitted, X)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(1))
     for what, rows in (("a permutation", order), ("a subset", order[:40]), ("one sample", order[:1])):
         off = difference(s.predict(s.fitted, X[rows]), whole[rows])
         require(off < ROUNDING, f"{what} of the samples is scored differently than among all (by {off:.2g})")
+
+
+def _maps_alone(s: Subject, rule: str, X: Tensor) -> None:
+    """A map gives each sample what it gives it among others: what it takes from them it has learnt before."""
+    whole = s.predict(s.fitted, X, rule=rule)
+    off = difference(s.predict(s.fitted, X[:1], rule=rule), whole[:1]) / (1 + float(whole[:1].abs().max()))
+    if off >= ROUNDING:
+        asks = "does it use their mean? fit_map is where a map learns from its samples"
+        where = s.place(s.fitted, rule)
+        require(False, f"{rule}(X) maps a sample otherwise alone than among all (by {off:.2g}): {asks}{where}")
 
 
 def target_order(s: Subject) -> str | None:
@@ -97,7 +88,11 @@ def target_order(s: Subject) -> str | None:
     other = s.fit(pair)
     if s.info.deterministic:
         off = difference(scores(s, other, pair), scores(s, s.fitted)[order])
-        require(off < EXACT, f"after permuting Xt the same samples score differently (by {off:.2g}; sums want float64)")
+        why = f"after permuting Xt the same samples score differently (by {off:.2g})"
+        if off < ROUNDED:
+            how = "float32 sums depend on the order of their terms: task.Xt.double().mean(0) does not, to 1e-6"
+            why += f": {how}; .to(X.dtype) at the end {single(s.info.path)}"
+        require(off < EXACT, why.rstrip())
         return None
     before, after = accuracy(s, s.fitted), accuracy(s, other, pair)
     require(abs(before - after) < CLOSE, f"permuting Xt changes the accuracy from {before:.1%} to {after:.1%}")
@@ -305,10 +300,15 @@ def shared_results(s: Subject) -> None:
     require(not spoilt, f"fit or predict writes into {spoilt[0] if spoilt else ''}{_more(spoilt)}")
 
 
-def process_state(s: Subject) -> None:
-    """It leaves its process as it was: modes, filters, global random numbers, other modules' functions."""
+def process_state(s: Subject) -> str:
+    """It leaves its process as it was: modes, filters, global random numbers, other modules' functions.
+
+    What it prints is no fault, and counted.
+    """
     spoilt = _spoils(s, "state")
     require(not spoilt, f"fit or predict changes {', '.join(spoilt[:3])}{_more(spoilt[2:])}")
+    n = s.far.printed
+    return f"it has printed {counted(n, 'line')}, which are not shown here" if n else ""
 
 
 def _spoils(s: Subject, what: str) -> list[str]:

@@ -165,6 +165,11 @@ class Subject:
         require(scores.dim() == 2, f"{rule} has shape {list(scores.shape)}")
         return scores
 
+    def place(self, fitted: Fitted, rule: str) -> str:
+        """Where in the method's file a rule gives what it gives, by its own word, to stand behind a sentence."""
+        said = fitted.far.ask("place", self.deadline, name=fitted.name, rule=rule)
+        return f" {place}" if (place := clean(expect(said, place=str)[0])) else ""
+
     def params(self, fitted: Fitted | None = None) -> Any:
         """`get_params` of a fitted adapter, or of a new one."""
         far = fitted.far if fitted else self.far

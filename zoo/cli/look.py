@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.discover import MethodInfo
 
 KINDS = ("methods", "datasets", "suites", "nets", "validators", "plots", "formats")
+PLUGGED = ("datasets", "plots", "formats")  # of which there are plugins, beside methods and validators
 COLUMNS = ("family", "name", "setting", "learner", "needs", "domains", "summary")  # those that a kind has are shown
 LEARNERS = {
     "base": "the suite's base classifier",
@@ -32,15 +33,17 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """What there is: methods, datasets, suites, nets, validators, plots, formats."""
-    from zoo import discover, listing, select
+    from zoo import discover, listing, plugged, select
 
     if what not in KINDS:
         raise discover.unknown("list", what, KINDS)
     found: Mapping[str, Any]
     if what == "methods":
-        found = _of(family, listing.methods(select.parted(plugin or ())[0]))
+        found = _of(family, listing.methods(plugged.parted(plugin or ())["method"]))
     elif what == "validators":
-        found = select.validators(select.parted(plugin or ())[1])
+        found = select.validators(plugged.parted(plugin or ())["validator"])
+    elif what in PLUGGED:
+        found = plugged.found(what.removesuffix("s"), plugin or ())
     else:
         found = getattr(discover, what)()
     rows = [info.to_json() for info in found.values()]

@@ -19,7 +19,8 @@ DataRoot = Annotated[Path | None, typer.Option(envvar="ZOO_DATA", help="Folder o
 Net = Annotated[str | None, typer.Option(help="Of photographs: the network whose frozen features count.")]
 Weights = Annotated[str | None, typer.Option(help="Its weights: FILE, or default.")]
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="A file with a method or a validator of yours; repeatable.")
+    list[Path] | None,
+    typer.Option("--plugin", help="A file of yours: a method, validator, data set, plot or format; repeatable."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout, and nothing else there.")]

@@ -1,4 +1,4 @@
-"""A method or validator of one's own: `zoo new` and `zoo check`."""
+"""A plugin of one's own: `zoo new` and `zoo check`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,38 @@ from zoo.cli.shown import print_json
 
 def new(
     name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits and _.")],
-    kind: Annotated[str, typer.Option(help="reweighting, mapping, deep, parameter, relational or validator.")],
+    kind: Annotated[
+        str, typer.Option(help="reweighting, mapping, deep, parameter, relational, validator, dataset, plot or format.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the file.")] = Path(),
+    package: Annotated[
+        bool, typer.Option("--package", help="A package to be installed, with entry point, test and README.")
+    ] = False,
 ) -> None:
-    """Write NAME.py: a small whole method or validator to start from, which passes the contract tests as it is."""
+    """Write NAME.py: a small whole plugin to start from, which passes the contract tests as it is."""
     from zoo import templates
+    from zoo.templates import package as packages
 
-    path = templates.write(name, kind, out)
+    path = (packages if package else templates).write(name, kind, out)
     print(f"written   {path}")
-    print(f"next      zoo check {path}")
-    if kind == templates.VALIDATOR:
-        print(f"          zoo run quickstart --trials 4 --plugin {path} --validators {name}     judges each trial")
-    else:
-        print(f"          zoo run quickstart --plugin {path} --methods {name}     its row beside source_only")
+    first = [f"pip install -e {out / name}     zoo finds it by its name from then on"] if package else []
+    after = templates.after(name, kind, path)
+    if package:
+        after = [line.replace(f"--plugin {path} ", "") for line in after]
+    for i, line in enumerate([*first, f"zoo check {name if package else path}", *after]):
+        print(f"{'next' if not i else ''}".ljust(10) + line)
 
 
 def check(
-    what: Annotated[str, typer.Argument(metavar="FILE.py|NAME", help="A method or validator of yours, or of the zoo.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py|NAME", help="A plugin of yours of any kind, or a method or validator of the zoo."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """The contract tests on a method, or on a validator."""
+    """The contract tests on a method, validator, data set, plot or format."""
     from zoo import check as contract
 
     outcomes = contract.run(what)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.options import AsJson, Data, Net, Pairs, Suite, Weights, split
+from zoo.cli.options import AsJson, Data, Net, Pairs, Plugins, Suite, Weights, split
 from zoo.cli.shown import tracked
 
 
@@ -25,6 +25,7 @@ def distance(
         str, typer.Option(help="Of the heat map: proxy_a, mmd2, coral or sliced_wasserstein.")
     ] = "proxy_a",
     seed: Annotated[int, typer.Option(help="Of samples, splits, permutations and directions.")] = 0,
+    plugin: Plugins = None,
     raw: Annotated[bool, typer.Option("--raw", help="Leave out the suite's normalisation.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +44,7 @@ def distance(
         seed=seed,
         raw=raw,
         track=tracked("pairs"),
+        plugins=plugin or (),
     )
     for file in out or []:
         report.write(found, file, metric)
@@ -60,6 +62,7 @@ def rank(
     weights: Weights = None,
     out: Annotated[list[Path] | None, typer.Option(help="The table (.md, .json, .csv); repeatable.")] = None,
     seed: Annotated[int, typer.Option(help="Of splits and of the A-distance.")] = 0,
+    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Transferability scores of each source before any adaptation: LEEP, NCE, LogME, H-score, proxy A-distance."""
@@ -71,7 +74,14 @@ def rank(
     from zoo.measure.rank import measure
 
     found = measure(
-        suite, pairs=split(pairs), data_root=data_root, net=net, weights=weights, seed=seed, track=tracked("pairs")
+        suite,
+        pairs=split(pairs),
+        data_root=data_root,
+        net=net,
+        weights=weights,
+        seed=seed,
+        track=tracked("pairs"),
+        plugins=plugin or (),
     )
     folder = run or Path("runs") / found["suite"]["name"]
     if run is None and (folder / "run.json").exists():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.options import AsJson, DataRoot, Folder, Out, Plugins
-from zoo.cli.shown import columns, output, print_json, say
+from zoo.cli.shown import columns, output, print_json, say, things
 from zoo.errors import BadInput, printable
 
 
@@ -63,15 +63,12 @@ def cite(
     out: Out = None,
 ) -> None:
     """BibTeX of exactly what the table contains, and a methods paragraph with the run's figures."""
-    from zoo import discover, records, select, wrappers
+    from zoo import records, wrappers
     from zoo.records import verdicts
     from zoo.report import cite as citations
 
-    methods, judges = select.parted(plugin or ())
-    texts = discover.datasets(), discover.references()
     run = records.read(folder)
-    wrapped = wrappers.here(row["method"] for row in run.meta["rows"].values())
-    known = citations.Known(discover.methods(methods) | wrapped, *texts, select.validators(judges))
+    known = things(plugin or (), wrappers.here(row["method"] for row in run.meta["rows"].values()))
     output(citations.bibtex(run, known, verdicts.verified(folder, run.records)), out)
 
 

@@ -50,6 +50,17 @@ def output(content: str | bytes, out: Path | None) -> None:
         raise BadInput(f"--out {out}: {getattr(error, 'strerror', None) or error}") from None
 
 
+def things(plugins: Sequence[Path], more: dict[str, Any]) -> Any:
+    """The methods, data sets, validators and references there are, with those of plugin files, and more methods."""
+    from zoo import discover, plugged, select
+    from zoo.report.cite import Known
+
+    files = plugged.parted(plugins)
+    datasets = plugged.found("dataset", files["dataset"])
+    methods, judges = discover.methods(files["method"]) | more, select.validators(files["validator"])
+    return Known(methods, datasets, discover.references(), judges)
+
+
 def tracked(what: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
     """Wraps a sequence in a bar on stderr, where that is a terminal."""
     from rich.console import Console

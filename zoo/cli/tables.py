@@ -10,7 +10,7 @@ import typer
 
 from zoo import discover
 from zoo.cli.options import AsJson, DataRoot, Folders, Out, Pairs, Plugins, Weights, either, split
-from zoo.cli.shown import output, run_table, say, show
+from zoo.cli.shown import output, run_table, say, show, things
 from zoo.errors import BadInput, printable
 
 Methods = Annotated[str | None, typer.Option(help="Only these rows, and the reference: NAME,...")]
@@ -39,11 +39,12 @@ def table(
     cite: Annotated[
         bool, typer.Option("--cite", help="In latex: \\cite beside each method; zoo cite has them.")
     ] = False,
+    plugin: Plugins = None,
     out: Out = None,
 ) -> None:
     """The comparison table of one or more run folders."""
     from zoo import records
-    from zoo.report import table as tables
+    from zoo.bench import drawn
 
     chosen = split(select) or ()
     if select is not None and not chosen:
@@ -62,9 +63,9 @@ def table(
         return
     paper = cite if format == "latex" else None
     built = [run_table(folder, metric, not no_cost, published, chosen, choice, paper) for folder in folders]
-    text = "\n".join(tables.render(t, format or "md") for t in built)
-    if format == "json" and len(built) > 1:
-        text = json.dumps([json.loads(tables.render(t, "json")) for t in built], indent=1)
+    parts = drawn.tables(built, format or "md", plugin or (), folders)
+    several = format == "json" and len(built) > 1
+    text = json.dumps([json.loads(part) for part in parts], indent=1) if several else "\n".join(parts)
     output(text, out)
 
 
@@ -78,16 +79,17 @@ def plot(
     pairs: Pairs = None,
     data_root: DataRoot = None,
     weights: Weights = None,
+    plugin: Plugins = None,
 ) -> None:
     """Draw a run: accuracies, gains, ranks, features, confusions, calibration, weights; see zoo list plots."""
     from zoo import records
-    from zoo.bench import known
-    from zoo.report import plots
+    from zoo.bench import drawn, known
 
     choice = wanted(methods, top, sort, pairs)
     runs = [told(records.read(folder), folder) for folder in folders]
     beside = known.beside(folders[0], runs[0], data_root, weights or "")
-    made = plots.picture(runs, kind, out.suffix, choice, beside)
+    hidden = [*folders, *filter(None, [data_root])]
+    made = drawn.picture(runs, kind, out.suffix, choice, beside, plugin or (), hidden)
     output(made.content, out)
     size = "{:.1f} × {:.1f} inches, ".format(*made.size) + f"{len(made.content) / 1000:.0f} kB"
     say(f"{printable(out)}: {size}: {printable(made.shows)}")
@@ -133,20 +135,17 @@ def report(
     plugin: Plugins = None,
 ) -> None:
     """One self-contained HTML page of a run; of several a site with a leaderboard."""
-    from zoo import discover, records, select, wrappers
+    from zoo import records, wrappers
     from zoo.bench.confused import confusions
     from zoo.records import verdicts
     from zoo.report import files, page
-    from zoo.report.cite import Known
 
     several = len(folders) > 1
     place = out or Path("report" if several else "report.html")
     files.page(place, several)
-    methods, judges = select.parted(plugin or ())
-    texts = discover.datasets(), discover.references()
     runs = {name: (folder, told(records.read(folder), folder)) for name, folder in page.names(folders).items()}
     wrapped = wrappers.here(row["method"] for _, run in runs.values() for row in run.meta["rows"].values())
-    known = Known(discover.methods(methods) | wrapped, *texts, select.validators(judges))
+    known = things(plugin or (), wrapped)
     asked = {}
     for name, (folder, run) in runs.items():
         found, why = confusions(folder, run, data_root)

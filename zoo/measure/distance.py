@@ -28,6 +28,7 @@ def measure(
     seed: int = 0,
     raw: bool = False,
     track: Track = iter,
+    plugins: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """All four distances of each pair, with everything that they depend on, as JSON would hold it.
 
@@ -39,13 +40,14 @@ def measure(
     net, weights : of photographs, whose frozen features are compared
     raw : leave out the suite's normalisation
     track : wraps the sequence of pairs, to show progress
+    plugins : files, of which one may hold the data set
 
     Raises
     ------
     BadInput
         As `zoo run`; fewer than 4 samples in a domain.
     """
-    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
+    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights}, plugins)
     asked = asked.model_copy(update=WHOLE | ({"normalise": ()} if raw else {}))
     wanted, data = loaded(asked, data_root, lambda domain: len(domain.y))
     samples = asked.kind.draws(asked, data)

@@ -31,6 +31,7 @@ def measure(
     weights: str | None = None,
     seed: int = 0,
     track: Track = iter,
+    plugins: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """The five scores of each pair, with everything that they depend on, as JSON would hold it.
 
@@ -47,13 +48,14 @@ def measure(
     net, weights : of photographs, whose frozen features base learners see
     seed : of the splits (holdout) and of the A-distance
     track : wraps the sequence of pairs, to show progress
+    plugins : files, of which one may hold the data set
 
     Raises
     ------
     BadInput
         As `zoo run`; features of a source-trained network; fewer than 4 samples in a domain's adapt part.
     """
-    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights})
+    asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights}, plugins)
     if asked.features == "source":
         raise BadInput(
             f"zoo rank {asked.name}: its base learners see features of a network trained on each source (features: "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import discover, plain, source
+from zoo import discover, source
 from zoo.classes import Lineage, attributes, public, summary, where
 from zoo.errors import BadInput, printable
 from zoo.source import File, read, refuse
@@ -70,18 +70,6 @@ def validators(plugins: Sequence[Path] = ()) -> dict[str, ValidatorInfo]:
             why = f"the validator {info.name!r} exists already, in {other.path}: rename this file"
             raise BadInput(f"{shown}:1: {why}")
     return dict(sorted(found.items()))
-
-
-def is_validator(path: Path) -> bool:
-    """Whether a file holds a validator; BadInput where it cannot be read."""
-    return bool(public(read(Path(path).resolve(), "", str(path)), BASE, "Validator"))
-
-
-def parted(plugins: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
-    """Files of methods and files of validators; what is neither is for the former to refuse."""
-    paths = list(map(Path, plugins))
-    judges = [p for p in paths if not plain.trouble(p, "file") and is_validator(p)]
-    return [p for p in paths if p not in judges], judges
 
 
 def chosen(names: Iterable[str], known: dict[str, ValidatorInfo]) -> list[ValidatorInfo]:

@@ -129,11 +129,13 @@ def rules(own: Path, allowed: Iterable[Path], version: int) -> int:
     return opened
 
 
-def confine(opened: int, given: Path, version: int) -> None:
-    """Hold this process and all that it starts to `rules`, and to reading the file that is `given` beside."""
+def confine(opened: int, given: Iterable[Path], listed: Iterable[Path], version: int) -> None:
+    """Hold this process and all that it starts to `rules`; what is `given` may be read, too, and `listed` listed."""
     if opened < 0:
         return
-    _allow(opened, given, READ & _rights(version))
+    for paths, rights in ((given, READ), (listed, READ_DIR)):
+        for path in paths:
+            _allow(opened, path, rights & _rights(version))
     _check(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _check(_call(RESTRICT, opened, 0))
     os.close(opened)

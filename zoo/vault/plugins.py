@@ -16,17 +16,17 @@ from zoo.vault.wire import Malformed
 
 if TYPE_CHECKING:
     from zoo.bench.executors import Executor
-    from zoo.discover import MethodInfo
+    from zoo.infos import FileInfo, MethodInfo
     from zoo.select import ValidatorInfo
+
+    Info = MethodInfo | ValidatorInfo | FileInfo
 
 IMPORT_LIMIT = 60.0  # seconds that a plugin may take to be imported
 LARGEST = 1 << 31  # bytes of a file that is hashed
 MISSING = "missing"  # the stamp of a file that is not there any more
 
 
-def loaded(
-    executor: Executor, info: MethodInfo | ValidatorInfo, parameters: dict[str, Any], hidden: Iterable[Path]
-) -> tuple[Path, ...]:
+def loaded(executor: Executor, info: Info, parameters: dict[str, Any], hidden: Iterable[Path]) -> tuple[Path, ...]:
     """Import and construct a plugin in a process of its own; the files beside its own that this loaded.
 
     By its own word: what is `hidden` from it, or is no file that could be code, is not among them.
@@ -36,13 +36,33 @@ def loaded(
     BadInput
         It cannot be imported or constructed, or takes too long.
     """
-    channel = executor.open(stranger=True)
-    channel.expect(0)
-    channel.send({"op": "check", "info": info, "parameters": parameters})
+    message = {"op": "check", "info": info, "parameters": parameters}
+    return beside(info, asked(executor, message, IMPORT_LIMIT, "import")[1], hidden)
+
+
+def asked(
+    executor: Executor, message: dict[str, Any], limit: float, doing: str, arrays: int = 0
+) -> tuple[dict[str, Any], list[str]]:
+    """What a stranger's process answers to one message about a plugin, and the files that it opened by its own word.
+
+    Parameters
+    ----------
+    limit, doing : seconds that it may take, and for what
+    arrays : bytes of arrays that the answer may hold
+
+    Raises
+    ------
+    BadInput
+        It fails, ends, takes too long, or says what is no answer.
+    """
+    channel, info = executor.open(stranger=True), message["info"]
+    channel.expect(arrays)
+    channel.send(message)
+    answer: dict[str, Any] = {}
     found: list[str] = []
     try:
-        if not executor.wait([channel], IMPORT_LIMIT):
-            wrong: tuple[str, str] | None = ("timeout", f"its import takes more than {IMPORT_LIMIT:g} s")
+        if not executor.wait([channel], limit):
+            wrong: tuple[str, str] | None = ("timeout", f"its {doing} takes more than {limit:g} s")
         else:
             answer = channel.receive()
             wrong, found = answers.failure(answer), answers.opened(answer)
@@ -55,22 +75,27 @@ def loaded(
     if wrong:
         place = "" if str(info.path) in wrong[1] else f" {info.path}"
         raise BadInput(f"plugin{place} cannot be used: {wrong[1]}")
+    return answer, found
+
+
+def beside(info: Info, opened: Iterable[str], hidden: Iterable[Path]) -> tuple[Path, ...]:
+    """The files beside a plugin's own that are its code or its data: of what it opened those not `hidden` from it."""
     away = [Path(os.path.realpath(p)) for p in hidden]
-    others = (p for p in map(Path, found) if p != info.path.resolve() and _kept(p))
+    others = (p for p in map(Path, opened) if p != info.path.resolve() and _kept(p))
     return tuple(p for p in others if not any(Path(os.path.realpath(p)).is_relative_to(a) for a in away))
 
 
-def judged(code: str, info: ValidatorInfo, files: Sequence[Path]) -> str:
-    """The hash of a validator's code with what importing it loads."""
+def judged(code: str, info: Info, files: Sequence[Path]) -> str:
+    """The hash of the code of a validator or a data set with what it loads."""
     return hashlib.sha256(repr((code, sorted(stamps(info, files).items()))).encode()).hexdigest() if files else code
 
 
-def stamps(info: MethodInfo | ValidatorInfo, files: Iterable[Path | str]) -> dict[str, str]:
+def stamps(info: Info, files: Iterable[Path | str]) -> dict[str, str]:
     """sha256 of files by name, as the plugin's folder knows them where they lie below it."""
     return {name(info, Path(f)): _stamp(Path(f)) for f in sorted(map(str, files)) if Path(f) != info.path.resolve()}
 
 
-def name(info: MethodInfo | ValidatorInfo, file: Path) -> str:
+def name(info: Info, file: Path) -> str:
     """How a record names a file: by the plugin, and its place from the plugin's folder."""
     here = info.path.resolve().parent
     return f"{info.name}: {file.relative_to(here) if file.is_relative_to(here) else file}"
@@ -87,7 +112,7 @@ def now(infos: Iterable[MethodInfo], names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def sources(info: MethodInfo | ValidatorInfo, files: Sequence[Path]) -> dict[str, bytes]:
+def sources(info: Info, files: Sequence[Path]) -> dict[str, bytes]:
     """A plugin's file and those it loads, by the names under which a run keeps them."""
     here = info.path.resolve().parent
     kept = {info.path.name: info.path.read_bytes()}
@@ -97,7 +122,7 @@ def sources(info: MethodInfo | ValidatorInfo, files: Sequence[Path]) -> dict[str
     return kept
 
 
-def keep(folder: Path, code: str, info: MethodInfo | ValidatorInfo, files: Sequence[Path]) -> str:
+def keep(folder: Path, code: str, info: Info, files: Sequence[Path]) -> str:
     """Put a plugin's sources into a run folder, by their hash; returns where, from the run folder."""
     place = Path("plugins") / code[:16]
     for name_, content in sources(info, files).items():

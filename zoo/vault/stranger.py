@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
+import pickle
 import sys
 import sysconfig
 import tempfile
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import printable
+from zoo import discover
+from zoo.errors import BadInput, ZooError, one_line, printable
 from zoo.vault import confine, wire
 from zoo.vault.session import Session
 
@@ -39,9 +43,11 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
     rules = confine.rules(folder, readable, landlock)
     line = wire.Line(connected())
     message = line.receive()
-    confine.confine(rules, message["info"].path, landlock)
+    info = message["info"]
+    packages = info.path.parents[: info.module.count(".")]  # where what is hidden lies too, an import needs their lists
+    confine.confine(rules, [info.path, *message.get("shown", ())], packages, landlock)
     sys.addaudithook(opened)
-    session, me, first = Session(line.send, fresh=True), os.getpid(), True
+    session, me, first = Guest(line.send, fresh=True), os.getpid(), True
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
             asked = message["op"] in ("predict", "probe") or not message.get("adapts", True)
@@ -54,6 +60,28 @@ def serve_once(connected: Callable[[], int], folder: Path, readable: Iterable[Pa
                 line.send({**answer, "opened": opened.files()})
             first = first and not asked
             message = line.receive()
+
+
+class Guest(Session):
+    """A session that runs other plugins than methods and validators, too."""
+
+    def on_call(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What a function of the zoo gives of a plugin and of what the driver has packed for it."""
+        info = message["info"]
+        module, _, name = message["what"].partition(":")
+        function = getattr(importlib.import_module(module), name)
+        given = pickle.loads(message["given"].tobytes())  # the driver's word, which a stranger's process may take
+        plugin = discover.load(info)
+        try:
+            return {"gave": function(plugin, *given)}
+        except BadInput as error:  # the plugin's own words
+            return {"gave": None, "refused": str(error)}
+        except ZooError:
+            raise
+        except Exception as error:
+            lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(info.path)]
+            where = f" ({info.path.name}:{lines[-1]})" if lines else ""
+            raise BadInput(f"{type(error).__name__}: {one_line(error)}{where}") from None
 
 
 def _may_fork(message: dict[str, Any]) -> bool:

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.discover import MethodInfo
+from zoo import infos
 from zoo.graph import is_sparse
+from zoo.infos import FileInfo, MethodInfo
 from zoo.noun import Noun
 from zoo.select import ValidatorInfo
 
@@ -112,6 +113,9 @@ def _plain(value: Any, arrays: list[np.ndarray]) -> Any:
             return {"$method": {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}}
         case ValidatorInfo():
             return {"$validator": {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}}
+        case FileInfo():
+            said = {f.name: _plain(getattr(value, f.name), arrays) for f in fields(value)}
+            return {"$file": [type(value).__name__, said]}
         case _ if is_sparse(value):
             parts = {k: _plain(getattr(value, k), arrays) for k in ("data", "indices", "indptr")}
             return {"$sparse": {**parts, "shape": list(value.shape)}}
@@ -239,6 +243,10 @@ def _noun(key: str, value: dict[str, Any], arrays: list[np.ndarray], trusted: bo
             return MethodInfo(**inner)
         case "$validator":
             return ValidatorInfo(**inner)
+        case "$file":
+            name, said = inner
+            info: FileInfo = getattr(infos, name)(**said)
+            return info
         case "$sparse":
             from scipy.sparse import csr_matrix
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,6 +65,9 @@ class Executor:
 
     def bring(self, path: Path, files: Mapping[str, bytes]) -> None:
         """Have a plugin's file, and those it loads by their names from its folder, where its workers will be."""
+
+    def hide(self, paths: Iterable[Path]) -> None:
+        """Keep further files from the plugins that are opened from now on, where that can be."""
 
     def open(self, stranger: bool = False) -> Channel:
         """A fresh worker; for a plugin one that is confined and answers for one fit."""

@@ -53,6 +53,13 @@ class Processes(Executor):
             server = self.servers[strangers] = Apart(self.server(False), self.hidden) if strangers else Main()
         return server
 
+    def hide(self, paths: Iterable[Path]) -> None:
+        """Keep further files from strangers: those that come are forked by another server."""
+        if more := [p for p in map(os.path.abspath, paths) if p not in self.hidden]:
+            self.hidden += more
+            if server := self.servers.pop(True, None):
+                server.close()
+
     def open(self, stranger: bool = False) -> Worker:
         ours, theirs = socket.socketpair()
         with theirs:

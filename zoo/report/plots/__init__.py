@@ -11,6 +11,7 @@ from typing import Any
 
 from zoo import discover
 from zoo.errors import BadInput
+from zoo.promises import require
 from zoo.records import Run
 from zoo.report import drawing
 from zoo.report.beside import Beside
@@ -54,6 +55,32 @@ def picture(
     made = drawing.saved(lambda: draw(*given, **more), suffix)
     omitted = [given[0].omitted] if given[0].omitted else []
     return drawing.Saved(made.content, made.size, "; ".join([made.shows or known[kind].summary, *omitted]))
+
+
+def apart(plugin: Any, runs: Sequence[Run], suffix: str) -> dict[str, Any]:
+    """A plugin's picture, in the process that has imported it, as what can be sent from there.
+
+    Raises
+    ------
+    Broken
+        It draws no figure.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    def draw() -> Figure:
+        made = plugin.draw(*runs)
+        require(
+            isinstance(made, Figure), f"draw gave {_a(made)}, where a figure of matplotlib is promised", plugin.draw
+        )
+        return made  # type: ignore[no-any-return]
+
+    made = drawing.saved(draw, suffix)
+    return {"content": np.frombuffer(made.content, np.uint8), "size": list(made.size), "shows": made.shows}
+
+
+def _a(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _takes_several(draw: Any) -> bool:

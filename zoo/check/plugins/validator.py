@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo import discover, select
+from zoo import discover
 from zoo.bench.executors.processes import Processes
+from zoo.check.plugins import Wrong
 from zoo.check.subject import LIMIT, Outcome
 from zoo.errors import one_line
 from zoo.select import ValidatorInfo
@@ -18,20 +18,6 @@ from zoo.vault import answers
 from zoo.vault.wire import Malformed
 
 N, CLASSES, WIDTH = 60, 3, 4  # of the toy
-
-
-class Wrong(Exception):
-    """It breaks a promise."""
-
-
-def found(what: str | Path) -> ValidatorInfo | None:
-    """The validator of a name or a file; None where it is none."""
-    if str(what).endswith(".py"):
-        path = Path(what)
-        if not (path.is_file() and select.is_validator(path)):
-            return None
-        return next(i for i in select.validators([path]).values() if i.path == path.resolve())
-    return None if str(what) in discover.methods() else select.validators().get(str(what))
 
 
 def toy(seed: int, collapsed: bool = False) -> dict[str, np.ndarray]:
