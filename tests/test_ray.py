@@ -63,8 +63,9 @@ def make_cluster():
             made.pop().shutdown()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def two(make_cluster):
+    """Of its own for each test: others end the cluster that there was."""
     return make_cluster(2)
 
 
