@@ -12,20 +12,20 @@ from zoo.errors import BadInput
 
 def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples float32 [n, d], and names from `classes`, which are numbered from `first`."""
-    from scipy.io import loadmat
 
     def bad(message: str) -> BadInput:
         return BadInput(f"{path} cannot be read as a MATLAB file: {message}")
 
-    _mat5.check(path, ("fts", "labels"), bad)
     try:
-        content = loadmat(path)
+        content = _mat5.load(path, ("fts", "labels"), bad)
+        there = [name for name, *_ in _mat5.headers(path)]
+    except BadInput:
+        raise
     except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{path} cannot be read as a MATLAB file: {reason}") from None
     if missing := [key for key in ("fts", "labels") if key not in content]:
-        has = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
-        raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {has}")
+        raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {', '.join(there) or 'nothing'}")
     X, y = _room.dense("fts", content["fts"], bad), np.ravel(_room.dense("labels", content["labels"], bad))
     if X.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         raise BadInput(f"{path}: fts and labels have to be numbers")

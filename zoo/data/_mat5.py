@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from zoo.data._room import Bad
 
@@ -18,6 +21,32 @@ MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, OBJECT, CHAR, SPARSE, FUNCTION, OPAQUE = 1, 2, 3, 4, 5, 16, 17  # classes of a matrix; 6 to 15 are numbers
 HEAD = 128
 DEEP = 50  # cells in cells
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """What scipy only warns of is an error: "returned data may be corrupt", a name that is there twice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def headers(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape and class of each variable, as scipy reads them."""
+    from scipy.io import whosmat
+
+    with _strictly():
+        return list(whosmat(path))
+
+
+def load(path: Path, names: Collection[str], bad: Bad) -> dict[str, Any]:
+    """The named variables of those that a file has, once they have been checked."""
+    from scipy.io import loadmat
+
+    check(path, names, bad)
+    with _strictly():
+        return dict(loadmat(path, variable_names=names))
 
 
 def check(path: Path, names: Collection[str], bad: Bad) -> None:

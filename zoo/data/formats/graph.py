@@ -77,12 +77,9 @@ class Graph(Format):
         return _graphs.one_label(graph, group, self.bad)
 
     def _sparse_arrays(self, names: list[str]) -> list[Any]:
-        from scipy.io import loadmat
-
         if self._file._is_hdf():  # type: ignore[union-attr]
             return list(self._file.arrays(names))
-        _mat5.check(self.path, names, self.bad)
-        content = loadmat(self.path, variable_names=names)
+        content = _mat5.load(self.path, names, self.bad)
         return [_room.sparse(name, content[name], self.bad) for name in names]
 
     def _npz(self) -> tuple[Nodes, np.ndarray]:

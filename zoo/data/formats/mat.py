@@ -27,9 +27,7 @@ class Mat(Arrays):
             with extra("h5py", self).File(self.path) as file:
                 found = {name: _header(file[name]) for name in file if not name.startswith("#")}
             return self._with_cells(found)
-        from scipy.io import whosmat
-
-        found = {name: (tuple(map(int, shape)), kind) for name, shape, kind in whosmat(self.path)}
+        found = {name: (tuple(map(int, shape)), kind) for name, shape, kind in _mat5.headers(self.path)}
         most = _room.DEFLATE * self.path.stat().st_size
         for name, (shape, kind) in found.items():
             if kind != "sparse":
@@ -78,10 +76,7 @@ class Mat(Arrays):
         if self._is_hdf():
             with extra("h5py", self).File(self.path) as file:
                 return [self._array(file, file[name]) for name in names]
-        from scipy.io import loadmat
-
-        _mat5.check(self.path, names, self.bad)
-        content = loadmat(self.path, variable_names=names)
+        content = _mat5.load(self.path, names, self.bad)
         if missing := [name for name in names if name not in content]:
             raise self.bad(f"{missing[0]} is of a MATLAB class that scipy cannot read; save numbers or a cellstr")
         return [_room.sparse(name, content[name], self.bad) for name in names]
