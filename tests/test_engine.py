@@ -289,3 +289,16 @@ def test_records_hold_learning_curves(zoo, tmp_path):
             assert r["curves"]["step"][-1] == 40
             assert ("domain_accuracy" in r["curves"]) == (r["method"] == "dann")
             assert r["curves"]["loss"][-1] < r["curves"]["loss"][0]
+
+
+def test_a_network_with_nothing_to_move_is_unsupported():
+    """A source-free method that holds the classifier, over features that are frozen: one line, not torch's."""
+    from zoo.adapters.feature.shot import Shot
+    from zoo.errors import Unsupported
+
+    X, _ = data()
+    learner = Learner(net="cnn", budget=train.Budget(steps=5, batch_size=16), use="net")
+    net = nets.build("cnn", (1, 8, 8), 3).requires_grad_(False)
+    task = Task({"Xt": X, "model": net}, needs=Shot.needs, learner=learner, n_classes=3)
+    with pytest.raises(Unsupported, match="no weight is left to move"):
+        Shot().fit(task)

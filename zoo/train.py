@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import checkpoint
-from zoo.errors import Diverged
+from zoo.errors import Diverged, Unsupported
 from zoo.feed import Batch, Feed, Streams
 from zoo.nets import Net
 from zoo.seeds import derive
@@ -289,7 +289,14 @@ def optimiser(
     """Adam or SGD over parameter groups; fused, except on the meta device, which has no such kernel.
 
     `beta1` is Adam's alone: the suite says SGD's momentum.
+
+    Raises
+    ------
+    Unsupported
+        There is no parameter in any group.
     """
+    if not any(g["params"] for g in groups):
+        raise Unsupported("no weight is left to move: its classifier is held, the features are frozen, no bottleneck")
     groups = [{"rate": 1.0, **g, "lr": budget.learning_rate * g.get("rate", 1.0)} for g in groups]
     common: dict[str, Any] = {"weight_decay": budget.weight_decay, "fused": device.type != "meta"}
     if budget.optimiser == "sgd":
