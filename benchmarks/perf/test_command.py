@@ -21,10 +21,10 @@ def cpu(arguments, environment):
 
 
 @pytest.mark.parametrize("what", [["list"], ["list", "--json"], ["list", "suites"], ["list", "datasets"]], ids=" ".join)
-def test_list_against_help(what, tmp_path):
+def test_list_against_help(what, tmp_path, figure):
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     cpu(what, environment)  # fills the cache
     rounds = [(cpu(["--help"], environment), cpu(what, environment)) for _ in range(ROUNDS)]
     bare, listing = (min(seconds) for seconds in zip(*rounds, strict=True))
-    print(f"\nzoo {' '.join(what)}: {listing:.3f} CPU s, --help {bare:.3f}: {listing / bare:.2f} (at most {RATIO})")
-    assert listing < RATIO * bare
+    print(f"\nzoo {' '.join(what)}: {listing:.3f} CPU s, --help {bare:.3f}")
+    figure(listing / bare, RATIO)

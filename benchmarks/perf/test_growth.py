@@ -92,7 +92,7 @@ def exponent(found, key):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-def test_growth(name):
+def test_growth(name, figure):
     found = {}
     for n in SIZES:
         answer = measure(name, n)
@@ -104,4 +104,4 @@ def test_growth(name):
     power = exponent(found, "s")
     print(f"\n{name:22s} {line}   time n^{power:.1f}, memory n^{exponent(found, 'mb'):.1f}")
     if found[max(found)]["s"] > 1:  # below, constants decide
-        assert power < SUPERQUADRATIC.get(name, 2.5)
+        figure(power, SUPERQUADRATIC.get(name, 2.5), "exponent")

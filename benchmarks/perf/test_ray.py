@@ -30,12 +30,12 @@ class Clock(View):
 
 
 @pytest.mark.parametrize("executor", ["processes", "ray"])
-def test_five_hundred_short_cells(tmp_path, executor):
+def test_five_hundred_short_cells(tmp_path, executor, figure):
     pytest.importorskip("ray", reason="no Ray: pip install 'zoo[ray]'")
     clock = Clock()
     options = {"methods": ["kmm"], "seeds": 150, "executor": executor, "workers": 2, "out": tmp_path / "run"}
     Benchmark("quickstart", **options).run(clock)
     wall, fits = clock.ends[-1] - clock.ends[0], sum(clock.fits[1:])
-    print(f"\n{executor}: {len(clock.fits)} cells, fits of {fits:.1f} s in {wall:.1f} s, {2 * wall / fits:.2f}")
+    print(f"\n{executor}: {len(clock.fits)} cells, fits of {fits:.1f} s in {wall:.1f} s")
     assert len(clock.fits) >= 500
-    assert wall <= LIMIT * fits / 2
+    figure(2 * wall / fits, LIMIT)

@@ -11,7 +11,7 @@ from zoo.task import Task
 LIMIT = 0.5  # times all eigenvectors of a symmetric matrix as large as the kernel
 
 
-def test_tca_on_as_many_samples_as_amazon_and_caltech_have():
+def test_tca_on_as_many_samples_as_amazon_and_caltech_have(figure):
     g = torch.Generator().manual_seed(0)
     Xs, Xt = torch.randn(958, 800, generator=g), torch.randn(1123, 800, generator=g)
     task = Task.from_arrays(Xs, torch.arange(958) % 10, Xt, base="1nn")
@@ -28,5 +28,5 @@ def test_tca_on_as_many_samples_as_amazon_and_caltech_have():
         scipy.linalg.eigh(kernel.numpy())
         whole.append(time.perf_counter() - start)
     ratio = min(ours) / min(whole)
-    print(f"\ntca, 2,081 samples, 40 components: {min(ours):.2f} s, {ratio:.2f} of {min(whole):.2f} s")
-    assert ratio < LIMIT
+    print(f"\ntca, 2,081 samples, 40 components: {min(ours):.2f} s beside {min(whole):.2f} s")
+    figure(ratio, LIMIT)
