@@ -54,6 +54,13 @@ def test_every_method_trains_it_and_no_line_of_it_runs_here(zoo, own_server, tmp
     meta = json.loads((tmp_path / "cwd/my_net/run.json").read_text())
     assert (tmp_path / "cwd/my_net" / meta["net"]).read_bytes() == path.read_bytes()
     assert "1 identical" in zoo("verify", "my_net", "--cells", 1, "--plugin", path).out
+    one = ("--method", "tent", "--setting", "source-free unsupervised", "--out", "p.csv")
+    refused = zoo("predict", "my_net", *one)
+    assert (refused.code, refused.err.count("\n"), "zoo run and zoo verify alone take it" in refused.err) == (
+        2,
+        1,
+        True,
+    )
 
 
 @pytest.mark.slow
