@@ -55,7 +55,8 @@ def again(
     made = guests.placed(foreign.placed(suite(meta, **keys), foreign.known(files)), guests.known(files))
     if made.net and meta.get("net") and guests.of(made) is None:
         raise BadInput(
-            f"net {made.net} is a plugin's, which the run keeps as {meta['net']}: zoo run and zoo verify alone take it, by --plugin"
+            f"net {made.net} is a plugin's, which the run keeps as {meta['net']}: "
+            "zoo run and zoo verify alone take it, by --plugin"
         )
     foreign.lend(made.source, executor)
     pairs = plan.parse_pairs(made)
