@@ -27,7 +27,7 @@ def _one_thread():
 
 
 def test_there_is_one_for_each_kind():
-    assert templates.kinds() == sorted([*KINDS, "validator", "dataset", "plot", "format"])
+    assert templates.kinds() == sorted([*KINDS, "validator", "dataset", "net", "plot", "format"])
 
 
 def test_a_validators_scaffold_passes_the_contract_as_it_is(zoo, tmp_path):

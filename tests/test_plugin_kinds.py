@@ -14,7 +14,7 @@ from zoo.errors import BadInput
 from zoo.report.table import build
 from zoo.templates import package
 
-KINDS = ("dataset", "plot", "format")
+KINDS = ("dataset", "net", "plot", "format")
 # Fails where the driver has been imported: in the test's own process, and in no stranger's.
 FAR = "import sys\n\nassert 'zoo.bench.suite' not in sys.modules\n"
 SUITE = "dataset: {}\nseeds: 1\npairs: ['near:far']\n"
@@ -115,7 +115,6 @@ def test_a_file_that_breaks_a_rule_is_refused_with_its_line(tmp_path, kind, old,
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("from zoo.nets import Net\n\n\nclass Mine(Net):\n    pass\n", "a network is no plugin"),
         ("from zoo.bench.executors import Executor\n\n\nclass Mine(Executor):\n    pass\n", "an executor is no plugin"),
     ],
 )

@@ -58,13 +58,24 @@ class KindInfo(FileInfo):
 
 @dataclass(frozen=True)
 class NetInfo(FileInfo):
-    """What the planner knows of a network: the literals of its class."""
+    """What the planner knows of a network: the literals of its class.
+
+    Attributes
+    ----------
+    files : of a plugin, what importing it loads beside its own file
+    """
 
     batch: int = 0
     smallest: int = 0
     shortest: int = 0
     graphs: bool = False
     domains: tuple[int, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    @property
+    def made_by(self) -> str:
+        """The name by which `zoo.nets.build` makes it: of a plugin its class and where that is."""
+        return f"file:{self.cls}:{self.module}:{self.path}" if self.plugin else self.name
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover, plugged, wrappers
-from zoo.bench import foreign, plan
+from zoo.bench import foreign, guests, plan
 from zoo.bench.executors import Executor
 from zoo.bench.known import again
 from zoo.bench.plan import Cell, Plan
@@ -91,7 +91,7 @@ def rebuilt(
     seeds = max([meta["suite"].get("seeds", 1), *(1 + r["seed"] for r in ok if r["seed"] is not None)])
     trials = max(len(row.get("trials", ())) or 1 for row in [*rows.values(), {}])
     keys = {"trials": trials, "seeds": seeds, "methods": methods} | ({"weights": weights} if weights else {})
-    suite, pairs, data = loaded(run, root, device, files=given["dataset"], executor=executor, **keys)
+    suite, pairs, data = loaded(run, root, device, files=[*given["dataset"], *given["net"]], executor=executor, **keys)
     executor.hide(foreign.hidden(suite.source))
     try:
         parsed = plan.parse_rows(suite, known, [])
@@ -102,6 +102,7 @@ def rebuilt(
     parsed = [
         replace(r, files=strangers.loaded(executor, r.info, r.parameters, away)) if r.info.plugin else r for r in parsed
     ]
+    suite = guests.tried(suite, executor, away)
     built = plan.build(suite, parsed, pairs, data)
     return Rebuilt(built, data, suite.kind.draws(suite, data), {c.id: c for c in built.cells})
 

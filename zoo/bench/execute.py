@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.bench import messages
+from zoo.bench import guests, messages
 from zoo.bench.executors import Channel, Executor
 from zoo.bench.jobs import MAKERS, Job, Slot, View, add, has_room, planned
 from zoo.bench.plan import Cell
@@ -21,7 +21,7 @@ from zoo.errors import one_line
 from zoo.kinds.base import Draws, Pair, Round
 from zoo.records import FINAL
 from zoo.records.store import Store, predictions
-from zoo.vault import answers, plugins
+from zoo.vault import answers
 from zoo.vault.wire import Malformed
 
 CHECKPOINT_S = 60.0  # seconds of training between checkpoints; the environment's ZOO_CHECKPOINT says otherwise
@@ -150,7 +150,7 @@ class Driver:
         if lost := [self.lost[k] for k in job.wants if k in self.lost]:
             status, _, reason = lost[0].partition(": ")
             self._finish(slot, status, reason if reason.startswith("its source") else f"its source model: {reason}")
-        elif job.stranger and self.deaths[job.cell.row.info.name] >= DEATHS:
+        elif job.stranger and self.deaths[job.plugin] >= DEATHS:
             self._finish(slot, "failed", f"the server of plugins died {DEATHS} times under this plugin")
         else:
             slot.deadline = float("inf") if self.timeout is None else time.monotonic() + self.timeout
@@ -303,7 +303,7 @@ class Driver:
         died = (s for s in self.slots if s.job and s.channel and s.channel.server_died)
         fallen = [s for s in died if s.job and s.job.stranger == job.stranger]
         if job.stranger and len(fallen) == 1:
-            self.deaths[job.cell.row.info.name] += 1
+            self.deaths[job.plugin] += 1
         for other in fallen:
             assert other.job
             self._end(other)
@@ -334,17 +334,18 @@ class Driver:
             self.view.progress(self.slots.index(slot), job.cell, note)
 
     def _keep(self, slot: Slot, job: Job, answer: dict[str, Any]) -> None:
-        """Keep what a trusted worker has made; source models in the cache, too."""
-        trained = np.array(answer["fit_s"])
+        """Keep what a worker has made; source models in the cache, too."""
+        seconds, said = answers.made(answer)
+        trained, curves = np.array(seconds), np.array(json.dumps(said))
         if job.op == "model":
-            curves = np.array(json.dumps(answer["curves"]))
-            arrays = {**answers.arrays(answer, "state"), "__fit_s__": trained, "__curves__": curves}
-            self.store.keep(job.makes, arrays)
+            self.made[job.makes] = {**answers.arrays(answer, "state"), "__fit_s__": trained, "__curves__": curves}
+            self.store.keep(job.makes, self.made[job.makes])
         else:
-            arrays = {**answers.arrays(answer, "features"), "__fit_s__": trained}
-        self.made[job.makes] = arrays
+            self.made[job.makes] = {**answers.arrays(answer, "features"), "__fit_s__": trained}
         slot.job = None
-        self._told(slot, answer["fit_s"])
+        self._told(slot, seconds)
+        if job.stranger:
+            self._end(slot)
 
     def _finish(self, slot: Slot, status: str, reason: str) -> None:
         """Score, store and report a cell, whatever became of it."""
@@ -368,7 +369,7 @@ class Driver:
         record = job.record(status, reason, metrics, len(pair.y_test), trained, self.common)
         record |= {"constant": True} if status == "ok" and pair.constant(gathered["test"]) else {}
         if job.opened:
-            record["files"] = plugins.stamps(cell.row.info, job.opened)
+            record["files"] = guests.stamps(self.suite, cell, job.opened)
         self.store.append(record, predictions(gathered, pair.rows), job.explanations if status == "ok" else [])
         self.turns.claims.release(cell.id)
         features = messages.stranger_features(self.suite, cell)

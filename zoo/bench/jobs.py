@@ -54,7 +54,12 @@ class Job:
 
     @property
     def stranger(self) -> bool:
-        return self.cell.row.info.plugin and not self.makes
+        return self.cell.foreign or (self.cell.row.info.plugin and not self.makes)
+
+    @property
+    def plugin(self) -> str:
+        """Under whose name a stranger's deaths are counted: the method's, or the network's under one of the zoo."""
+        return self.cell.row.info.name if self.cell.row.info.plugin else str(self.cell.identity["learner"])
 
     @property
     def worker(self) -> tuple[Any, ...]:

@@ -147,7 +147,7 @@ class Judges:
             scores = answers.predict(answer, {"test": len(held)}, n_classes, suite.problem)["scores"]["test"]
             return float((scores.argmax(1) == held).mean())
 
-        return Task(cell, info, record, sent, accuracy, cell.row.info.plugin)
+        return Task(cell, info, record, sent, accuracy, cell.stranger)
 
     def _begin(self, slot: Slot, task: Task) -> None:
         """Start a task: of a stranger in a process of its own, of ours in one that goes on."""

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from zoo import machine
-from zoo.bench import foreign, plan
+from zoo.bench import foreign, guests, plan
 from zoo.bench.executors import Executor
 from zoo.bench.pairs import alone
 from zoo.bench.suite import BACKBONE_KEYS, Suite
@@ -51,7 +51,13 @@ def again(
     BadInput
         The keys are none of a suite, or the data are not here.
     """
-    made = foreign.placed(suite(meta, **keys), foreign.known(files))
+    files = list(files)
+    made = guests.placed(foreign.placed(suite(meta, **keys), foreign.known(files)), guests.known(files))
+    if made.net and meta.get("net") and guests.of(made) is None:
+        raise BadInput(
+            f"net {made.net} is a plugin's, which the run keeps as {meta['net']}: "
+            "zoo run and zoo verify alone take it, by --plugin"
+        )
     foreign.lend(made.source, executor)
     pairs = plan.parse_pairs(made)
     return made, pairs, made.kind.load(made, [*pairs, *alone(made.sources, pairs)], machine.data_root(root), device)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.access import trained
+from zoo.bench import guests
 from zoo.bench.plan import Cell
 from zoo.bench.suite import Suite
 from zoo.kinds import unknown
@@ -29,8 +30,8 @@ def on_features(suite: Suite, cell: Cell) -> bool:
 
 def stranger_features(suite: Suite, cell: Cell) -> str:
     """The key of the features that a stranger is sent in place of its samples; empty where it is sent none."""
-    if not (cell.row.info.plugin and cell.model and on_features(suite, cell)):
-        return ""
+    if not (cell.row.info.plugin and cell.model and on_features(suite, cell)) or cell.foreign:
+        return ""  # whoever made them with a stranger's net would be one, too, and would see the test with the rest
     if "yt" in cell.grant and suite.protocol == "transductive":
         return ""  # each of its rounds has samples of its own, and an oracle may have the model
     return f"features {cell.model} {cell.target} {cell.seed} {' '.join(sorted(cell.grant))}"
@@ -39,7 +40,12 @@ def stranger_features(suite: Suite, cell: Cell) -> str:
 def learner(suite: Suite, cell: Cell, use: str, seed: int) -> dict[str, Any]:
     """How the worker makes its learner, and the source model of the cell."""
     budget, backbone = trained(cell.row.info.source_model)
-    spec = {"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone | backbone}
+    spec = {
+        "task": suite.task,
+        "base": suite.base,
+        "net": guests.name(suite, cell.foreign),
+        "backbone": suite.backbone | backbone,
+    }
     return {**spec, "use": use, "budget": suite.net_budget | budget, "seed": seed}
 
 
@@ -73,6 +79,7 @@ def head(suite: Suite, data: Data, cell: Cell, device: str, use: str, trains: bo
         **widths(data, cell, trains),
         "device": device,
         "seed": seed,
+        **guests.shown(suite, cell.foreign),
     }
 
 
@@ -137,10 +144,10 @@ def parts(now: Round, cell: Cell, rng: np.random.Generator) -> list[Part]:
     else is asked for differ then. What its fit has seen comes whole.
     """
     info = cell.row.info
-    if now.batches and (info.stream or not info.plugin):
+    if now.batches and (info.stream or not cell.stranger):
         return [{"test": rows} for rows in now.batches]
     whole = {name: np.arange(n) for name, rows in now.sets.items() if (n := rows.shape[0])}
-    if not info.plugin:
+    if not cell.stranger:
         return [whole]
     unseen = [name for name in whole if name not in ("adapt", "validation", now.fitted)]
     known = {name: rows for name, rows in whole.items() if name not in unseen}

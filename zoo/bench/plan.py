@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo import discover, plain, streams, wrappers
 from zoo.access import setting_of
-from zoo.bench import foreign, search
+from zoo.bench import foreign, guests, search
 from zoo.bench.pairs import alone, crowded, expanded
 from zoo.bench.suite import STREAM_KEYS, Suite
 from zoo.document import scalar
@@ -51,6 +51,7 @@ class Cell:
     grant: frozenset[str]
     use: str  # base or net
     model: str | None  # key of the source model that it needs
+    foreign: bool = False  # whether it makes a network that is a plugin's
 
     @property
     def source(self) -> str | None:
@@ -68,6 +69,11 @@ class Cell:
         """What the protocol draws for it, as its learner sees the samples."""
         vectors = draws.suite.kind.vectors(draws.suite, self.row.info, self.use)
         return draws.pair(self.source, self.target, self.seed or 0, vectors)
+
+    @property
+    def stranger(self) -> bool:
+        """Whether a stranger's code runs in it."""
+        return self.row.info.plugin or self.foreign
 
     @property
     def worker(self) -> tuple[Any, ...]:
@@ -313,7 +319,8 @@ def _code(suite: Suite, row: Row, use: str) -> str:
     own = _own_code(suite, row.info, use)
     if data := foreign.code(suite.source):
         own = hashlib.sha256(repr((own, data)).encode()).hexdigest()
-    beside = [row.info.library] if row.info.wraps else []
+    beside: list[Any] = [row.info.library] if row.info.wraps else []
+    beside += [guests.code(suite)] if guests.makes(suite, row.info, use) else []
     if use == "base" and ":" in suite.base:
         beside.append(wrappers.learner(parted(suite.base)[0], suite.task).library)
     if not row.files and not beside:
@@ -341,7 +348,7 @@ def _shared_files(suite: Suite) -> tuple[Path, Path]:
 
 def _net_files(suite: Suite) -> list[Path]:
     """Files that decide how the suite's network is trained and what it is."""
-    own = HERE / "nets" / f"{suite.net}.py"
+    own = suite.network.path if suite.network else HERE / "nets" / f"{suite.net}.py"
     other = "_hf.py" if suite.encodes else "_torchvision.py"
     return [HERE / "learners" / "net.py", own if own.is_file() else HERE / "nets" / other]
 
@@ -385,7 +392,7 @@ def _cell(
                 "classes": unknown.names(data, source),
                 "suite": {k: v for k, v in suite.cell_keys(net=True, base=False).items() if k not in MODEL_FREE},
                 "trained": row.info.source_model,
-                "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)),
+                "code": discover.code_hash(*_shared_files(suite), *_net_files(suite)) + guests.code(suite),
             }
         )
-    return Cell(canonical(identity), row, identity, grant, use, model)
+    return Cell(canonical(identity), row, identity, grant, use, model, guests.makes(suite, row.info, use))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import discover, machine, plain, plugged, records, select, streams, wrappers
-from zoo.bench import foreign, plan, suite
+from zoo.bench import foreign, guests, plan, suite
 from zoo.bench.execute import Driver
 from zoo.bench.executors import Executor
 from zoo.bench.jobs import View
@@ -63,7 +63,7 @@ class Benchmark:
     ) -> None:
         wanted = {"methods": methods, "pairs": pairs, "seeds": seeds, **overrides}
         given = plugged.parted(plugins)
-        self.suite = suite.load(name, wanted, given["dataset"])
+        self.suite = suite.load(name, wanted, [*given["dataset"], *given["net"]])
         if executor not in (known := discover.executors()):
             raise discover.unknown("executor", executor, known)
         for option, value, most in (("--workers", workers, MOST_WORKERS), ("--timeout", timeout, MOST_SECONDS)):
@@ -112,6 +112,7 @@ class Benchmark:
             self.data = self.suite.kind.load(self.suite, [*pairs_, *each], self.root, self.device)
             if self.executor:
                 self.executor.hide(foreign.hidden(self.suite.source))
+            self.suite = self._made()
             self.plan = plan.build(self.suite, self._tried(rows), pairs_, self.data)
             self.codes = self._judged()
             self.watched = self._watched()
@@ -156,12 +157,23 @@ class Benchmark:
             if apart is not self.executor:
                 apart.shutdown()
 
+    def _made(self) -> suite.Suite:
+        """The suite, a plugin's network with the files that importing it loads."""
+        if not guests.of(self.suite):
+            return self.suite
+        apart = self.executor or self._executor("processes")
+        try:
+            return guests.tried(self.suite, apart, self._hidden())
+        finally:
+            if apart is not self.executor:
+                apart.shutdown()
+
     def _watched(self) -> dict[str, str]:
         """Files that plugins' fits have opened, by the folder's records, with their hashes as they are now."""
         if not self.old:
             return {}
         said = {name for r in records.read(self.store.folder).records for name in r.get("files") or ()}
-        return plugins.now((r.info for r in self.plan.rows), said)
+        return plugins.now([*(r.info for r in self.plan.rows), *(i for i, *_ in guests.kept(self.suite))], said)
 
     @property
     def unconfined(self) -> bool:
@@ -170,7 +182,7 @@ class Benchmark:
 
     @property
     def _strangers(self) -> bool:
-        own = foreign.hidden(self.suite.source)
+        own = [*foreign.hidden(self.suite.source), *guests.kept(self.suite)]
         return bool(own) or any(r.info.plugin for r in self.plan.rows) or any(i.plugin for i in self.judges)
 
     def start(self) -> None:
@@ -219,6 +231,7 @@ class Benchmark:
         for row in self.plan.rows:
             if row.info.plugin:
                 yield row.info, self._code(row), row.files
+        yield from guests.kept(self.suite)
         for info in self.judges:
             if info.plugin:
                 yield info, self.codes[info.name], self.loads[info.name]
@@ -299,6 +312,7 @@ class Benchmark:
             **({"label_sets": sets} if (sets := self.label_sets) else {}),
             "files": self.watched,
             **foreign.place(self.suite.source),
+            **guests.place(self.suite),
             **({"validators": self.codes} if self.codes else {}),
             **({"keeps": True} if self.keep else {}),
             "versions": machine.versions() | {k: v for r in p.rows for k, v in r.info.library.items()},

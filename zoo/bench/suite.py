@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from zoo import discover, document, plain, streams
-from zoo.bench import foreign
+from zoo.bench import foreign, guests
 from zoo.bench.own import MANY, Own, beside
 from zoo.errors import BadInput
 from zoo.label_sets import OPEN
@@ -21,6 +21,7 @@ from zoo.tasks._options import based, joined
 
 if TYPE_CHECKING:
     from zoo.data.base import Dataset
+    from zoo.infos import NetInfo
     from zoo.kinds.base import Kind
 
 # Keys that matter only to a network, only to a base classifier, and to no single cell.
@@ -291,7 +292,7 @@ def load(given: str | Path | Mapping[str, Any], overrides: dict[str, Any], plugi
                 f"{path}: dataset: missing; name a known data set (zoo list datasets) or give your own data:"
             )
         raise discover.unknown("dataset", suite.dataset, datasets)
-    suite = _resolved(foreign.placed(suite, datasets))
+    suite = _resolved(foreign.placed(suite, datasets), guests.known(plugins))
     suite.kind.check(suite)
     return suite
 
@@ -308,7 +309,7 @@ def _keys(given: str | Path | Mapping[str, Any]) -> tuple[Path, dict[str, Any], 
     return path, *document.read(path)
 
 
-def _resolved(suite: Suite) -> Suite:
+def _resolved(suite: Suite, nets: dict[str, NetInfo]) -> Suite:
     """The keys whose defaults hang on others: the protocol, the net, its options, and what base learners see."""
     kind = suite.kind
     if suite.task not in (tasks := discover.names("tasks")):
@@ -320,9 +321,9 @@ def _resolved(suite: Suite) -> Suite:
     net = suite.net or kind.net
     if suite.encodes and kind.name != "text":
         raise BadInput(f"net {net}: reads texts, which {suite.dataset} does not hold")
-    torchvision = net not in discover.nets() and not suite.encodes
+    torchvision = net not in nets and not suite.encodes
     if torchvision and net not in (known := discover.torchvision_nets()):
-        raise discover.unknown("net", net, [*discover.nets(), *known])
+        raise discover.unknown("net", net, [*nets, *known])
     if torchvision and not suite.source.photographs:
         raise BadInput(f"net {net}: a torchvision model needs colour images from files, which {suite.dataset} is not")
     if suite.weights and not torchvision:
@@ -349,7 +350,7 @@ def _resolved(suite: Suite) -> Suite:
         raise BadInput(f"reject: {suite.reject} needs label_sets: open or universal, where something is unknown")
     found |= streams.resolved(suite, protocol)
     found |= {"protocol": protocol, "reference": reference, "base": base, "reject": "entropy" if suite.open else ""}
-    return suite.model_copy(update=found | kind.resolved(suite))
+    return guests.placed(suite.model_copy(update=found | kind.resolved(suite)), nets)
 
 
 def _is_list(value: Any) -> bool:

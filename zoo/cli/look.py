@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.discover import MethodInfo
 
 KINDS = ("methods", "datasets", "suites", "nets", "validators", "plots", "formats")
-PLUGGED = ("datasets", "plots", "formats")  # of which there are plugins, beside methods and validators
+PLUGGED = ("datasets", "nets", "plots", "formats")  # of which there are plugins, beside methods and validators
 COLUMNS = ("family", "name", "setting", "learner", "needs", "domains", "summary")  # those that a kind has are shown
 LEARNERS = {
     "base": "the suite's base classifier",

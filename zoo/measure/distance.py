@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from zoo.bench import suite
+from zoo.bench import guests, suite
 from zoo.machine import versions
 from zoo.measure.domains import CAP, SPLITS, Beside, Track, loaded
 from zoo.ops import distance
@@ -48,6 +48,7 @@ def measure(
         As `zoo run`; fewer than 4 samples in a domain.
     """
     asked = suite.load(name, {"pairs": pairs, "net": net, "weights": weights}, plugins)
+    guests.refuse(asked, "zoo distance")
     asked = asked.model_copy(update=WHOLE | ({"normalise": ()} if raw else {}))
     wanted, data = loaded(asked, data_root, lambda domain: len(domain.y))
     samples = asked.kind.draws(asked, data)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from zoo.bench import suite
+from zoo.bench import guests, suite
 from zoo.errors import BadInput
 from zoo.kinds.base import Data
 from zoo.kinds.samples import Protocol
@@ -61,6 +61,7 @@ def measure(
             f"zoo rank {asked.name}: its base learners see features of a network trained on each source (features: "
             "source), and zoo rank trains no network; a suite file with features: raw or frozen can be ranked"
         )
+    guests.refuse(asked, "zoo rank")
     asked = asked.model_copy(update={"labels": 0})  # the whole adapt part is read
     wanted, data = loaded(asked, data_root, lambda domain: len(Protocol.adapt_rows(asked, domain, seed)))
     return {

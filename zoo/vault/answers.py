@@ -19,6 +19,7 @@ from zoo.vault.wire import Malformed
 FAILED = ("failed", "oom", "diverged", "unsupported")
 LONGEST = 200  # characters of a name
 LARGEST = 1e100  # a number of a curve; beyond it training has diverged
+TAKEN = {"file", "allow_pickle"}  # arguments of numpy.savez, which takes arrays by their names
 ENTRIES = 1000  # of a certificate, of the loss terms of a curve, of files
 
 P = ParamSpec("P")
@@ -66,17 +67,26 @@ def fit(answer: dict[str, Any]) -> dict[str, Any]:
     """
     costs = {k: _number(answer, k) for k in ("fit_s", "fit_cpu_s", "shared_s")}
     certificate = {k: v if math.isfinite(v) else None for k, v in _numbers(_mapping(answer, "certificate")).items()}
-    curves = {k: _series(v) for k, v in _mapping(answer, "curves").items()}
-    if curves and not even(curves):
-        raise Malformed("curves without a value of each term for each step")
     return {
         **costs,
         "certificate": certificate,
-        "curves": curves,
+        "curves": _curves(answer),
         "explanation": json.loads(json.dumps(answer.get("explanation"))),  # of arrays there is no JSON
         "kept": _bytes(answer, "kept"),
         **_seen(answer),
     }
+
+
+@checked
+def made(answer: dict[str, Any]) -> tuple[float, dict[str, list[float | None]]]:
+    """The seconds and curves of what was made for cells: a source model, or features, which have no curves.
+
+    Raises
+    ------
+    Malformed
+        As `fit`.
+    """
+    return _number(answer, "fit_s"), _curves(answer) if "curves" in answer else {}
 
 
 @checked
@@ -159,8 +169,8 @@ def arrays(answer: dict[str, Any], key: str) -> dict[str, np.ndarray]:
         It is not one.
     """
     found = _mapping(answer, key)
-    if not all(isinstance(v, np.ndarray) for v in found.values()):
-        raise Malformed(f"{key} that are no arrays")
+    if not all(isinstance(v, np.ndarray) for v in found.values()) or found.keys() & TAKEN:
+        raise Malformed(f"{key} that are no arrays, or cannot be kept under their names")
     return found
 
 
@@ -188,6 +198,13 @@ def opened(answer: dict[str, Any]) -> list[str]:
     if not isinstance(found, list) or len(found) > 10 * ENTRIES or not all(map(_path, found)):
         raise Malformed("opened files that are no list of paths")
     return found
+
+
+def _curves(answer: dict[str, Any]) -> dict[str, list[float | None]]:
+    curves = {k: _series(v) for k, v in _mapping(answer, "curves").items()}
+    if curves and not even(curves):
+        raise Malformed("curves without a value of each term for each step")
+    return curves
 
 
 def _seen(answer: dict[str, Any]) -> dict[str, Any]:

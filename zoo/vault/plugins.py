@@ -26,8 +26,12 @@ LARGEST = 1 << 31  # bytes of a file that is hashed
 MISSING = "missing"  # the stamp of a file that is not there any more
 
 
-def loaded(executor: Executor, info: Info, parameters: dict[str, Any], hidden: Iterable[Path]) -> tuple[Path, ...]:
+def loaded(
+    executor: Executor, info: Info, parameters: dict[str, Any] | None, hidden: Iterable[Path]
+) -> tuple[Path, ...]:
     """Import and construct a plugin in a process of its own; the files beside its own that this loaded.
+
+    Without parameters it is imported only.
 
     By its own word: what is `hidden` from it, or is no file that could be code, is not among them.
 
@@ -101,7 +105,7 @@ def name(info: Info, file: Path) -> str:
     return f"{info.name}: {file.relative_to(here) if file.is_relative_to(here) else file}"
 
 
-def now(infos: Iterable[MethodInfo], names: Iterable[str]) -> dict[str, str]:
+def now(infos: Iterable[Info], names: Iterable[str]) -> dict[str, str]:
     """The stamps, as they are now, of files that records name."""
     known = {info.name: info for info in infos}
     found = {}

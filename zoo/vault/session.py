@@ -54,7 +54,9 @@ class Session:
     def on_check(self, message: dict[str, Any]) -> dict[str, Any]:
         """Import a plugin and construct it, so that a broken one is refused before anything is written."""
         load = select.load if isinstance(message["info"], select.ValidatorInfo) else discover.load
-        load(message["info"])(**message["parameters"])
+        made = load(message["info"])
+        if message["parameters"] is not None:
+            made(**message["parameters"])
         return {}
 
     def on_validate(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Line:
     def send(self, message: dict[str, Any]) -> None:
         if getattr(message.get("info"), "plugin", False):
             message = message | {"info": replace(message["info"], path=self.place.there(message["info"].path))}
+        if "shown" in message:  # a plugin's network
+            message = message | self._there(message)
         stored = {} if self.stranger else self.shelf.stored(message.get("arrays", {}))
         parts = [part for view in wire.encode(message) for part in _parts(view, stored)]
         *first, last = (parts[i : i + CALL] for i in range(0, len(parts), CALL))
@@ -87,6 +89,13 @@ class Line:
             self.place.actor.give.remote(*some)
         self.given += len(first)
         self.pending = self.place.actor.take.remote(self.number, self.given, *last)
+
+    def _there(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A message's network as the node has it."""
+        *who, path = message["learner"]["net"].split(":", 3)
+        net = ":".join([*who, str(self.place.there(Path(path)))])
+        shown = [self.place.there(p) for p in message["shown"]]
+        return {"learner": message["learner"] | {"net": net}, "shown": shown}
 
     def awaited(self) -> Any:
         """What will be there once the worker has said something, or has ended."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo import label_sets, records
+from zoo.bench import guests
 from zoo.bench.plan import Cell
 from zoo.bench.view.growth import Growth, answered, tried
 from zoo.data._room import memory
@@ -132,23 +133,26 @@ def _probe(benchmark: Benchmark, use: str) -> float:
     pair = kind.draws(suite, benchmark.data).pair(source, target, 0, kind.vectors(suite, info, use))
     fields = pair.round(0, oracle=False).fields
     executor = benchmark.executor = benchmark.executor or benchmark._executor()
-    channel = executor.open()
+    guest = guests.of(suite) is not None
+    channel = executor.open(guest)
     budget = {**suite.net_budget, "steps": min(PROBE_STEPS, suite.steps)}
     message: dict[str, Any] = {
         "op": "model",
+        "info": info,
         "arrays": {k: fields[k] for k in sorted({"Xs", "ys"} | kind.beside(nodes, {"Xs"}))},
         "nodes": nodes,
         "learner": {
-            **{"task": suite.task, "base": suite.base, "net": suite.net, "backbone": suite.backbone},
+            **{"task": suite.task, "base": suite.base, "net": guests.name(suite, guest), "backbone": suite.backbone},
             **{"use": "net", "budget": budget, "seed": 0},
         },
         "n_classes": len(unknown.known(benchmark.data, source)),
         "device": benchmark.device,
         "checkpoint_s": float("inf"),
         "state": None,
+        **guests.shown(suite, guest),
     }
     if use == "base":
-        message |= {"op": "fit", "info": info, "parameters": {}, "needs": sorted(info.needs), "model": None}
+        message |= {"op": "fit", "parameters": {}, "needs": sorted(info.needs), "model": None}
         message |= {"featurise": False, "shaped": False, "seed": 0}
         message["learner"] |= {"use": "base"}
     times = []

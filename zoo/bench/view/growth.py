@@ -54,7 +54,7 @@ class Growth:
 def tried(benchmark: Benchmark, cell: Cell) -> tuple[Growth, int] | None:
     """How a cell on a base classifier grows, and its samples; None where they are few, or it fails on fewer."""
     suite, kind = benchmark.suite, benchmark.suite.kind
-    if cell.use != "base" or cell.model or cell.row.info.plugin or kind.handed(suite, cell.row.info, cell.use):
+    if cell.use != "base" or cell.model or cell.stranger or kind.handed(suite, cell.row.info, cell.use):
         return None
     pair = cell.pair(kind.draws(suite, benchmark.data))
     fields = {k: v for k, v in pair.round(0, "yt" in cell.grant).fields.items() if k in cell.grant}
