@@ -19,7 +19,7 @@ from zoo.noun import Noun
 from zoo.seeds import derive
 from zoo.task import Task
 from zoo.tasks import problem
-from zoo.vault import account, kept, probe, stream
+from zoo.vault import account, kept, mapped, probe, stream
 from zoo.vault.shared import Shared, digest
 from zoo.vault.watch import Told
 
@@ -275,10 +275,7 @@ class Session:
             if array is not None:
                 self.arrays[name] = array, _digest(array)
         # Copies, for an adapter may write into them.
-        return {
-            name: self._tensor(array if isinstance(array := self.arrays[name][0], Noun) else array.copy())
-            for name in message["arrays"]
-        }
+        return {name: self._tensor(mapped.own(self.arrays[name][0])) for name in message["arrays"]}
 
     def _beside(self, context: Any) -> Any:
         """What `predict` gets beside rows, if anything."""

@@ -1,8 +1,9 @@
 """Messages between the driver and its workers: JSON and raw arrays, checked before anything is allocated.
 
 A message is a mark, the length of a header, the header, and the bytes of its arrays one after another. The header is
-JSON: the message, in which ``{"$array": i}`` stands for the i-th array, and the type and shape of each array. Nothing
-is ever unpickled: a worker runs strangers' code, and the driver holds the labels.
+JSON: the message, in which ``{"$array": i}`` stands for the i-th array, and the type and shape of each array. To the
+zoo's own workers a large array may come as a file instead (see `zoo.vault.mapped`), whose number stands beside them.
+Nothing is ever unpickled: a worker runs strangers' code, and the driver holds the labels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import json
 import math
 import os
+import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +27,7 @@ from zoo.graph import is_sparse
 from zoo.infos import FileInfo, MethodInfo
 from zoo.noun import Noun
 from zoo.select import ValidatorInfo
+from zoo.vault import mapped
 
 MARK = b"zoo2"
 HEAD = struct.Struct(">4sQ")
@@ -58,8 +61,14 @@ class Limits:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def encode(message: dict[str, Any]) -> list[memoryview]:
+def encode(
+    message: dict[str, Any], file_of: Callable[[np.ndarray], int | None] = lambda array: None
+) -> list[memoryview]:
     """A message as buffers to be written one after another; arrays are not copied.
+
+    Parameters
+    ----------
+    file_of : the number of the file that comes with the message in place of an array's bytes, if one does
 
     Raises
     ------
@@ -68,9 +77,11 @@ def encode(message: dict[str, Any]) -> list[memoryview]:
     """
     arrays: list[np.ndarray] = []
     body = _plain(message, arrays)
-    header = json.dumps({"message": body, "arrays": [[a.dtype.str, list(a.shape)] for a in arrays]}).encode()
+    files = [file_of(a) for a in arrays]
+    kinds = [[a.dtype.str, list(a.shape), *([] if i is None else [i])] for a, i in zip(arrays, files, strict=True)]
+    header = json.dumps({"message": body, "arrays": kinds}).encode()
     head = [memoryview(HEAD.pack(MARK, len(header)) + header)]
-    return head + [_bytes(a) for a in arrays if a.nbytes]
+    return head + [_bytes(a) for a, i in zip(arrays, files, strict=True) if i is None and a.nbytes]
 
 
 def _bytes(array: np.ndarray) -> memoryview:
@@ -131,10 +142,15 @@ class Reader:
     Parameters
     ----------
     limits : what the next message may be; may be set anew between messages
+
+    Attributes
+    ----------
+    files : those that have come with the message that is being read
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self.files: list[mapped.File] = []
         self.stages = self._message()
         self.wanted = next(self.stages)  # the buffer to be filled next
         self.filled = 0
@@ -175,15 +191,22 @@ class Reader:
                 length -= len(piece)
             body, kinds = _header(b"".join(parts), self.limits)
             arrays = []
-            for dtype, shape in kinds:
+            for dtype, shape, number in kinds:
+                if number is not None:
+                    arrays.append(mapped.array(self.files[number], dtype, shape))
+                    continue
                 array = np.empty(shape, dtype)
                 if array.nbytes:
                     yield _bytes(array)
                 arrays.append(array)
+            self.files = []
             self.whole.append(_restored(body, arrays, self.limits.trusted))
 
 
-def _header(text: bytes, limits: Limits) -> tuple[dict[str, Any], list[tuple[np.dtype, tuple[int, ...]]]]:
+Described = tuple[np.dtype, tuple[int, ...], int | None]  # type, shape, and the number of its file
+
+
+def _header(text: bytes, limits: Limits) -> tuple[dict[str, Any], list[Described]]:
     """The message without its arrays, and what these are."""
     try:
         header = json.loads(text)
@@ -194,18 +217,18 @@ def _header(text: bytes, limits: Limits) -> tuple[dict[str, Any], list[tuple[np.
     said = header.get("arrays")
     if not isinstance(said, list) or len(said) > ARRAYS_LIMIT:
         raise Malformed("the arrays of a message are a list of types and shapes")
-    kinds = [_kind(entry) for entry in said]
-    if (total := sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds)) > limits.arrays:
+    kinds = [_kind(entry, limits.trusted) for entry in said]
+    if (total := sum(dtype.itemsize * math.prod(shape) for dtype, shape, _ in kinds)) > limits.arrays:
         raise Malformed(f"a message with {total} bytes of arrays, more than can be due")
     return header["message"], kinds
 
 
-def _kind(entry: Any) -> tuple[np.dtype, tuple[int, ...]]:
+def _kind(entry: Any, trusted: bool) -> Described:
     match entry:
-        case [str(name), list(shape)] if name in TYPES and len(shape) <= 16:
+        case [str(name), list(shape), *file] if name in TYPES and len(shape) <= 16 and len(file) <= trusted:
             # Empty ones, too: numpy makes no array of many other lengths beside a 0.
             if all(type(n) is int and n >= 0 for n in shape) and math.prod(max(n, 1) for n in shape) < 1 << 48:
-                return TYPES[name], tuple(shape)
+                return TYPES[name], tuple(shape), file[0] if file else None
     raise Malformed("an array of a message has no type and shape")
 
 
@@ -272,6 +295,9 @@ class Line:
     fd: int
     reader: Reader = field(default_factory=lambda: Reader(Limits(trusted=True)))
 
+    def __post_init__(self) -> None:
+        self.socket = socket.socket(fileno=os.dup(self.fd))
+
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; BrokenPipeError or ConnectionResetError where the other end has gone."""
         for view in encode(message):
@@ -280,6 +306,14 @@ class Line:
 
     def receive(self) -> dict[str, Any]:
         """The next message; EOFError or ConnectionResetError where the other end has gone."""
-        while not self.reader.fill(lambda view: os.readv(self.fd, [view])):
+        while not self.reader.fill(self._read):
             pass
         return self.reader.whole.popleft()
+
+    def _read(self, view: memoryview) -> int:
+        """Read once, and take the files that have come."""
+        got, beside, *_ = self.socket.recvmsg_into([view], socket.CMSG_SPACE(4 * mapped.MOST), socket.MSG_CMSG_CLOEXEC)
+        for level, kind, data in beside:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                self.reader.files += map(mapped.File, memoryview(data).cast("i"))
+        return got

@@ -15,8 +15,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.bench.executors import Executor
-from zoo.vault import confine, wire
+from zoo.vault import confine, mapped, wire
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 PATIENCE = 120.0  # seconds that a server may take to import and to fork before it is taken for dead
@@ -44,6 +46,7 @@ class Processes(Executor):
         self.width = workers
         self.hidden = [os.path.abspath(p) for p in hidden]
         self.servers: dict[bool, Server] = {}
+        self.shelf = mapped.Shelf()
         self.server(False)  # its imports run beside the loading of the data
 
     def server(self, strangers: bool) -> Server:
@@ -67,7 +70,10 @@ class Processes(Executor):
                 with contextlib.suppress(OSError, EOFError):
                     server = self.server(stranger)
                     try:
-                        return Worker(ours, server, server.fork(theirs), wire.Limits(HEARD) if stranger else None)
+                        pid = server.fork(theirs)
+                        if stranger:
+                            return Worker(ours, server, pid, wire.Limits(HEARD))
+                        return Worker(ours, server, pid, None, self.shelf)
                     except (OSError, EOFError):
                         server.bury()
                         raise
@@ -106,15 +112,27 @@ class Processes(Executor):
 
 
 class Worker:
-    """The driver's end of a worker's pipe; it never blocks, whatever the worker does."""
+    """The driver's end of a worker's pipe; it never blocks, whatever the worker does.
+
+    Parameters
+    ----------
+    shelf : the files of large arrays, for a worker that gets them so
+    """
 
     blame = 1.0  # its end is its cell's doing, unless its server ended
 
-    def __init__(self, line: socket.socket, server: Server, pid: int, limits: wire.Limits | None) -> None:
-        self.line, self.server, self.pid = line, server, pid
+    def __init__(
+        self,
+        line: socket.socket,
+        server: Server,
+        pid: int,
+        limits: wire.Limits | None,
+        shelf: mapped.Shelf | None = None,
+    ) -> None:
+        self.line, self.server, self.pid, self.shelf = line, server, pid, shelf
         line.setblocking(False)
         self.reader = wire.Reader(limits)
-        self.unsent: deque[memoryview] = deque()
+        self.unsent: deque[tuple[memoryview, list[mapped.File]]] = deque()  # with files, which go with its first byte
         self.wrong: Exception | None = None  # why nothing more can be read
 
     @property
@@ -133,11 +151,21 @@ class Worker:
         self.reader.limits = wire.Limits(self.reader.limits.header, arrays)
 
     def send(self, message: dict[str, Any]) -> None:
-        self.pass_on(wire.encode(message))
+        files: list[mapped.File] = []
 
-    def pass_on(self, parts: Iterable[memoryview]) -> None:
+        def file_of(array: np.ndarray) -> int | None:
+            if self.shelf is None or len(files) == mapped.MOST or (file := self.shelf.file(array)) is None:
+                return None
+            files.append(file)
+            return len(files) - 1
+
+        self.pass_on(wire.encode(message, file_of), files)
+
+    def pass_on(self, parts: Iterable[memoryview], files: Sequence[mapped.File] = ()) -> None:
         """Send a message that another has written, or a part of it."""
-        self.unsent.extend(parts)
+        for part in parts:
+            self.unsent.append((part, [*files]))
+            files = ()
         self._write()
 
     def move(self, event: int) -> None:
@@ -168,9 +196,10 @@ class Worker:
     def _write(self) -> None:
         try:
             while self.unsent:
-                sent = self.line.send(self.unsent[0])
-                self.unsent[0] = self.unsent[0][sent:]
-                if not self.unsent[0].nbytes:
+                part, files = self.unsent[0]
+                sent = socket.send_fds(self.line, [part], [f.fd for f in files]) if files else self.line.send(part)
+                self.unsent[0] = part[sent:], []
+                if sent == part.nbytes:
                     self.unsent.popleft()
         except BlockingIOError:
             return
