@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import BadInput, DiskFull, one_line
+from zoo.records import folders, schema, values
 from zoo.records import meta as run_json
-from zoo.records import schema, values
 from zoo.records.ids import digest
 from zoo.records.reading import outdated, read
 from zoo.records.verdicts import FILE
@@ -236,7 +236,7 @@ class Store:
 
     def _make_folder(self, name: str) -> None:
         with _told(self.folder / name):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            folders.make(self.folder / name)
 
     def _mend(self) -> None:
         """Write again what was deleted since: a method that ran may have done it, and the folder stays readable."""
@@ -310,7 +310,7 @@ class _Log:
     def _open(self, how: int = 0) -> None:
         with _told(self.path):
             self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY | how, 0o666)
-            _sync_folder(self.path.parent)
+            folders.sync(self.path.parent)
         self.size = os.fstat(self.file).st_size
 
 
@@ -367,7 +367,7 @@ def _write(path: Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        folders.sync(path.parent)
 
 
 def _pour(file: int, content: bytes) -> None:
@@ -375,16 +375,6 @@ def _pour(file: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[os.write(file, left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # where a folder cannot be opened
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 @contextlib.contextmanager
