@@ -94,3 +94,21 @@ def test_a_loss_of_power_at_any_sync_loses_nothing_that_is_done(tmp_path, monkey
         disk.close()
     assert len(done) == 8
     assert len(cuts) > 3 * len(done)  # predictions, their folder, the line: a sync each
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
+def test_folders_that_are_made_late_are_not_lost_either(tmp_path, monkeypatch):
+    disk = Disk(tmp_path, monkeypatch)
+    store = Store(tmp_path / "new" / "run")
+    store.make()
+    try:
+        store.keep_model("m", np.arange(4, dtype=np.uint8))
+        store.keep_seen("c", {"x": np.arange(3)})
+        disk.left(tmp_path / "left")
+    finally:
+        store.close()
+        disk.close()
+    run = tmp_path / "left" / "new" / "run"
+    assert (run / "models" / "m.pt").read_bytes() == bytes(range(4))
+    with np.load(run / "features" / "c.npz") as kept:
+        assert kept["x"].tolist() == [0, 1, 2]
