@@ -1,9 +1,16 @@
-"""Folders whose names are on the disk too: what is synced inside one is lost with a name that was not."""
+"""Folders whose names are on the disk too, as what is synced in one is lost with it; and what is said of full ones."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from zoo.errors import BadInput, DiskFull
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def make(path: Path) -> None:
@@ -23,3 +30,15 @@ def sync(folder: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """What the system says when something cannot be written, as one line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            why = f"no space is left on the disk of {path.parent}: the run stops here, and all that is done is kept"
+            raise DiskFull(f"{why}; free some space, and the same command goes on") from None
+        raise BadInput(f"cannot write {path}: {error.strerror}; the same command goes on from what is done") from None
