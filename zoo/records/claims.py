@@ -11,6 +11,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from zoo.records.folders import told
+
 SILENCE_S = 120.0  # without a heartbeat, after which a claim is void
 HEARTBEAT_S = 20.0
 
@@ -33,12 +35,13 @@ class Claims:
         """Claim a cell; False where another process has."""
         if key in self.held:
             return True
-        self.folder.mkdir(exist_ok=True)
         path, mine = self.folder / key, self.folder / f".{self.owner['key']}"
-        mine.write_text(json.dumps(self.owner))
         try:
-            if not self._link(mine, path) and not (self._seize(path, mine) and self._link(mine, path)):
-                return False
+            with told(path):
+                self.folder.mkdir(exist_ok=True)
+                mine.write_text(json.dumps(self.owner))
+                if not self._link(mine, path) and not (self._seize(path, mine) and self._link(mine, path)):
+                    return False
         finally:
             mine.unlink(missing_ok=True)
         self.held.add(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
 import json
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import BadInput, DiskFull, one_line
+from zoo.records import folders, schema, values
 from zoo.records import meta as run_json
-from zoo.records import schema, values
+from zoo.records.folders import FULL, told
 from zoo.records.ids import digest
 from zoo.records.reading import outdated, read
 from zoo.records.verdicts import FILE
@@ -33,7 +33,6 @@ FOLDERS = (*MADE, "explanations", "plugins", values.FOLDER, SEEN, MODELS)
 KEPT = (*FOLDERS, "claims", "run.json", ".lock", FILE)
 REASON = 500  # characters of a record's reason
 BINARY = getattr(os, "O_BINARY", 0)  # of Windows
-FULL = (errno.ENOSPC, errno.EDQUOT)
 LOWEST = float(np.finfo(np.float16).min)
 
 
@@ -90,7 +89,7 @@ class Store:
         """Forget everything (``--fresh``)."""
         for name in KEPT:
             path = self.folder / name
-            with _told(path):
+            with told(path):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
     def meta(self) -> dict[str, Any]:
@@ -181,7 +180,7 @@ class Store:
 
     def forget_seen(self, cell: str) -> None:
         """Delete a cell's features, once its validators have seen them."""
-        with _told(self.folder / SEEN):
+        with told(self.folder / SEEN):
             (self.folder / SEEN / f"{cell}.npz").unlink(missing_ok=True)
 
     def artefact(self, key: str) -> dict[str, np.ndarray] | None:
@@ -212,7 +211,7 @@ class Store:
         """Put the state of a training in the place of its last; None when it has ended."""
         path = self.folder / "checkpoints" / f"{key}.safetensors"
         if state is None:
-            with _told(path):
+            with told(path):
                 path.unlink(missing_ok=True)
         else:
             self._mend()
@@ -235,8 +234,8 @@ class Store:
             self._make_folder(name)
 
     def _make_folder(self, name: str) -> None:
-        with _told(self.folder / name):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        with told(self.folder / name):
+            folders.make(self.folder / name)
 
     def _mend(self) -> None:
         """Write again what was deleted since: a method that ran may have done it, and the folder stays readable."""
@@ -250,7 +249,7 @@ class Store:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Other writers wait here while run.json is read and replaced."""
-        with _told(self.folder / ".lock"):
+        with told(self.folder / ".lock"):
             lock = (self.folder / ".lock").open("w")
         with lock:
             try:
@@ -281,7 +280,7 @@ class _Log:
         self._open(os.O_EXCL)
 
     def append(self, line: bytes) -> None:
-        with _told(self.path):
+        with told(self.path):
             try:
                 _pour(self.file, line)
                 os.fsync(self.file)
@@ -308,9 +307,9 @@ class _Log:
         os.close(self.file)
 
     def _open(self, how: int = 0) -> None:
-        with _told(self.path):
+        with told(self.path):
             self.file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY | how, 0o666)
-            _sync_folder(self.path.parent)
+            folders.sync(self.path.parent)
         self.size = os.fstat(self.file).st_size
 
 
@@ -355,7 +354,7 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write, flush to the disk and rename, so that a reader sees all of it or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with _told(path):
+    with told(path):
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o666)
         try:
             try:
@@ -367,7 +366,7 @@ def _write(path: Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        folders.sync(path.parent)
 
 
 def _pour(file: int, content: bytes) -> None:
@@ -375,25 +374,3 @@ def _pour(file: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[os.write(file, left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # where a folder cannot be opened
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What the system says when something cannot be written, as one line that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            why = f"no space is left on the disk of {path.parent}: the run stops here, and all that is done is kept"
-            raise DiskFull(f"{why}; free some space, and the same command goes on") from None
-        raise BadInput(f"cannot write {path}: {error.strerror}; the same command goes on from what is done") from None
