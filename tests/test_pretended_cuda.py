@@ -344,7 +344,7 @@ def test_a_state_is_gone_on_from(method):
         assert Told(print, 1, first.state, "cuda:0").state is not None
 
 
-SYNCHRONISE = {"deep_jdot", "glc"}  # a plan, and the clusters of every pass, are made on the host
+SYNCHRONISE = {"deep_jdot", "glc", "unida_ot"}  # plans, and the clusters of every pass, are made on the host
 
 
 @pytest.mark.faults  # every deep method, twice

@@ -125,10 +125,7 @@ def alternate(benchmark, *functions):
 def test_step(benchmark, figure, net, method):
     data = samples(net)
     plain, ours = alternate(benchmark, lambda: bare(net, method, *data), lambda: engine(net, method, *data))
-    print(
-        f"\n{net} {method}: {1e6 * ours / STEPS[net]:.0f} µs a step, bare loop "
-        f"{1e6 * plain / STEPS[net]:.0f} µs"
-    )
+    print(f"\n{net} {method}: {1e6 * ours / STEPS[net]:.0f} µs a step, bare loop {1e6 * plain / STEPS[net]:.0f} µs")
     figure(ours / plain, LIMIT)
 
 
