@@ -319,6 +319,7 @@ COLUMN = {"check_fit2d_1feature": EQUAL}
 FAILS: dict[str, dict[str, str]] = {
     "dummy": {"check_classifiers_train": "it scores by class frequencies, so no accuracy can be asked of it"},
     "jdot": COUNTED,
+    "wjdot": COUNTED | {"check_classifiers_train": "its early stopping cannot tell which of two classes is which"},
     "ot_class": COUNTED | MOVED,
     "ot_sinkhorn": COUNTED | MOVED,
     "jgsa": MOVED | COLUMN,

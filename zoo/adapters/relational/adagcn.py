@@ -39,6 +39,7 @@ class Adagcn(Wdgrl):
 
     needs = {"Xs", "ys", "Xt", "As", "At"}
     tasks = {"classification"}
+    rates = {"features": 1.0, "head": 1.0, "extra": 1.0}  # WDGRL's script alone learns at a tenth
     title = "AdaGCN"
     cite = "dai2022graph"
     space = {"weight": ("log", 0.01, 10), "smoothing": ("int", 0, 10)}
