@@ -265,7 +265,7 @@ def test_rows_that_are_sparse_have_a_number():
     from zoo.kinds.base import Round
 
     now = Round({}, {"test": csr_matrix(np.eye(5))}, fitted="test")
-    cell = SimpleNamespace(row=SimpleNamespace(info=methods()["source_only"]))
+    cell = SimpleNamespace(stranger=False, row=SimpleNamespace(info=methods()["source_only"]))
     (part,) = messages.parts(now, cell, np.random.default_rng(0))
     assert part["test"].tolist() == [0, 1, 2, 3, 4]
     scores, apart = messages.gathered(now, 2, [(part, {"test": np.full((5, 2), 0.5)})])

@@ -21,7 +21,7 @@ def kinds() -> list[str]:
     """The kinds that there are scaffolds of.
 
     >>> kinds()
-    ['dataset', 'deep', 'format', 'mapping', 'parameter', 'plot', 'relational', 'reweighting', 'validator']
+    ['dataset', 'deep', 'format', 'mapping', 'net', 'parameter', 'plot', 'relational', 'reweighting', 'validator']
     """
     return sorted(path.name.removesuffix(".py.txt") for path in HERE.glob("*.py.txt"))
 
