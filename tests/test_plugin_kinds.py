@@ -167,6 +167,7 @@ def installed(folder, monkeypatch, *kinds):
 
 
 @pytest.mark.slow
+@pytest.mark.faults  # most of a minute
 def test_files_and_installed_ones_in_one_run(zoo, own_server, tmp_path, monkeypatch):
     """A method, a data set, a validator, a plot and a format; no line of any runs in this process."""
     every = ("mapping", "validator", *KINDS)

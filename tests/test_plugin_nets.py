@@ -36,6 +36,7 @@ def planned(tmp_path, path, methods, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.faults  # every method of networks
 def test_every_method_trains_it_and_no_line_of_it_runs_here(zoo, own_server, tmp_path, monkeypatch):
     """As a file and installed; deep methods, source-free ones with a source model of it, and bases beside them."""
     installed(tmp_path, monkeypatch, "net")
