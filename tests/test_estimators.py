@@ -66,7 +66,8 @@ def test_sklearn_finds_an_estimator(name):
         e = made(name)
         done = check_estimator(e, expected_failed_checks=estimators.expected_failed_checks(e), on_skip=None)
     assert len(done) > 50
-    assert sum(d["status"] == "passed" for d in done) >= 50
+    # The expected failure of wjdot is three checks of one name.
+    assert sum(d["status"] == "passed" for d in done) > (49 if name == "wjdot" else 50)
 
 
 @pytest.mark.parametrize("name", [n if n in SOME else pytest.param(n, marks=pytest.mark.faults) for n in METHODS])

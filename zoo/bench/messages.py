@@ -113,7 +113,7 @@ def predict(cell: Cell, now: Round, part: Part, rows: dict[str, Any], graphs: di
     return {
         "op": "observe" if now.batches else "predict",
         "adapts": cell.row.info.stream,
-        "arrays": {name: _taken(rows[name], of, cell) for name, of in part.items()},
+        "arrays": {name: _taken(rows[name], of) for name, of in part.items()},
         "context": {k: v for k, v in now.context.items() if k in part},
         "graphs": graphs,
         "fitted": now.fitted if "Xt" in cell.grant else None,
@@ -155,10 +155,9 @@ def parts(now: Round, cell: Cell, rng: np.random.Generator) -> list[Part]:
     return [known, *chunks] if known else chunks
 
 
-def _taken(X: Any, rows: np.ndarray, cell: Cell) -> Any:
-    """Rows of a set: all of them, as the zoo's own methods are sent them (see `parts`), without a copy."""
-    own = not cell.row.info.plugin and len(rows) == X.shape[0]
-    return X if own and np.array_equal(rows, np.arange(len(rows))) else X[rows]
+def _taken(X: Any, rows: np.ndarray) -> Any:
+    """Rows of a set; all of them in their order without a copy."""
+    return X if np.array_equal(rows, np.arange(X.shape[0])) else X[rows]
 
 
 def _chunks(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -18,13 +18,14 @@ def read(path: Path, classes: tuple[str, ...], first: int) -> tuple[np.ndarray, 
 
     try:
         content = _mat5.load(path, ("fts", "labels"), bad)
-        there = [name for name, *_ in _mat5.headers(path)]
+        missing = [key for key in ("fts", "labels") if key not in content]
+        there = [name for name, *_ in _mat5.headers(path)] if missing else []
     except BadInput:
         raise
     except Exception as error:  # a damaged file raises nearly anything: zlib's errors, ValueError, OSError
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{path} cannot be read as a MATLAB file: {reason}") from None
-    if missing := [key for key in ("fts", "labels") if key not in content]:
+    if missing:
         raise BadInput(f"{path} has no {' and no '.join(missing)}; it has {', '.join(there) or 'nothing'}")
     X, y = _room.dense("fts", content["fts"], bad), np.ravel(_room.dense("labels", content["labels"], bad))
     if X.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
