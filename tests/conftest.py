@@ -190,6 +190,22 @@ def surf(tmp_path_factory):
     return _write_surf(tmp_path_factory.mktemp("data"))
 
 
+OWN = "data: {format: npz, domains: {a: a.npz, b: b.npz}}\nmethods: [source_only, coral]\nseeds: 2\n"
+
+
+def _write_own_suite(folder):
+    for seed, name in enumerate("ab"):
+        y = np.arange(40) % 2
+        np.savez(folder / f"{name}.npz", X=np.random.default_rng(seed).normal(size=(40, 3)) + y[:, None], y=y)
+    (folder / "mine.yaml").write_text(OWN)
+
+
+@pytest.fixture(scope="session")
+def own_suite():
+    """Writes two domains of one's own and ``mine.yaml``, a suite of 8 cells on them."""
+    return _write_own_suite
+
+
 @pytest.fixture
 def suite_file(tmp_path):
     path = tmp_path / "tiny.yaml"

@@ -13,8 +13,6 @@ from zoo.bench.run import Benchmark
 from zoo.records import claims
 from zoo.records.claims import Claims
 
-SUITE = "data: {format: npz, domains: {a: a.npz, b: b.npz}}\nmethods: [source_only, coral]\nseeds: 2\n"
-
 
 def test_a_cell_is_claimed_once(tmp_path):
     one, other = Claims(tmp_path), Claims(tmp_path)
@@ -69,14 +67,9 @@ def test_a_heartbeat_keeps_a_claim(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    import numpy as np
-
+def folder(own_suite, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("ab"):
-        y = np.arange(40) % 2
-        np.savez(f"{name}.npz", X=np.random.default_rng(seed).normal(size=(40, 3)) + y[:, None], y=y)
-    (tmp_path / "mine.yaml").write_text(SUITE)
+    own_suite(tmp_path)
     return tmp_path
 
 

@@ -6,7 +6,6 @@ import random
 import subprocess
 import time
 
-import numpy as np
 import pytest
 
 from zoo.bench.run import Benchmark
@@ -14,20 +13,15 @@ from zoo.errors import DiskFull
 from zoo.records import claims, store
 from zoo.records.reading import read
 
-SUITE = "data: {format: npz, domains: {a: a.npz, b: b.npz}}\nmethods: [source_only, coral]\nseeds: 2\n"
-
 
 class Stopped(Exception):
     pass
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(own_suite, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate("ab"):
-        y = np.arange(40) % 2
-        np.savez(f"{name}.npz", X=np.random.default_rng(seed).normal(size=(40, 3)) + y[:, None], y=y)
-    (tmp_path / "mine.yaml").write_text(SUITE)
+    own_suite(tmp_path)
     return tmp_path
 
 

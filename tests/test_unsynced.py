@@ -11,8 +11,6 @@ from zoo.bench.run import Benchmark
 from zoo.records.reading import read
 from zoo.records.store import Store
 
-SUITE = "data: {format: npz, domains: {a: a.npz, b: b.npz}}\nmethods: [source_only, coral]\nseeds: 2\n"
-
 
 class Disk:
     """What is safe: of a file its bytes, of a folder its names, each as they were when it was last synced."""
@@ -57,14 +55,11 @@ class Disk:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
-def test_a_loss_of_power_at_any_sync_loses_nothing_that_is_done(tmp_path, monkeypatch):
+def test_a_loss_of_power_at_any_sync_loses_nothing_that_is_done(own_suite, tmp_path, monkeypatch):
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    for seed, name in enumerate("ab"):
-        y = np.arange(40) % 2
-        np.savez(f"{name}.npz", X=np.random.default_rng(seed).normal(size=(40, 3)) + y[:, None], y=y)
-    (here / "mine.yaml").write_text(SUITE)
+    own_suite(here)
     disk, done, cuts, append = Disk(here, monkeypatch), {}, [], Store.append
 
     def cut():
